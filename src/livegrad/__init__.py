@@ -1,0 +1,40 @@
+"""livegrad shows where a network's gradients vanish or explode, says why, and cures it.
+
+    with livegrad.watch(model, optimizer) as run: ...   watch a training loop
+    livegrad.load(path)                                 open a recorded run
+
+The names below are loaded on first use, so that `import livegrad` imports neither torch nor a view library.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from livegrad.diagnose.report import Report
+    from livegrad.errors import LivegradError
+    from livegrad.run.reader import Run, load
+    from livegrad.watch.context import watch
+
+_HOMES = {
+    "watch": "livegrad.watch.context",
+    "load": "livegrad.run.reader",
+    "Run": "livegrad.run.reader",
+    "Report": "livegrad.diagnose.report",
+    "LivegradError": "livegrad.errors",
+}
+
+__all__ = ["LivegradError", "Report", "Run", "__version__", "load", "watch"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'livegrad' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
