@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from livegrad.watch.context import watch
 
 _HOMES = {
-    "watch": "livegrad.watch.context",
     "load": "livegrad.run.reader",
     "Run": "livegrad.run.reader",
     "Report": "livegrad.diagnose.report",
@@ -29,6 +28,8 @@ __all__ = ["LivegradError", "Report", "Run", "__version__", "load", "watch"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "watch":
+        return import_module("livegrad.watch")
     if name not in _HOMES:
         raise AttributeError(f"module 'livegrad' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
