@@ -1,6 +1,7 @@
 """Train a small residual convolutional network with BatchNorm on scikit-learn's handwritten digits.
 
-A stem, six residual blocks of 16 channels (each two 3x3 convolutions), global average pooling, 10 classes; AdamW.
+A stem, six residual blocks of 16 channels (each two 3x3 convolutions), global average pooling, 10 classes;
+AdamW.
 """
 
 import argparse
