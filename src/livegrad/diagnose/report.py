@@ -1,0 +1,99 @@
+"""The result of a diagnosis: one frozen JSON document that every view shares."""
+
+import json
+from copy import deepcopy
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+from livegrad.run.strict_json import strict
+
+SEVERITIES = ("error", "warning", "info")
+
+
+class Report:
+    """What livegrad concluded about a run, as one JSON document.
+
+    Numbers that JSON cannot hold are kept as the strings "NaN", "Infinity" and "-Infinity"; unknown numbers
+    are None. The document's form is `Report.json_schema()`.
+
+    Args:
+        document: a mapping in the form of the schema. It is copied; array scalars become Python numbers.
+    """
+
+    __slots__ = ("_document",)
+
+    def __init__(self, document: dict[str, Any]):
+        object.__setattr__(self, "_document", strict(document))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("a Report is read-only; change a copy: report.to_dict()")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError("a Report is read-only; change a copy: report.to_dict()")
+
+    @property
+    def verdict(self) -> str:
+        """ "healthy", "warning" or "unwell"."""
+        return self._document["verdict"]
+
+    @property
+    def summary(self) -> str:
+        """The verdict in one sentence."""
+        return self._document["summary"]
+
+    @property
+    def findings(self) -> list[dict[str, Any]]:
+        """What is wrong or worth knowing, the most severe first."""
+        findings = deepcopy(self._document["findings"])
+        return sorted(findings, key=lambda finding: severity_rank(finding.get("severity")))
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """The layers along each model's depth, from its input to its output."""
+        return deepcopy(self._document["layers"])
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """What was run, for how long, at what cost, and what was and was not observed."""
+        return deepcopy(self._document["run"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the whole document, a copy that is yours to change."""
+        return deepcopy(self._document)
+
+    def to_json(self, indent: int | None = 2) -> str:
+        """Return the whole document as strict JSON: no bare NaN, and ASCII, which any stream can carry."""
+        return json.dumps(self._document, indent=indent, allow_nan=False)
+
+    @staticmethod
+    def json_schema() -> dict[str, Any]:
+        """Return the JSON Schema (draft 2020-12) that every document fulfils, a copy."""
+        return deepcopy(_schema())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Report) and self._document == other._document
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __reduce__(self):
+        return Report, (self._document,)
+
+    def __repr__(self) -> str:
+        found = ", ".join(str(finding.get("code")) for finding in self.findings) or "no findings"
+        return f"<Report: {self.verdict}, {found}>"
+
+    def _repr_html_(self) -> str:
+        from livegrad.diagnose.notebook import render
+
+        return render(self._document)
+
+
+def severity_rank(severity: Any) -> int:
+    """Return 0 for "error", 1 for "warning", 2 for "info", 3 for anything else."""
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
+
+
+@lru_cache(maxsize=1)
+def _schema() -> dict[str, Any]:
+    return json.loads(files("livegrad.diagnose").joinpath("report.schema.json").read_text(encoding="utf-8"))
