@@ -1,7 +1,7 @@
 """Arrow record batches as bytes, through nanoarrow, at the cost of a few copies.
 
-Building the C arrays of one row anew costs nanoarrow some 200 µs. So they are built once for each shape of row
-(how many tensors, which values are null) around numpy buffers that are then overwritten in place.
+Building the C arrays of one row anew costs nanoarrow some 200 µs. So they are built once for each shape of
+row (how many tensors, which values are null) around numpy buffers that are then overwritten in place.
 """
 
 from collections import OrderedDict
@@ -55,19 +55,26 @@ class BatchEncoder:
 
     def schema_message(self) -> bytes:
         """The first message of the stream; call it once, before any batch."""
-        self._writer.write_stream(CArrayStream.from_c_arrays([], self._schema, validate=False), write_schema=True)
+        self._writer.write_stream(
+            CArrayStream.from_c_arrays([], self._schema, validate=False), write_schema=True
+        )
         return self._sink.take()
 
     def batch_message(self, values: Mapping[str, Any], rows: int, entries: int) -> bytes:
         """One record batch: per-row columns of length `rows`, and lists of `entries` values where a column has them.
 
-        A value None is null. Lists need rows == 1. A scalar is repeated. Raises ValueError where a length is wrong.
+        A value None is null. Lists need rows == 1. A scalar is repeated. Raises ValueError where a length
+        is wrong.
         """
-        nulls = tuple(column.name for column in self.columns if column.nullable and values[column.name] is None)
+        nulls = tuple(
+            column.name for column in self.columns if column.nullable and values[column.name] is None
+        )
         key = (rows, entries, nulls)
         template = self._templates.get(key)
         if template is None:
-            template = self._templates[key] = _Template(self.columns, self._schema, self._fields, rows, entries, nulls)
+            template = self._templates[key] = _Template(
+                self.columns, self._schema, self._fields, rows, entries, nulls
+            )
             if len(self._templates) > _TEMPLATES_KEPT:
                 self._templates.popitem(last=False)
         with np.errstate(all="ignore"):
@@ -81,7 +88,13 @@ class _Template:
     """The C arrays of one shape of row; `buffers` are the numpy arrays that back them, by column name."""
 
     def __init__(
-        self, columns: tuple[Column, ...], schema: Any, fields: list[Any], rows: int, entries: int, nulls: tuple
+        self,
+        columns: tuple[Column, ...],
+        schema: Any,
+        fields: list[Any],
+        rows: int,
+        entries: int,
+        nulls: tuple,
     ) -> None:
         self.buffers: dict[str, np.ndarray] = {}
         children = []
@@ -107,10 +120,16 @@ def _fill(buffer: np.ndarray, value: Any, name: str) -> None:
 
 def _arrow_type(column: Column) -> Any:
     value = _ARROW_TYPES[column.type]
-    return na.list_(value(nullable=False), nullable=False) if column.per_tensor else value(nullable=column.nullable)
+    return (
+        na.list_(value(nullable=False), nullable=False)
+        if column.per_tensor
+        else value(nullable=column.nullable)
+    )
 
 
-def _array(field: Any, length: int, data: np.ndarray, null: bool = False, children: list[Any] | None = None) -> Any:
+def _array(
+    field: Any, length: int, data: np.ndarray, null: bool = False, children: list[Any] | None = None
+) -> Any:
     validity = np.zeros((length + 7) // 8, np.uint8) if null else None
     count = length if null else 0
     return na.c_array_from_buffers(field, length, [validity, data], null_count=count, children=children or ())

@@ -15,8 +15,8 @@ VERSION_KEY = "livegrad.schema"
 class Column:
     """One column of a stream.
 
-    `type` is a numpy type name. A `per_tensor` column is a list that holds, in each row, one value per entry of that row's `tensor` list.
-    A `nullable` column writes null where the value is not known.
+    `type` is a numpy type name. A `per_tensor` column is a list that holds, in each row, one value per
+    entry of that row's `tensor` list. A `nullable` column writes null where the value is not known.
     """
 
     name: str
@@ -53,13 +53,24 @@ PULSE_COLUMNS: tuple[Column, ...] = (
     Column("gradient_sum_squares_by_tensor", "float64", "unscaled, unclipped", per_tensor=True),
     Column("gradient_max", "float32", "largest absolute entry", per_tensor=True),
     Column("gradient_zeros", "int64", "entries that are exactly 0", per_tensor=True),
-    Column("gradient_nonfinite", "int64", "NaN or Inf entries; -1 = this tensor got no gradient", per_tensor=True),
+    Column(
+        "gradient_nonfinite", "int64", "NaN or Inf entries; -1 = this tensor got no gradient", per_tensor=True
+    ),
     Column("weight_sum_squares", "float64", "before the step is applied", per_tensor=True),
     Column("weight_max", "float32", "largest absolute entry", per_tensor=True),
     Column("weight_nonfinite", "int64", "NaN or Inf entries", per_tensor=True),
-    Column("update_sum_squares", "float64", "of the applied update; NaN = not sampled this step", per_tensor=True),
-    Column("update_swallowed", "float32", "share of entries with w + update == w; NaN = unknown", per_tensor=True),
-    Column("update_eps_dominated", "float32", "share of entries with sqrt(v) below eps; NaN = unknown", per_tensor=True),
+    Column(
+        "update_sum_squares", "float64", "of the applied update; NaN = not sampled this step", per_tensor=True
+    ),
+    Column(
+        "update_swallowed", "float32", "share of entries with w + update == w; NaN = unknown", per_tensor=True
+    ),
+    Column(
+        "update_eps_dominated",
+        "float32",
+        "share of entries with sqrt(v) below eps; NaN = unknown",
+        per_tensor=True,
+    ),
 )
 
 SCAN_COLUMNS: tuple[Column, ...] = (

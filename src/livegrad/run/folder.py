@@ -31,8 +31,8 @@ def scan_file(rank: int) -> str:
 def create_run_folder(base: Path | str | None, name: str) -> Path:
     """Make a new folder `<base>/<YYYYmmdd-HHMMSS>-<name>[-2…]` and return it.
 
-    `base` None is ./livegrad-runs. `name` is usually the stem of the script; what a file name should not hold is
-    replaced by "-". Raises UsageError where the folder cannot be made.
+    `base` None is ./livegrad-runs. `name` is usually the stem of the script; what a file name should not
+    hold is replaced by "-". Raises UsageError where the folder cannot be made.
     """
     parent = Path(DEFAULT_BASE if base is None else base).expanduser().absolute()
     stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{_safe(name)}"

@@ -120,9 +120,9 @@ class Subject(_Record):
 class Tensor(_Record):
     """One parameter that an optimizer holds; `id` is what the `tensor` column of the pulses holds.
 
-    `optimizer` and `group` index the subject's optimizers and that optimizer's parameter groups; `count` is the
-    number of entries. `called`: its module ran in forward. `reached`: a graph path from the loss reaches it.
-    Both are None until a scan has looked.
+    `optimizer` and `group` index the subject's optimizers and that optimizer's parameter groups; `count` is
+    the number of entries. `called`: its module ran in forward. `reached`: a graph path from the loss
+    reaches it. Both are None until a scan has looked.
     """
 
     id: int = 0
@@ -179,9 +179,9 @@ class Note(_Record):
 class RunInfo(_Record):
     """All of run.json. Times of day are UTC in ISO 8601, durations are seconds.
 
-    `steps` counts the optimizer steps seen, recorded or not; `seconds` is wall time since the first of them and
-    `overhead_seconds` livegrad's own measured share of it. `pid` and `host` say whose run it is, so that a reader
-    can tell a live run from one that was killed.
+    `steps` counts the optimizer steps seen, recorded or not; `seconds` is wall time since the first of them
+    and `overhead_seconds` livegrad's own measured share of it. `pid` and `host` say whose run it is, so
+    that a reader can tell a live run from one that was killed.
     """
 
     schema: int = SCHEMA_VERSION
@@ -226,7 +226,8 @@ class RunInfo(_Record):
 class PulseRow:
     """The record of one optimizer step: scalars, and arrays with one value per entry of `tensor`, shape (T,).
 
-    Names, types and units are those of PULSE_COLUMNS. An update array left at None means: not sampled this step.
+    Names, types and units are those of PULSE_COLUMNS. An update array left at None means: not sampled this
+    step.
     """
 
     step: int

@@ -11,8 +11,8 @@ from typing import Any
 def strict(value: Any) -> Any:
     """`value` with only what strict JSON can hold.
 
-    NaN and the infinities become the strings "NaN", "Infinity", "-Infinity"; dataclasses become objects; numpy
-    scalars and arrays become numbers and lists; paths and anything unknown become text.
+    NaN and the infinities become the strings "NaN", "Infinity", "-Infinity"; dataclasses become objects;
+    numpy scalars and arrays become numbers and lists; paths and anything unknown become text.
     """
     if value is None or isinstance(value, bool | str):
         return value

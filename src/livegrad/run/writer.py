@@ -32,10 +32,10 @@ def utc_now() -> str:
 class RunWriter:
     """The one writer of one rank's files in a run folder.
 
-    `info` holds the first fields of run.json; id, created, status, pid and host are filled in where it does not
-    name them. Each `pulse` and `scan` is one `write` to the operating system, so what it returned from survives
-    SIGKILL. Raises UsageError where the folder already holds this rank's run; every method lets OSError (disk
-    full, folder gone) through to the caller, and what was written before then stays readable.
+    `info` holds the first fields of run.json; id, created, status, pid and host are filled in where it does
+    not name them. Each `pulse` and `scan` is one `write` to the operating system, so what it returned from
+    survives SIGKILL. Raises UsageError where the folder already holds this rank's run; every method lets
+    OSError (disk full, folder gone) through to the caller, and what was written before then stays readable.
     """
 
     def __init__(self, path: Path, info: Mapping[str, Any], rank: int = 0) -> None:
@@ -99,7 +99,9 @@ class RunWriter:
 
     def _append(self, stream: "_StreamFile", row: PulseRow | ScanRow, rows: int, entries: int) -> None:
         if not self._is_mine():
-            raise OSError(errno.EPERM, "a forked child does not write to its parent's run folder", str(self.path))
+            raise OSError(
+                errno.EPERM, "a forked child does not write to its parent's run folder", str(self.path)
+            )
         stream.append({name: getattr(row, name) for name in stream.names}, rows, entries)
 
     def close(self, **info: Any) -> None:

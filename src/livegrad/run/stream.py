@@ -1,0 +1,185 @@
+"""An Arrow IPC stream on disk that may still be growing: finds its whole messages, reads the bytes asked for."""
+
+import os
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import nanoarrow as na
+import numpy as np
+
+from livegrad.errors import RunError
+from livegrad.run.columns import SCHEMA_VERSION, VERSION_KEY
+from livegrad.run.framing import CONTINUATION, PREFIX_SIZE, Field, FramingError, Layout, parse_layout
+
+_FIRST_READ = 4096
+_METADATA_LIMIT = 1 << 26
+_END_OF_STREAM = CONTINUATION + b"\0\0\0\0"
+_DTYPES = {"c": "i1", "s": "<i2", "i": "<i4", "l": "<i8", "f": "<f4", "g": "<f8"}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One whole record batch: its layout, where its body starts in the file, and the bytes of its flat columns."""
+
+    layout: Layout
+    body: int
+    head: bytes
+
+    def flat(self) -> np.ndarray:
+        """The per-row columns as a structured scalar; `[name]` has shape (rows,)."""
+        return np.frombuffer(self.head, self.layout.flat, 1)[0]
+
+
+class FileBytes:
+    """Positioned reads on an open file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Up to `size` bytes; fewer where the file ends."""
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), size, offset)
+        self._file.seek(offset)
+        return self._file.read(size)
+
+
+class Stream:
+    """The whole messages of one stream file.
+
+    `extend` finds those that were added since the last call; a torn tail is not yet a message. `damage`
+    says in words what stops the reader before the end of the file (None: nothing, or only an unfinished
+    message). A missing file is a stream without messages.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.fields: tuple[Field, ...] = ()
+        self.metadata: dict[str, str] = {}
+        self.end = 0
+        self.unread = 0
+        self.finished = False
+        self.damage: str | None = None
+        self._layouts: dict[bytes, Layout] = {}
+
+    @contextmanager
+    def open(self) -> Iterator[FileBytes]:
+        """The file for a while; it is not kept open, so it may be replaced by a longer copy of itself."""
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                yield FileBytes(file)
+        except OSError as error:
+            raise RunError(
+                f"cannot read {str(self.path)!r}: {error.strerror}. "
+                "Check that the run folder is still there and readable, then try again."
+            ) from error
+
+    def extend(self) -> list[Message]:
+        """The messages added since the last call. Raises RunError for a stream of a newer livegrad."""
+        if self.finished or not self.path.exists():
+            return []
+        self.damage = None
+        with self.open() as data:
+            found = list(self._walk(data))
+            self.unread = data.size - self.end
+        return found
+
+    def _walk(self, data: FileBytes) -> Iterator[Message]:
+        try:
+            if not self.end and not self._read_schema(data):
+                return
+            guess = _FIRST_READ
+            while message := self._next(data, guess):
+                yield message
+                guess = message.body - self.end + message.layout.flat.itemsize
+                self.end = message.body + message.layout.body_size
+        except FramingError as error:
+            self.damage = f"{self.path.name}: {error} at byte {self.end}; what follows is not read"
+
+    def _next(self, data: FileBytes, guess: int) -> Message | None:
+        """The message at `end`, or None where it is not all there yet."""
+        chunk = data.read(self.end, guess)
+        size = _metadata_size(chunk)
+        if size is None:
+            return None
+        if size == 0:
+            self.finished = True
+            self.end += PREFIX_SIZE
+            return None
+        body = self.end + PREFIX_SIZE + size
+        if body > data.size:
+            return None
+        if len(chunk) < PREFIX_SIZE + size:
+            chunk = data.read(self.end, PREFIX_SIZE + size)
+        metadata = chunk[PREFIX_SIZE : PREFIX_SIZE + size]
+        layout = self._layouts.get(metadata)
+        if layout is None:
+            layout = self._layouts[metadata] = parse_layout(metadata, self.fields)
+        if body + layout.body_size > data.size:
+            return None
+        head = chunk[PREFIX_SIZE + size : PREFIX_SIZE + size + layout.flat.itemsize]
+        if len(head) < layout.flat.itemsize:
+            head = data.read(body, layout.flat.itemsize)
+        return Message(layout, body, head)
+
+    def _read_schema(self, data: FileBytes) -> bool:
+        prefix = data.read(0, PREFIX_SIZE)
+        size = _metadata_size(prefix)
+        if not size or PREFIX_SIZE + size > data.size:
+            return False
+        message = data.read(0, PREFIX_SIZE + size)
+        try:
+            with na.ArrayStream.from_readable(message + _END_OF_STREAM) as stream:
+                schema = stream.schema
+                entries = dict((schema.metadata or {}).items())
+                fields = tuple(_field(schema.field(i)) for i in range(schema.n_fields))
+        except (RuntimeError, ValueError, KeyError, OSError) as error:
+            raise FramingError("not an Arrow schema") from error
+        self.metadata = {
+            key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in entries.items()
+        }
+        self._check_version()
+        self.fields = fields
+        self.end = PREFIX_SIZE + size
+        return True
+
+    def _check_version(self) -> None:
+        version = self.metadata.get(VERSION_KEY, "")
+        if not version.isdigit():
+            raise FramingError("an Arrow stream, but not one that livegrad wrote")
+        if int(version) > SCHEMA_VERSION:
+            raise newer_version_error(self.path, int(version))
+
+
+def newer_version_error(path: Path, version: int) -> RunError:
+    """The error for a run that a later livegrad wrote."""
+    return RunError(
+        f"{str(path)!r} has schema {version}; this livegrad reads up to schema {SCHEMA_VERSION}. "
+        "Upgrade it: pip install --upgrade livegrad"
+    )
+
+
+def _metadata_size(chunk: bytes) -> int | None:
+    """Size of the metadata that follows, None where the prefix is not all there yet."""
+    if len(chunk) < PREFIX_SIZE:
+        if not CONTINUATION.startswith(chunk[:4]):
+            raise FramingError("no message starts here")
+        return None
+    if chunk[:4] != CONTINUATION:
+        raise FramingError("no message starts here")
+    (size,) = struct.unpack_from("<i", chunk, 4)
+    if not 0 <= size <= _METADATA_LIMIT:
+        raise FramingError("impossible message size")
+    return size
+
+
+def _field(schema: na.Schema) -> Field:
+    """Raises KeyError for a type that livegrad does not write."""
+    per_tensor = schema.type == na.Type.LIST
+    value = schema.value_type if per_tensor else schema
+    return Field(schema.name, np.dtype(_DTYPES[na.c_schema(value).format]), per_tensor)
