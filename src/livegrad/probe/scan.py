@@ -14,6 +14,7 @@ import torch
 from livegrad.probe.audibility import GradientTap, probe_output
 from livegrad.probe.graph import DataGraph, data_graph, reached_parameters, topological
 from livegrad.probe.layers import LayerNode, LayerSpec, choose_layers
+from livegrad.probe.output_scale import output_scale
 from livegrad.probe.spine import Spine, find_spine
 from livegrad.probe.trace import ForwardTrace
 
@@ -61,6 +62,7 @@ class StepScan:
         self._probed: dict[Any, torch.Tensor] = {}
         self._reached: set[int] = set()
         self._samples = 1
+        self._unit: float | None = None
         self._done = False
 
     def open(self) -> None:
@@ -87,6 +89,7 @@ class StepScan:
             self._trace, graph, spine, self._module_names, self._parameter_ids, self._made_at
         )
         self._output = self._layer_of(start)
+        self._unit = output_scale(loss.grad_fn, start)
         self._tap = GradientTap(layer.node for layer in self._layers)
         self._probe(graph, spine, start)
 
@@ -176,6 +179,10 @@ class StepScan:
         rows = [self._row(layer, loss) for layer in self._layers]
         columns = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
         out = self._layers.index(self._output)
+        # In units of σ_y where the loss tells it, else of the output itself.
+        unit = columns["audibility"][out] if self._unit is None else self._unit
+        with np.errstate(divide="ignore", invalid="ignore"):
+            columns["audibility"] = columns["audibility"] / unit
         columns["audibility_output"] = np.full(len(rows), columns["audibility"][out])
         with np.errstate(divide="ignore", invalid="ignore"):
             columns["transport"] = 0.5 * np.log10(columns["transport"] / columns["transport"][out])

@@ -1,0 +1,1 @@
+"""What theory says, in numpy alone: Gaussian integrals, the activation catalogue, robust trends."""
