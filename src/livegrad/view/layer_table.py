@@ -99,6 +99,8 @@ def layer_table(rows: Sequence[Row], ink: Ink, width: int) -> "list[Text]":
     said = [ink.text(notes(row, named=len(codes) > 1)) for row in rows]
     longest_name = max((len(row_name(row, ink, 44)) for row in rows), default=0)
     widths = share_out(width, longest_name, max(map(len, said), default=0))
+    if not widths.notes:
+        said = [ink.text(notes(row, named=False)) for row in rows]
     scale = Scale.of(rows)
     lines = [_header(widths, any(said))]
     for row, note in zip(rows, said, strict=True):
@@ -114,12 +116,12 @@ def layer_table(rows: Sequence[Row], ink: Ink, width: int) -> "list[Text]":
 
 def share_out(width: int, longest_name: int, longest_note: int) -> Widths:
     """Return how a screen of `width` cells is shared out among the columns."""
-    gradient_bar = 0 if width < 100 else 12
-    audibility_bar = 9 if width < 72 else 13 if width < 100 else 21
+    gradient_bar = 0 if width < 92 else 8 if width < 110 else 12
+    audibility_bar = 9 if width < 72 else 13 if width < 110 else 21
     fixed = 2 + 3 * (len(_GAP) + _NUMBER) + 1 + audibility_bar + (1 + gradient_bar if gradient_bar else 0)
     spare = width - fixed
     wanted = min(longest_note, 24) + len(_GAP) if longest_note else 0
-    room_for_notes = wanted if spare - wanted >= 16 else 0
+    room_for_notes = wanted if spare - wanted >= min(longest_name, 28) else 0
     layer = min(max(longest_name, 8), 44, max(spare - room_for_notes, 8))
     return Widths(
         layer, gradient_bar, audibility_bar, min(spare - layer - len(_GAP), 60) if room_for_notes else 0

@@ -1,0 +1,238 @@
+"""Hand-made documents and synthetic runs: the views only display, so what they show may be invented."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+def make_layer(subject, name, depth, kind="Linear", audible=1.0, gradient=1e-3, **more):
+    layer = {
+        "subject": subject,
+        "id": depth,
+        "name": name,
+        "depth": depth,
+        "type": kind,
+        "kind": "depth",
+        "source": "train.py:27",
+        "audibility": 0.4 * audible if isinstance(audible, float) else audible,
+        "audibility_ratio": audible,
+        "transport": None,
+        "activation_rms": 0.5,
+        "gradient_rms": gradient,
+        "activation_slope": 0.22 if kind == "Sigmoid" else None,
+        "saturated": 0.02 if kind == "Sigmoid" else None,
+        "dead": None,
+        "turnover_steps": 900.0 / max(audible, 1e-30)
+        if kind == "Linear" and isinstance(audible, float)
+        else None,
+        "tensors": [f"{name}.weight"] if kind == "Linear" else [],
+    }
+    return layer | more
+
+
+def make_finding(code, name, severity, subject, layers, message, **more):
+    finding = {
+        "code": code,
+        "name": name,
+        "severity": severity,
+        "subject": subject,
+        "layers": layers,
+        "layers_text": f"{layers[0]} … {layers[-1]} ({len(layers)} layers)" if layers else None,
+        "source": "train.py:27",
+        "message": message,
+        "cause": None,
+        "evidence": {},
+        "explanation": "",
+        "first_step": 0,
+        "last_step": 399,
+        "remedies": [],
+        "next": "",
+    }
+    return finding | more
+
+
+def make_document(verdict, summary, findings, layers, subjects, **run):
+    return {
+        "schema": 1,
+        "livegrad": "0.1.0",
+        "verdict": verdict,
+        "summary": summary,
+        "findings": findings,
+        "layers": layers,
+        "run": {
+            "path": "livegrad-runs/20260101-120000-train",
+            "id": "20260101-120000-train",
+            "script": "train.py",
+            "command": ["train.py", "--depth", "24"],
+            "status": "finished",
+            "exit_code": 0,
+            "steps": 1400,
+            "recorded_steps": 1400,
+            "scans": 6,
+            "seconds": 41.2,
+            "overhead": 0.0082,
+            "overhead_seconds": 0.338,
+            "budget": 0.01,
+            "every": None,
+            "rank": 0,
+            "world_size": 1,
+            "python": "3.11.9",
+            "torch": "2.13.0",
+            "device": "cpu",
+            "subjects": [
+                {"name": name, "type": kind, "optimizer": "Adam", "learning_rate": 1e-3, "parameters": 104522}
+                for name, kind in subjects
+            ],
+            "loss_first": 2.41,
+            "loss_last": 2.301,
+            "loss_best": 2.297,
+            "observed": ["gradients, weights and updates of every parameter"],
+            "not_observed": ["the second moments of the optimizer: it keeps them elsewhere"],
+        }
+        | run,
+    }
+
+
+def _deep_net(blocks, decades_per_block):
+    layers = []
+    for i in range(blocks):
+        audible = 10 ** (decades_per_block * (blocks - i))
+        layers.append(make_layer("model", f"layers.{i}", 2 * i, "Linear", audible, 4e-3 * audible))
+        layers.append(
+            make_layer("model", f"sigmoid.{i}", 2 * i + 1, "Sigmoid", 1.9 * audible, 6e-3 * audible)
+        )
+    return [*layers, make_layer("model", "head", 2 * blocks, "Linear", 1.0, 4e-3)]
+
+
+@pytest.fixture
+def vanishing():
+    layers = _deep_net(24, -0.59)
+    layers[1]["saturated"] = 0.31
+    sick = [layer["name"] for layer in layers[:40]]
+    finding = make_finding(
+        "LG101",
+        "vanishing-gradient",
+        "error",
+        "model",
+        sick,
+        "The gradient shrinks by 0.59 decades per block: layers.0 … sigmoid.19 hear nothing of the loss.",
+        cause={
+            "summary": "Sigmoid ×24 loses 14.2 decades",
+            "operator": "Sigmoid",
+            "decades": -14.2,
+            "confirmed": True,
+        },
+        evidence={
+            "audibility_first": 1.0e-14,
+            "slope_decades_per_layer": -0.295,
+            "turnover_median_steps": 3.1e9,
+            "saturated_share": 0.31,
+            "a_fifth_fact_left_to_the_full_report": 1.0,
+        },
+        explanation="A sigmoid's slope is at most 1/4, so every layer divides the gradient by four or more.",
+        remedies=[
+            {
+                "name": "relu",
+                "predicted": {"backward_gain_per_layer": 1.0},
+                "command": "livegrad explain LG101",
+            }
+        ],
+        next="Replace the sigmoids by ReLU with He initialisation, or put BatchNorm before each of them.",
+    )
+    summary = "the loss does not reach 40 of the 49 layers of model; they are not being trained."
+    return make_document("unwell", summary, [finding], layers, [("model", "DeepMLP")])
+
+
+@pytest.fixture
+def healthy():
+    summary = "every layer hears the loss and moves."
+    layers = _deep_net(24, -0.01)
+    return make_document("healthy", summary, [], layers, [("model", "DeepMLP")], not_observed=[])
+
+
+@pytest.fixture
+def adversarial():
+    """Two models in one script: a generator whose gradient explodes, and a healthy discriminator."""
+    generator = [
+        make_layer("generator", f"up.{i}", i, "Linear", 10.0 ** (2 * (5 - i)), 10.0 ** (1 - i))
+        for i in range(6)
+    ]
+    generator[0] |= {"gradient_rms": "NaN", "audibility_ratio": "Infinity"}
+    discriminator = [make_layer("discriminator", f"down.{i}", i, "Linear", 0.5 + 0.1 * i) for i in range(6)]
+    findings = [
+        make_finding(
+            "LG201",
+            "dead-units",
+            "warning",
+            "generator",
+            ["up.4"],
+            "62 % of the units of up.4 are silent on the whole batch.",
+            layers_text="up.4",
+            evidence={"dead_share": 0.62},
+            next="Lower the learning rate.",
+        ),
+        make_finding(
+            "LG102",
+            "exploding-gradient",
+            "error",
+            "generator",
+            ["up.0", "up.1", "up.2"],
+            "The gradient grows by 2 decades per layer.",
+            source=None,
+            evidence={"audibility_first": "Infinity", "nonfinite_count": 128},
+            explanation="The weights' gain is above one in every layer.",
+            next="Scale the initialisation down, or clip.",
+        ),
+    ]
+    generator[4]["dead"] = 0.62
+    summary = "the gradient of generator explodes; discriminator is well."
+    subjects = [("generator", "Generator"), ("discriminator", "Discriminator")]
+    layers = generator + discriminator
+    return make_document(
+        "unwell", summary, findings, layers, subjects, overhead=0.031, status="failed", exit_code=1
+    )
+
+
+HOSTILE = "\x1b[2J\x1b]0;owned\x07<script>alert(1)</script>[bold red]&amp;\u202etxt\r\n::error::\u2028\ud800"
+
+
+@pytest.fixture
+def hostile(vanishing):
+    """A document whose every name tries to command the terminal, the browser or a workflow."""
+
+    def infect(value):
+        if isinstance(value, dict):
+            return {key: infect(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [infect(entry) for entry in value]
+        return f"{value}{HOSTILE}" if isinstance(value, str) and value not in kept else value
+
+    kept = {"unwell", "error", "LG101", "vanishing-gradient", "depth", "finished", "train.py:27"}
+    infected = infect(vanishing)
+    infected["findings"][0]["source"] = f"{HOSTILE}.py:27"
+    return infected
+
+
+@pytest.fixture
+def hostile_text():
+    return HOSTILE
+
+
+@pytest.fixture
+def snapshot():
+    """Return a check of a text against tests/view/snapshots/NAME; LIVEGRAD_SNAPSHOTS=write rewrites it."""
+
+    def check(name, text):
+        path = SNAPSHOTS / name
+        if os.environ.get("LIVEGRAD_SNAPSHOTS") == "write":
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), (
+            f"no snapshot {name}; look at the screen, then write it: LIVEGRAD_SNAPSHOTS=write"
+        )
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
