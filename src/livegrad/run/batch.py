@@ -61,7 +61,7 @@ class BatchEncoder:
         return self._sink.take()
 
     def batch_message(self, values: Mapping[str, Any], rows: int, entries: int) -> bytes:
-        """One record batch: per-row columns of length `rows`, and lists of `entries` values where a column has them.
+        """One record batch: flat columns of length `rows`, list columns of `entries` values.
 
         A value None is null. Lists need rows == 1. A scalar is repeated. Raises ValueError where a length
         is wrong.

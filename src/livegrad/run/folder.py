@@ -66,7 +66,7 @@ def _safe(name: str) -> str:
 
 
 def find_runs(base: Path | str | None = None) -> list[Path]:
-    """The run folders directly under `base` (None: ./livegrad-runs), oldest first; [] where there is no such folder."""
+    """The run folders directly under `base` (None: ./livegrad-runs), oldest first; [] if there are none."""
     parent = Path(DEFAULT_BASE if base is None else base).expanduser()
     try:
         found = [path.parent for path in parent.glob(f"*/{RUN_FILE}")]

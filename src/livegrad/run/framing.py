@@ -47,9 +47,13 @@ class Layout:
     lists: dict[str, tuple[int, np.dtype]]
     nulls: frozenset[str]
 
+    def holds(self, name: str) -> bool:
+        """Whether there is a flat column of this name whose values are not null."""
+        return name in (self.flat.names or ()) and name not in self.nulls
+
 
 def parse_layout(metadata: bytes, fields: tuple[Field, ...]) -> Layout:
-    """The layout that one message's metadata describes. Raises FramingError where it is not a plain batch of `fields`."""
+    """The layout that one message's metadata describes. Raises FramingError if not of `fields`."""
     try:
         message = _Table.root(metadata)
         if message.scalar(1, "B") != _RECORD_BATCH:

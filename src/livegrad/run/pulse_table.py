@@ -1,4 +1,4 @@
-"""Every recorded step of one rank: the scalars of all of them in memory, the lists on disk until asked for."""
+"""Every recorded step of one rank: its scalars in memory, its lists on disk until asked for."""
 
 from pathlib import Path
 from typing import Any
@@ -86,7 +86,7 @@ def _take(content: bytes, layout: Layout, column: Column) -> np.ndarray:
 
 
 def _scalars(messages: list[Message]) -> dict[str, np.ndarray]:
-    """The per-row columns of these messages; one numpy decode for each shape of message, not for each message."""
+    """The per-row columns of these messages, decoded once for each shape of message."""
     count = len(messages)
     table = {
         column.name: np.full(count, column.missing, column.dtype.newbyteorder("=")) for column in SCALARS
@@ -99,7 +99,7 @@ def _scalars(messages: list[Message]) -> dict[str, np.ndarray]:
         layout = messages[numbers[0]].layout
         block = np.frombuffer(b"".join(messages[number].head for number in numbers), layout.flat)
         for column in SCALARS:
-            if column.name in layout.flat.names and column.name not in layout.nulls:
+            if layout.holds(column.name):
                 table[column.name][numbers] = block[column.name][:, 0]
-        table["loss_known"][numbers] = "loss" in layout.flat.names and "loss" not in layout.nulls
+        table["loss_known"][numbers] = layout.holds("loss")
     return table

@@ -91,7 +91,7 @@ SOURCES = {
 
 
 def derive(statistic: str, stored: dict[str, np.ndarray], count: np.ndarray | float) -> np.ndarray:
-    """One of TENSOR_STATISTICS from stored columns (any shape that broadcasts with `count`, the tensor's entries)."""
+    """One of TENSOR_STATISTICS from stored columns, each (S, T) or (S,); `count`: entries, (T,) or one."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(_derive(statistic, stored, count))
 
@@ -151,7 +151,7 @@ def read_pulses(table: PulseTable, rows: np.ndarray, counts: dict[int, int]) -> 
 
 
 def _gather(table: PulseTable, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Tensor ids (T,), which row holds which (S, T), and each list column as (S, T), missing where it does not."""
+    """Tensor ids (T,), which row holds which (S, T), and each list column as (S, T)."""
     with table.open() as data:
         lists = [table.row(data, int(row)) for row in rows]
     ids = np.array(

@@ -86,7 +86,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """ "running", "finished", "failed" or "detached"; a killed run still says "running", but is not `is_live`."""
+        """running, finished, failed or detached. A killed run still says running, but is not `is_live`."""
         return self.info.status
 
     @property
@@ -112,7 +112,7 @@ class Run:
 
     @property
     def overhead(self) -> float:
-        """livegrad's own share of the wall time since the first step (0.01 = 1 %); NaN before there is any."""
+        """livegrad's own share of the wall time since the first step (0.01 = 1 %); NaN before it."""
         return self.info.overhead_seconds / self.info.seconds if self.info.seconds > 0 else float("nan")
 
     @property
@@ -152,7 +152,7 @@ class Run:
         return bool(self._table.extend()) or bool(scans)
 
     def pulses(self, subject: int | None = None, limit: int | None = 2000) -> Pulses:
-        """Recorded steps of one subject (None: all), thinned to `limit` rows (None: every row; see `thinning.thin`).
+        """Recorded steps of one subject (None: all), thinned by `thinning.thin` to `limit` rows (None: all).
 
         Rows of several optimizers stay interleaved as they were written: `Pulses.optimizer` tells them apart.
         """
@@ -239,7 +239,8 @@ class Run:
             raise UsageError(f"no tensor {tensor!r} in {str(self.path)!r}: {hint}")
         if len(found) > 1:
             raise UsageError(
-                f"{len(found)} tensors are named {tensor!r}: say which with subject={found[0].subject}, or pass its id"
+                f"{len(found)} tensors are named {tensor!r}: say which with subject=…, "
+                f"or pass an id, one of {[item.id for item in found]}"
             )
         return found[0]
 
@@ -261,7 +262,8 @@ def _folder_of(path: Path) -> Path:
         return folder
     if not path.exists():
         raise RunError(
-            f"no such run: {str(path)!r}. livegrad writes runs to ./livegrad-runs; look there, or pass a path."
+            f"no such run: {str(path)!r}. "
+            "livegrad writes runs to ./livegrad-runs: look there, or pass a path."
         )
     if path.is_file():
         raise RunError(f"{str(path)!r} is not a run: pass the folder that holds {RUN_FILE}.")
@@ -284,7 +286,7 @@ def _read_info(path: Path) -> RunInfo:
     except ValueError as error:
         raise RunError(
             f"{str(path)!r} is not whole JSON ({error}). "
-            "If the folder is being copied, wait and try again; else copy it again from where it was recorded."
+            "If the folder is being copied, wait and try again; else copy it again from its source."
         ) from error
     if not isinstance(document, dict):
         raise RunError(

@@ -44,7 +44,7 @@ def read_scan(message: Message) -> Scan | None:
     stored = message.flat()
     columns = {}
     for column in SCAN_COLUMNS:
-        known = column.name in message.layout.flat.names
+        known = message.layout.holds(column.name)
         values = stored[column.name] if known else np.full(rows, column.missing)
         columns[column.name] = np.array(values, column.dtype.newbyteorder("="))
     step, subject = (int(columns.pop(name)[0]) for name in ("step", "subject"))

@@ -1,4 +1,4 @@
-"""What a run folder says: frozen values that mirror run.json, and the two rows a recorder hands to the writer."""
+"""What a run folder says: frozen values that mirror run.json, and the rows a recorder hands to the writer."""
 
 from dataclasses import dataclass, field, fields
 from functools import cache
@@ -90,7 +90,7 @@ def _records(cls: type[_R], values: tuple[Any, ...]) -> tuple[_R, ...]:
 
 @dataclass(frozen=True)
 class Optimizer(_Record):
-    """One optimizer of a subject: its class name and its settings (lr, momentum, betas, eps, …) when attached."""
+    """One optimizer of a subject: its class and its settings (lr, betas, eps, …) when attached."""
 
     type: str = "?"
     settings: dict[str, Any] = field(default_factory=dict)
@@ -257,7 +257,7 @@ class PulseRow:
 
 @dataclass(frozen=True, slots=True)
 class ScanRow:
-    """One scan of one subject: arrays with one value per layer, shape (L,); names and units are SCAN_COLUMNS'."""
+    """One scan of one subject: arrays of shape (L,), one per layer; names and units are SCAN_COLUMNS'."""
 
     step: int
     layer: np.ndarray

@@ -1,4 +1,4 @@
-"""An Arrow IPC stream on disk that may still be growing: finds its whole messages, reads the bytes asked for."""
+"""An Arrow IPC stream on disk, maybe still growing: finds its whole messages, reads the bytes asked for."""
 
 import os
 import struct
@@ -23,7 +23,7 @@ _DTYPES = {"c": "i1", "s": "<i2", "i": "<i4", "l": "<i8", "f": "<f4", "g": "<f8"
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One whole record batch: its layout, where its body starts in the file, and the bytes of its flat columns."""
+    """One whole record batch: its layout, where its body starts in the file, and its flat columns' bytes."""
 
     layout: Layout
     body: int
@@ -71,7 +71,7 @@ class Stream:
     def open(self) -> Iterator[FileBytes]:
         """The file for a while; it is not kept open, so it may be replaced by a longer copy of itself."""
         try:
-            with open(self.path, "rb", buffering=0) as file:
+            with self.path.open("rb", buffering=0) as file:
                 yield FileBytes(file)
         except OSError as error:
             raise RunError(
@@ -182,4 +182,4 @@ def _field(schema: na.Schema) -> Field:
     """Raises KeyError for a type that livegrad does not write."""
     per_tensor = schema.type == na.Type.LIST
     value = schema.value_type if per_tensor else schema
-    return Field(schema.name, np.dtype(_DTYPES[na.c_schema(value).format]), per_tensor)
+    return Field(schema.name or "", np.dtype(_DTYPES[na.c_schema(value).format]), per_tensor)

@@ -7,6 +7,8 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 
 def strict(value: Any) -> Any:
     """`value` with only what strict JSON can hold.
@@ -26,7 +28,7 @@ def strict(value: Any) -> Any:
         return [strict(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: strict(getattr(value, item.name)) for item in fields(value)}
-    if hasattr(value, "tolist"):
+    if isinstance(value, np.ndarray | np.generic):
         return strict(value.tolist())
     return str(value)
 
@@ -38,7 +40,7 @@ def _number(value: float) -> float | str:
 
 
 def dumps(value: Any) -> str:
-    """`value` as one line of ASCII: odd names (lone surrogates, control characters) are escaped, not written raw."""
+    """`value` as one line of ASCII: odd characters (lone surrogates, control codes) are escaped."""
     return json.dumps(strict(value), ensure_ascii=True, allow_nan=False)
 
 
@@ -50,7 +52,7 @@ def replace_text(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_text(text, encoding="ascii")
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
         raise

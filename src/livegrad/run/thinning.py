@@ -1,5 +1,7 @@
 """Which recorded steps to show when there are too many: evenly spaced, but never without the extremes."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from livegrad.errors import UsageError
@@ -35,7 +37,7 @@ def _extremes(norm: np.ndarray, alarming: np.ndarray, buckets: int) -> set[int]:
     height = np.where(np.isfinite(norm), norm, -np.inf)
     edges = _edges(len(norm), buckets) if buckets else []
     kept = set()
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in pairwise(edges):
         kept.add(int(start + np.argmax(height[start:stop])))
         first = int(start + np.argmax(alarming[start:stop]))
         if alarming[first]:
@@ -48,7 +50,4 @@ def _even(preferred: np.ndarray, slots: int) -> set[int]:
         return set()
     edges = _edges(len(preferred), slots)
     # argmax of booleans is the first True, or 0 where there is none.
-    return {
-        int(start + np.argmax(preferred[start:stop]))
-        for start, stop in zip(edges[:-1], edges[1:], strict=True)
-    }
+    return {int(start + np.argmax(preferred[start:stop])) for start, stop in pairwise(edges)}

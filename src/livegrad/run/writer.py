@@ -1,4 +1,4 @@
-"""Writes a run folder: run.json whole or not at all, and streams that are whole up to the last row after a kill."""
+"""Writes a run folder: run.json whole or not at all, streams whole up to the last row after a kill."""
 
 import errno
 import json
@@ -105,7 +105,7 @@ class RunWriter:
         stream.append({name: getattr(row, name) for name in stream.names}, rows, entries)
 
     def close(self, **info: Any) -> None:
-        """End both streams and write the last fields of run.json ("ended" is now unless given). May be called twice."""
+        """End both streams and write the last fields of run.json; `ended` is now unless given."""
         for stream in (self._pulses, self._scans):
             stream.close(mark_end=self._is_mine())
         self.update(**{"ended": utc_now(), **info})
