@@ -1,22 +1,28 @@
-"""The statistics of CPU tensors, in plain torch."""
+"""The statistics of CPU tensors that the kernel cannot read as they are."""
 
 import numpy as np
 import torch
 from torch import Tensor
 
-# Float32 sums drift by 1e-4 over millions of entries; over this many they keep 1e-6, and the pieces are added in float64.
+from livegrad.probe import kernel
+
+# Float32 sums drift by 1e-4 over millions of entries; over this many they keep 1e-6. Pieces add in float64.
 PIECE = 65536
 # A float32 sum of squares loses entries below 1e-19; a norm above this cannot have lost any that matter.
 SMALLEST_NORM = 1e-13
 
 
 def reduce(tensors: list[Tensor]) -> np.ndarray:
-    """Return (4, n) float64: sum of squares, largest finite |x|, zeros, non-finite entries of flat contiguous tensors."""
-    return reduce_by_torch(tensors)
+    """Return float64 (4, n): sum of squares, largest finite |x|, zeros, non-finite entries of flat tensors."""
+    columns = np.zeros((4, len(tensors)))
+    left = kernel.reduce([*tensors], columns)
+    if left:
+        columns[:, left] = reduce_by_torch([tensors[position] for position in left])
+    return columns
 
 
 def reduce_by_torch(tensors: list[Tensor]) -> np.ndarray:
-    """The same numbers without the compiled kernel: batched 2-norms, one minimum and maximum and one count a piece."""
+    """The same without the kernel: batched 2-norms; minimum, maximum and a count for each piece."""
     columns = np.zeros((4, len(tensors)))
     owners: list[int] = []
     pieces: list[Tensor] = []
@@ -27,25 +33,27 @@ def reduce_by_torch(tensors: list[Tensor]) -> np.ndarray:
                 pieces.append(_in_wide_real(piece))
     if not pieces:
         return columns
-    owner = np.array(owners)
     norms = torch.stack([norm.double() for norm in torch._foreach_norm(pieces, 2)]).numpy()
     bounds = torch.stack([bound.double() for piece in pieces for bound in torch.aminmax(piece)])
     largest = bounds.abs().view(-1, 2).amax(1).numpy()
     squares = norms * norms
     nonfinite = np.zeros(len(pieces))
-    for i in np.flatnonzero(
-        ~np.isfinite(squares) | ~np.isfinite(largest) | ((norms < SMALLEST_NORM) & (largest > 0))
-    ):
-        wide = pieces[i].double()
-        finite = wide.isfinite()
-        squares[i] = float(wide.dot(wide))
-        nonfinite[i] = wide.numel() - int(finite.sum())
-        largest[i] = float(wide.where(finite, 0).abs().max())
+    trusted = np.isfinite(squares) & ((norms > SMALLEST_NORM) | (largest == 0))
+    for i in np.flatnonzero(~trusted):
+        squares[i], largest[i], nonfinite[i] = _reduce_in_float64(pieces[i])
+    owner = np.array(owners)
     np.add.at(columns[0], owner, squares)
     np.maximum.at(columns[1], owner, largest)
     np.add.at(columns[2], owner, [piece.numel() - int(torch.count_nonzero(piece)) for piece in pieces])
     np.add.at(columns[3], owner, nonfinite)
     return columns
+
+
+def _reduce_in_float64(piece: Tensor) -> tuple[float, float, int]:
+    wide = piece.double()
+    finite = wide.isfinite()
+    largest = float(wide.where(finite, 0).abs().max())
+    return float(wide.dot(wide)), largest, wide.numel() - int(finite.sum())
 
 
 def _in_wide_real(piece: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class Transfer:
         return self._event is None or self._event.query()
 
     def numpy(self) -> np.ndarray:
-        """Return (4, n) float64: sum of squares, largest finite |x|, zeros, non-finite entries; waits for the copy if it must."""
+        """Wait, and return float64 (4, n): sum of squares, largest finite |x|, zeros, non-finite entries."""
         columns = np.zeros((4, self._n))
         if self._host is None:
             return columns
@@ -38,11 +38,16 @@ class Transfer:
         return columns
 
 
+def is_capturing(device: torch.device) -> bool:
+    """Whether a CUDA graph is being recorded: what is launched now would be replayed for ever."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
 def reduce(tensors: list[Tensor]) -> Transfer:
     """Queue the reductions of flat contiguous tensors of one device on its current stream.
 
-    Tensors of one dtype are concatenated into buckets of bounded size, so the launches grow with the number of entries, not with
-    the number of tensors, and the scratch memory stays bounded.
+    Tensors of one dtype are concatenated into buckets of bounded size, so the launches grow with the number
+    of entries, not with the number of tensors, and the scratch memory stays bounded.
     """
     total = sum(tensor.numel() for tensor in tensors)
     size = min(max(total // 64, SMALLEST_BUCKET), LARGEST_BUCKET)
@@ -71,7 +76,7 @@ def _buckets(tensors: list[Tensor], size: int) -> list[list[tuple[int, Tensor]]]
 
 
 def _reduce_bucket(pieces: list[Tensor]) -> Tensor:
-    """Return (4, len(pieces)) on the device; float64 where the device has it, since float32 squares of 1e-30 are 0."""
+    """Return (4, len(pieces)) on the device, in float64 where it has that: float32 squares of 1e-30 are 0."""
     wide = torch.float32 if pieces[0].device.type == "mps" else torch.float64
     lengths = [piece.numel() for piece in pieces]
     norms = torch.stack(torch._foreach_norm(pieces, 2, dtype=wide))
