@@ -1,0 +1,84 @@
+"""The `livegrad` command: its verbs, its errors and its exit codes."""
+
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+# What python itself had loaded before livegrad: everything else must not hide the modules of the user's
+# program.
+LOADED_AT_START = frozenset(sys.modules)
+
+import click  # noqa: E402
+
+from livegrad import __version__  # noqa: E402
+from livegrad.cli.exit_code import OUR_FAILURE, USAGE, FindingsExit  # noqa: E402
+from livegrad.cli.lazy_group import LazyGroup  # noqa: E402
+from livegrad.errors import LivegradError, RunError, UsageError  # noqa: E402
+
+EPILOG = """\b
+Examples:
+  livegrad run train.py --epochs 3     watch a training script, unmodified
+  livegrad report                      the newest run under ./livegrad-runs once more
+  livegrad doctor                      what livegrad finds on this machine
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    verbs=("run", "report", "doctor"),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EPILOG,
+)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def livegrad() -> None:
+    """Show where a network's gradients vanish or explode, and why."""
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run the command line and end the process.
+
+    A verb may return a function. It is called after click has let go, so that nothing of click is on the stack of
+    the program that `livegrad run` runs, nor catches that program's exceptions.
+    """
+    after = _parse(arguments)
+    if after is not None:
+        after()
+    sys.exit(0)
+
+
+def _parse(arguments: list[str] | None) -> Callable[[], None] | None:
+    try:
+        result = livegrad.main(arguments, prog_name="livegrad", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        _explain_usage(error)
+        sys.exit(USAGE if isinstance(error, click.UsageError) else OUR_FAILURE)
+    except FindingsExit as stop:
+        sys.exit(stop.code)
+    except LivegradError as error:
+        print(f"livegrad: error: {error}", file=sys.stderr)
+        sys.exit(USAGE if isinstance(error, UsageError | RunError) else OUR_FAILURE)
+    except BrokenPipeError:
+        _leave_closed_pipe()
+    return result
+
+
+def _explain_usage(error: click.ClickException) -> None:
+    context = getattr(error, "ctx", None)
+    print(f"livegrad: error: {error.format_message()}", file=sys.stderr)
+    if context is not None:
+        print(f"Try '{context.command_path} --help'.", file=sys.stderr)
+
+
+def _leave_closed_pipe() -> NoReturn:
+    """Whoever read our output has gone (`livegrad report | head`): nothing is left to say, nor a failure of
+    ours.
+    """
+    import os
+
+    # What is still buffered must not fail again when python closes the stream.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)

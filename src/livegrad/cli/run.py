@@ -1,0 +1,82 @@
+"""`livegrad run`: watch a training program, unmodified, and say at its end what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from livegrad.cli.program_command import ProgramCommand
+
+EPILOG = """\b
+Examples:
+  livegrad run train.py --epochs 3
+  livegrad run --every 10 -m package.train
+  livegrad run --fail-on error train.py       exit code 3 if gradients vanish or explode
+  torchrun --nproc-per-node=8 -m livegrad run train.py
+
+The program sees what plain python would give it, and its exit code is kept. livegrad itself writes to
+stderr, and to a run folder that `livegrad report` opens again.
+"""
+
+
+@click.command(
+    cls=ProgramCommand,
+    epilog=EPILOG,
+    options_metavar="[OPTIONS]",
+    short_help="Watch a training script, unmodified.",
+)
+@click.option("-m", "module", metavar="MODULE", help="Run a module as `python -m MODULE` does.")
+@click.option("-c", "code", metavar="CODE", help="Run code given as text, as `python -c CODE` does.")
+@click.option("--out", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder that run folders are made in.  [default: ./livegrad-runs]")  # fmt: skip
+@click.option("--budget", metavar="SHARE", type=click.FloatRange(0, 1, min_open=True), default=0.01,
+              show_default=True, help="Share of the training time that watching may cost.")  # fmt: skip
+@click.option("--every", metavar="N", type=click.IntRange(min=1),
+              help="Record every Nth step, whatever it costs.")  # fmt: skip
+@click.option("--fail-on", type=click.Choice(["error", "warning"]),
+              help="Exit with 3 on such a finding, if the script itself succeeded.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="At the end, print the report as JSON on stdout.")
+@click.option(
+    "--quiet", "-q", is_flag=True, help="Say nothing on stderr; the run folder and report are written."
+)
+@click.argument(
+    "arguments", metavar="(SCRIPT | -m MODULE | -c CODE) [ARGS]...", nargs=-1, type=click.UNPROCESSED
+)
+def run(
+    module: str | None,
+    code: str | None,
+    out: Path | None,
+    budget: float,
+    every: int | None,
+    fail_on: str | None,
+    as_json: bool,
+    quiet: bool,
+    arguments: tuple[str, ...],
+) -> Callable[[], None]:
+    """Run a training program and watch its gradients.
+
+    SCRIPT is a file, or a folder or zip file with a __main__.py, as for python. What follows it belongs to
+    the program.
+    """
+    from livegrad.cli.watched_run import WatchedRun
+
+    program = _program(module, code, arguments)
+    watched = WatchedRun.prepare(program, out=out, budget=budget, every=every, quiet=quiet)
+    return lambda: watched.run(as_json=as_json, fail_on=fail_on)
+
+
+def _program(module: str | None, code: str | None, arguments: tuple[str, ...]):
+    from livegrad.watch.script import Program
+
+    if module is not None:
+        return Program("module", module, arguments)
+    if code is not None:
+        return Program("code", code, arguments)
+    if not arguments:
+        raise click.UsageError("Nothing to run. Name a script: livegrad run train.py")
+    script, *rest = arguments
+    if not Path(script).exists():
+        raise click.UsageError(f"There is no script {script!r} here ({Path.cwd()}).")
+    return Program("script", script, tuple(rest))
