@@ -57,8 +57,7 @@ def _reduce_by_address(tensors: list[tuple[int, Tensor]], columns: np.ndarray) -
     left, read = [], []
     addresses, counts, types = array("Q"), array("q"), array("b")
     for position, tensor in tensors:
-        if type(tensor) in (Tensor, Parameter) and tensor.is_cpu and tensor.dtype in TYPES and
-        _is_plain(tensor):
+        if _is_plain(tensor):
             read.append(position)
             addresses.append(tensor.data_ptr())
             counts.append(tensor.numel())
@@ -72,10 +71,14 @@ def _reduce_by_address(tensors: list[tuple[int, Tensor]], columns: np.ndarray) -
 
 
 def _is_plain(tensor: Tensor) -> bool:
+    if type(tensor) not in (Tensor, Parameter) or not tensor.is_cpu or tensor.dtype not in TYPES:
+        return False
     return tensor.layout is torch.strided and not tensor.is_nested and tensor.is_contiguous()
 
 
-def sample(tensors: list[Tensor | None], steps: np.ndarray, offsets: np.ndarray, out: np.ndarray) -> list[int]:
+def sample(
+    tensors: list[Tensor | None], steps: np.ndarray, offsets: np.ndarray, out: np.ndarray
+) -> list[int]:
     """Write every steps[i]-th entry of tensor i to out[offsets[i]:offsets[i + 1]]; zeros for None.
 
     steps int64 (n,), offsets int64 (n + 1,), out float64 (offsets[n],).

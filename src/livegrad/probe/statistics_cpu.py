@@ -13,7 +13,7 @@ SMALLEST_NORM = 1e-13
 
 
 def reduce(tensors: list[Tensor]) -> np.ndarray:
-    """Return float64 (4, n): sum of squares, largest finite |x|, zeros, non-finite entries of flat tensors."""
+    """Return float64 (4, n): sum of squares, largest finite |x|, zeros, non-finite entries."""
     columns = np.zeros((4, len(tensors)))
     left = kernel.reduce([*tensors], columns)
     if left:
