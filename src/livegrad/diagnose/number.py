@@ -1,13 +1,42 @@
-"""Numbers of the JSON document: read back, and shown to a person.
+"""Numbers of the JSON document: made safe for JSON, read back, and shown to a person.
 
 JSON has no NaN and no infinity, and livegrad never drops them, so the document holds the strings "NaN",
 "Infinity" and "-Infinity".
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 _WRITTEN = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def to_json(value: Any) -> Any:
+    """Return `value` built of dicts, lists, strings, finite numbers, booleans and None only.
+
+    Array scalars become Python numbers, tuples and arrays become lists, non-finite numbers their names. Needs no
+    numpy, so that a report can be read where there is none.
+
+    Raises:
+        TypeError: a value has no place in JSON.
+    """
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else _name(value)
+    if isinstance(value, Mapping):
+        return {str(key): to_json(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_json(entry) for entry in value]
+    if hasattr(value, "tolist"):
+        return to_json(value.tolist())
+    raise TypeError(f"a {type(value).__name__} cannot be part of a report: {value!r}")
+
+
+def _name(value: float) -> str:
+    if math.isnan(value):
+        return "NaN"
+    return "Infinity" if value > 0 else "-Infinity"
 
 
 def from_json(value: Any) -> float | None:

@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from livegrad.run.strict_json import strict
+from livegrad.diagnose.number import to_json
 
 SEVERITIES = ("error", "warning", "info")
 
@@ -19,12 +19,15 @@ class Report:
 
     Args:
         document: a mapping in the form of the schema. It is copied; array scalars become Python numbers.
+
+    Raises:
+        TypeError: the document holds a value that has no place in JSON.
     """
 
     __slots__ = ("_document",)
 
     def __init__(self, document: dict[str, Any]):
-        object.__setattr__(self, "_document", strict(document))
+        object.__setattr__(self, "_document", to_json(document))
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Report is read-only; change a copy: report.to_dict()")
