@@ -70,6 +70,7 @@ class BatchEncoder:
             column.name for column in self.columns if column.nullable and values[column.name] is None
         )
         key = (rows, entries, nulls)
+        self._sink.take()  # what an interrupted call may have left
         template = self._templates.get(key)
         if template is None:
             template = self._templates[key] = _Template(

@@ -39,8 +39,8 @@ def create_run_folder(base: Path | str | None, name: str) -> Path:
     try:
         parent.mkdir(parents=True, exist_ok=True)
         return _make_unique(parent, stem)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(
             f"cannot make a run folder in {str(parent)!r}: {reason}. "
             "Name a directory you can write to, for example: --out /tmp/livegrad-runs (in Python: path=…)."

@@ -11,6 +11,7 @@ from livegrad.run.stream import FileBytes, Message, Stream
 
 SCALARS = tuple(column for column in PULSE_COLUMNS if not column.per_tensor)
 LISTS = tuple(column for column in PULSE_COLUMNS if column.per_tensor)
+_NAN_BYTES = np.array(np.nan, "<f8").tobytes()
 _BY_NAME = {column.name: column for column in LISTS}
 
 
@@ -22,12 +23,13 @@ class PulseTable:
     """
 
     def __init__(self, path: Path) -> None:
-        self.stream = Stream(path)
+        self.stream = Stream(path, PULSE_COLUMNS)
         self.scalars: dict[str, np.ndarray] = _scalars([])
         self._bodies = np.empty(0, np.int64)
         self._shapes = np.empty(0, np.int32)
         self._layouts: list[Layout] = []
         self._numbers: dict[int, int] = {}
+        self._sampled = np.empty(0, bool)
 
     def __len__(self) -> int:
         return len(self._bodies)
@@ -63,11 +65,29 @@ class PulseTable:
         layout, column = self._layouts[self._shapes[row]], _BY_NAME[name]
         return _decode(data, int(self._bodies[row]), layout, column, index, 1)[0]
 
+    def updates_sampled(self) -> np.ndarray:
+        """Which rows (S,) hold the size of at least one applied update."""
+        known = len(self._sampled)
+        if known < len(self):
+            with self.open() as data:
+                new = [
+                    _any_number(self.values(data, row, "update_sum_squares"))
+                    for row in range(known, len(self))
+                ]
+            self._sampled = np.concatenate([self._sampled, np.array(new, bool)])
+        return self._sampled
+
     def row(self, data: FileBytes, row: int) -> dict[str, np.ndarray]:
         """Every list column of one row, read at once."""
         layout, body = self._layouts[self._shapes[row]], int(self._bodies[row])
-        content = data.read(body, layout.body_size)
+        content = data.take(body, layout.body_size)
         return {column.name: _take(content, layout, column) for column in LISTS}
+
+
+def _any_number(values: np.ndarray) -> bool:
+    # Most rows hold nothing but numpy's own NaN, and comparing bytes is ten times faster than looking at
+    # each.
+    return values.tobytes() != _NAN_BYTES * len(values) and not bool(np.isnan(values).all())
 
 
 def _decode(data: FileBytes, body: int, layout: Layout, column: Column, first: int, count: int) -> np.ndarray:
@@ -75,7 +95,7 @@ def _decode(data: FileBytes, body: int, layout: Layout, column: Column, first: i
     if place is None:
         return np.full(count, column.missing, column.dtype)
     offset, dtype = place
-    return np.frombuffer(data.read(body + offset + first * dtype.itemsize, count * dtype.itemsize), dtype)
+    return np.frombuffer(data.take(body + offset + first * dtype.itemsize, count * dtype.itemsize), dtype)
 
 
 def _take(content: bytes, layout: Layout, column: Column) -> np.ndarray:

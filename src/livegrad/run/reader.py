@@ -1,9 +1,7 @@
 """Opens a run folder, finished or still being written."""
 
 import difflib
-import json
 import os
-import re
 import socket
 import time
 from collections.abc import Iterator
@@ -12,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from livegrad.errors import RunError, UsageError
-from livegrad.run.columns import SCHEMA_VERSION
-from livegrad.run.folder import RUN_FILE, find_runs, pulse_file, rank_file, scan_file
+from livegrad.errors import UsageError
+from livegrad.run.columns import SCAN_COLUMNS
+from livegrad.run.folder import pulse_file, scan_file
+from livegrad.run.info_file import InfoFile, ranks_in
 from livegrad.run.pulse_table import PulseTable
 from livegrad.run.pulses import SOURCES, TENSOR_STATISTICS, Pulses, derive, read_pulses
 from livegrad.run.scans import Scan, read_scan
 from livegrad.run.schema import Layer, RunInfo, Subject, Tensor
-from livegrad.run.stream import Stream, newer_version_error
-from livegrad.run.thinning import thin
+from livegrad.run.stream import Stream
+from livegrad.run.thinning import thinned_rows
 
 if TYPE_CHECKING:
     from livegrad.diagnose.report import Report
 
 _QUIET_SECONDS = 120.0
-_RANK = re.compile(r"^rank(\d+)\.arrows$")
 
 
 def load(path: Path | str, rank: int = 0) -> "Run":
@@ -45,25 +43,17 @@ class Run:
     """
 
     def __init__(self, path: Path, rank: int = 0) -> None:
-        self.path = _folder_of(Path(path).expanduser())
         self.rank = rank
+        self._info_file = InfoFile(Path(path).expanduser(), rank)
+        self.path = self._info_file.folder
         self._open()
 
     def _open(self) -> None:
-        self._info_file = self._find_info()
-        self._stamp = _stamp(self._info_file)
-        self.info: RunInfo = _read_info(self._info_file)
+        self.info: RunInfo = self._info_file.read()
         self._table = PulseTable(self.path / pulse_file(self.rank))
-        self._scan_stream = Stream(self.path / scan_file(self.rank))
+        self._scan_stream = Stream(self.path / scan_file(self.rank), SCAN_COLUMNS)
         self._scans: list[Scan] = []
-        self._sampled = np.empty(0, bool)
         self._extend()
-
-    def _find_info(self) -> Path:
-        if self.rank and self.rank not in self.ranks:
-            raise RunError(f"{str(self.path)!r} has no rank {self.rank}; it has {self.ranks}. Pass rank=….")
-        own = self.path / rank_file(self.rank)
-        return own if own.exists() else self.path / RUN_FILE
 
     def __repr__(self) -> str:
         return f"<Run {self.info.id!r} {self.status}, {len(self)} recorded steps, {len(self._scans)} scans>"
@@ -101,14 +91,14 @@ class Run:
         if self.info.pid and self.info.host == socket.gethostname() and os.name == "posix":
             return _is_alive(self.info.pid)
         return (
-            time.time() - max(_changed(self._info_file), _changed(self._table.stream.path)) < _QUIET_SECONDS
+            time.time() - max(self._info_file.last_change(), _changed(self._table.stream.path))
+            < _QUIET_SECONDS
         )
 
     @property
     def ranks(self) -> tuple[int, ...]:
         """The ranks that wrote into this folder, ascending."""
-        found = (_RANK.match(item.name) for item in self.path.iterdir())
-        return tuple(sorted(int(match.group(1)) for match in found if match))
+        return ranks_in(self.path)
 
     @property
     def overhead(self) -> float:
@@ -134,16 +124,16 @@ class Run:
     def refresh(self) -> bool:
         """Read what was written since; True where there was anything.
 
-        Costs two calls to stat where nothing changed. Raises RunError where the folder is gone.
+        Costs a look at run.json's date and a short read of each stream. Raises RunError where the folder is
+        gone.
         """
-        stamp = _stamp(self._info_file)
-        changed = stamp != self._stamp
+        changed = self._info_file.changed()
         if changed:
-            info = _read_info(self._info_file)
+            info = self._info_file.read()
             if (info.id, info.created) != (self.info.id, self.info.created):
                 self._open()
                 return True
-            self.info, self._stamp = info, stamp
+            self.info = info
         return self._extend() or changed
 
     def _extend(self) -> bool:
@@ -152,38 +142,17 @@ class Run:
         return bool(self._table.extend()) or bool(scans)
 
     def pulses(self, subject: int | None = None, limit: int | None = 2000) -> Pulses:
-        """Recorded steps of one subject (None: all), thinned by `thinning.thin` to `limit` rows (None: all).
+        """Recorded steps of one subject (None: all), thinned to `limit` (None: all) by `thinning.thin`.
 
         Rows of several optimizers stay interleaved as they were written: `Pulses.optimizer` tells them apart.
         """
-        rows = self._rows(subject)
-        if limit is None or len(rows) > limit:
-            rows = rows[self._thinned(rows, limit)]
+        rows = thinned_rows(self._table, self._rows(subject), limit)
         return read_pulses(self._table, rows, {tensor.id: tensor.count for tensor in self.tensors})
 
     def _rows(self, subject: int | None) -> np.ndarray:
         if subject is None:
             return np.arange(len(self._table))
         return np.flatnonzero(self._table.scalars["subject"] == subject)
-
-    def _thinned(self, rows: np.ndarray, limit: int | None) -> np.ndarray:
-        scalars = self._table.scalars
-        norm = np.sqrt(scalars["gradient_sum_squares"][rows])
-        loss_broken = scalars["loss_known"][rows] & ~np.isfinite(scalars["loss"][rows])
-        alarming = (scalars["nonfinite"][rows] > 0) | ~np.isfinite(norm) | loss_broken
-        return thin(norm, alarming, self._updates_sampled()[rows], limit)
-
-    def _updates_sampled(self) -> np.ndarray:
-        """Which rows (S,) hold the size of at least one applied update."""
-        known = len(self._sampled)
-        if known < len(self._table):
-            with self._table.open() as data:
-                new = [
-                    bool(np.isfinite(self._table.values(data, row, "update_sum_squares")).any())
-                    for row in range(known, len(self._table))
-                ]
-            self._sampled = np.concatenate([self._sampled, np.array(new, bool)])
-        return self._sampled
 
     def scalars(self, subject: int | None = None) -> dict[str, np.ndarray]:
         """Every recorded step's per-row numbers, each of shape (S,).
@@ -253,58 +222,6 @@ class Run:
         from livegrad.diagnose.diagnose import diagnose
 
         return diagnose(self)
-
-
-def _folder_of(path: Path) -> Path:
-    """The run folder that `path` means. Raises RunError where it is none."""
-    folder = path.parent if path.is_file() else path
-    if (folder / RUN_FILE).exists():
-        return folder
-    if not path.exists():
-        raise RunError(
-            f"no such run: {str(path)!r}. "
-            "livegrad writes runs to ./livegrad-runs: look there, or pass a path."
-        )
-    if path.is_file():
-        raise RunError(f"{str(path)!r} is not a run: pass the folder that holds {RUN_FILE}.")
-    runs = find_runs(folder)
-    if runs:
-        raise RunError(f"{str(path)!r} is not a run but holds {len(runs)}. The newest: {str(runs[-1])!r}.")
-    raise RunError(
-        f"{str(path)!r} is not a run: it holds no {RUN_FILE}. "
-        "If the run has only just been started, try again; else pass the folder that livegrad run named."
-    )
-
-
-def _read_info(path: Path) -> RunInfo:
-    try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise RunError(
-            f"cannot read {str(path)!r}: {error.strerror}. Check that it is there and readable."
-        ) from error
-    except ValueError as error:
-        raise RunError(
-            f"{str(path)!r} is not whole JSON ({error}). "
-            "If the folder is being copied, wait and try again; else copy it again from its source."
-        ) from error
-    if not isinstance(document, dict):
-        raise RunError(
-            f"{str(path)!r} holds no JSON object: it is not livegrad's. Pass the folder livegrad run named."
-        )
-    version = document.get("schema")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise newer_version_error(path, version)
-    return RunInfo.from_json(document)
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    """Changes when the file does."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise RunError(f"cannot read {str(path)!r}: {error.strerror}. Was the run folder moved?") from error
-    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _changed(path: Path) -> float:

@@ -1,5 +1,6 @@
 """An Arrow IPC stream on disk, maybe still growing: finds its whole messages, reads the bytes asked for."""
 
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ import nanoarrow as na
 import numpy as np
 
 from livegrad.errors import RunError
-from livegrad.run.columns import SCHEMA_VERSION, VERSION_KEY
+from livegrad.run.columns import SCHEMA_VERSION, VERSION_KEY, Column
 from livegrad.run.framing import CONTINUATION, PREFIX_SIZE, Field, FramingError, Layout, parse_layout
+from livegrad.run.info_file import newer_version_error
 
 _FIRST_READ = 4096
 _METADATA_LIMIT = 1 << 26
@@ -48,6 +50,13 @@ class FileBytes:
         self._file.seek(offset)
         return self._file.read(size)
 
+    def take(self, offset: int, size: int) -> bytes:
+        """Exactly `size` bytes. Raises OSError where the file has become shorter."""
+        content = self.read(offset, size)
+        if len(content) < size:
+            raise OSError(errno.EIO, "the file has become shorter since it was opened")
+        return content
+
 
 class Stream:
     """The whole messages of one stream file.
@@ -57,8 +66,9 @@ class Stream:
     message). A missing file is a stream without messages.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, columns: tuple[Column, ...]) -> None:
         self.path = path
+        self._expected = {column.name: column for column in columns}
         self.fields: tuple[Field, ...] = ()
         self.metadata: dict[str, str] = {}
         self.end = 0
@@ -144,6 +154,7 @@ class Stream:
             key.decode("utf-8", "replace"): value.decode("utf-8", "replace") for key, value in entries.items()
         }
         self._check_version()
+        self._check_types(fields)
         self.fields = fields
         self.end = PREFIX_SIZE + size
         return True
@@ -155,13 +166,11 @@ class Stream:
         if int(version) > SCHEMA_VERSION:
             raise newer_version_error(self.path, int(version))
 
-
-def newer_version_error(path: Path, version: int) -> RunError:
-    """The error for a run that a later livegrad wrote."""
-    return RunError(
-        f"{str(path)!r} has schema {version}; this livegrad reads up to schema {SCHEMA_VERSION}. "
-        "Upgrade it: pip install --upgrade livegrad"
-    )
+    def _check_types(self, fields: tuple[Field, ...]) -> None:
+        for field in fields:
+            column = self._expected.get(field.name)
+            if column and (field.dtype, field.per_tensor) != (column.dtype, column.per_tensor):
+                raise FramingError(f"column {field.name!r} is not of the type that livegrad writes")
 
 
 def _metadata_size(chunk: bytes) -> int | None:

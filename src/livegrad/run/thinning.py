@@ -5,6 +5,36 @@ from itertools import pairwise
 import numpy as np
 
 from livegrad.errors import UsageError
+from livegrad.run.pulse_table import PulseTable
+
+
+def thinned_rows(table: PulseTable, rows: np.ndarray, limit: int | None) -> np.ndarray:
+    """`rows` of the table, thinned to about `limit` (None: all of them); ascending.
+
+    Every optimizer of every subject is thinned by itself and gets its share of the limit, at least two rows:
+    even spacing over rows that alternate would show only one of them.
+    """
+    _check(limit)
+    if limit is None or len(rows) <= limit:
+        return rows
+    owner = np.stack([table.scalars["subject"][rows], table.scalars["optimizer"][rows]])
+    _, group = np.unique(owner, axis=1, return_inverse=True)
+    norm, alarming, preferred = _signals(table, rows)
+    kept = []
+    for number in range(group.max() + 1):
+        own = np.flatnonzero(group == number)
+        share = max(2, limit * len(own) // len(rows))
+        kept.append(rows[own[thin(norm[own], alarming[own], preferred[own], share)]])
+    return np.sort(np.concatenate(kept))
+
+
+def _signals(table: PulseTable, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What `thin` looks at."""
+    scalars = table.scalars
+    norm = np.sqrt(scalars["gradient_sum_squares"][rows])
+    loss_broken = scalars["loss_known"][rows] & ~np.isfinite(scalars["loss"][rows])
+    alarming = (scalars["nonfinite"][rows] > 0) | ~np.isfinite(norm) | loss_broken
+    return norm, alarming, table.updates_sampled()[rows]
 
 
 def thin(norm: np.ndarray, alarming: np.ndarray, preferred: np.ndarray, limit: int | None) -> np.ndarray:
@@ -27,6 +57,13 @@ def thin(norm: np.ndarray, alarming: np.ndarray, preferred: np.ndarray, limit: i
         return np.arange(count)
     kept = {0, count - 1} | _extremes(norm, alarming, (limit - 2) // 3)
     return np.array(sorted(kept | _even(preferred, limit - len(kept))), np.int64)
+
+
+def _check(limit: int | None) -> None:
+    if limit is not None and limit < 2:
+        raise UsageError(
+            f"limit={limit} is too small: give at least 2 (the first and last row), or None for all"
+        )
 
 
 def _edges(count: int, parts: int) -> np.ndarray:

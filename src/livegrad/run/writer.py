@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -102,7 +103,8 @@ class RunWriter:
             raise OSError(
                 errno.EPERM, "a forked child does not write to its parent's run folder", str(self.path)
             )
-        stream.append({name: getattr(row, name) for name in stream.names}, rows, entries)
+        with self._lock:
+            stream.append({name: getattr(row, name) for name in stream.names}, rows, entries)
 
     def close(self, **info: Any) -> None:
         """End both streams and write the last fields of run.json; `ended` is now unless given."""
@@ -138,7 +140,7 @@ class _StreamFile:
             written = os.write(self._descriptor, message)
             while written < len(message):
                 written += os.write(self._descriptor, memoryview(message)[written:])
-        except OSError:
+        except BaseException:
             self._cut_back()
             raise
         self._size += len(message)
@@ -157,9 +159,9 @@ class _StreamFile:
     def close(self, mark_end: bool) -> None:
         if self._descriptor < 0:
             return
-        try:
-            if mark_end:
+        if mark_end:
+            # A stream without its end mark is whole all the same, so a full disk does not matter here.
+            with suppress(OSError):
                 self._write(END_OF_STREAM)
-        finally:
-            if self._descriptor >= 0:
-                self._release()
+        if self._descriptor >= 0:
+            self._release()
