@@ -1,0 +1,115 @@
+"""From a run to a report: ask every rule about every subject, and put the answer into one document."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import livegrad
+from livegrad.diagnose.finding import Finding
+from livegrad.diagnose.layer_rows import layer_rows
+from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.report import Report, severity_rank
+from livegrad.diagnose.rules import RULES
+from livegrad.run.reader import Run
+
+_VERDICT = {"error": "unwell", "warning": "warning"}
+
+
+def diagnose(run: Run) -> Report:
+    """Judge a recorded run and return the report. Pure: reads the run, changes nothing."""
+    patients = [Patient(run, subject) for subject in run.subjects]
+    findings = [
+        finding for patient in patients if len(patient.scalars["step"]) for finding in examine(patient)
+    ]
+    findings.sort(key=lambda finding: (severity_rank(finding.severity), finding.code))
+    worst = min((severity_rank(f.severity) for f in findings), default=9)
+    verdict = _VERDICT.get(("error", "warning", "info")[worst] if worst < 3 else "", "healthy")
+    return Report(
+        {
+            "schema": 1,
+            "livegrad": livegrad.__version__,
+            "verdict": verdict,
+            "summary": _summary(run, findings, verdict),
+            "findings": [finding.to_json() for finding in findings],
+            "layers": [row for patient in patients for row in layer_rows(patient)],
+            "run": _run_part(run, patients),
+        }
+    )
+
+
+def examine(patient: Patient) -> list[Finding]:
+    """Return every rule's findings about one subject."""
+    return [finding for rule in RULES for finding in rule(patient)]
+
+
+def _summary(run: Run, findings: list[Finding], verdict: str) -> str:
+    serious = [f for f in findings if f.severity != "info"]
+    if serious:
+        more = f" (and {len(serious) - 1} more)" if len(serious) > 1 else ""
+        return f"{serious[0].name}: {serious[0].message}{more}."
+    if run.info.scan_count == 0:
+        return "Nothing wrong was seen, but no scan was taken: only parameters were watched."
+    if findings:
+        return f"Nothing needs doing. {findings[0].message[0].upper()}{findings[0].message[1:]}."
+    return "Every layer is heard at the output and moves at a healthy pace."
+
+
+def _run_part(run: Run, patients: list[Patient]) -> dict[str, Any]:
+    info = run.info
+    loss = np.concatenate([p.scalars["loss"] for p in patients]) if patients else np.array([])
+    judged = [p.learning for p in patients if np.isfinite(p.learning.first)]
+    recorded = sum(len(p.scalars["step"]) for p in patients)
+    return {
+        "path": str(run.path),
+        "id": info.id,
+        "script": info.script,
+        "command": list(info.command),
+        "status": run.status if run.status in ("running", "finished", "failed", "detached") else "failed",
+        "exit_code": info.exit_code,
+        "steps": info.steps,
+        "recorded_steps": recorded,
+        "scans": info.scan_count,
+        "seconds": info.seconds,
+        "overhead": run.overhead,
+        "overhead_seconds": info.overhead_seconds,
+        "budget": info.budget,
+        "every": info.every,
+        "rank": info.rank,
+        "world_size": info.world_size,
+        "python": info.python,
+        "torch": info.torch,
+        "device": info.device,
+        "subjects": [_subject_part(p) for p in patients],
+        "loss_first": judged[0].first if judged else None,
+        "loss_last": judged[0].last if judged else (float("nan") if len(loss) else None),
+        "loss_best": judged[0].best if judged else None,
+        "observed": _observed(run, recorded),
+        "not_observed": [note.text for note in info.notes if note.kind == "not_observed"],
+    }
+
+
+def _subject_part(patient: Patient) -> dict[str, Any]:
+    rate = patient.scalars["learning_rate"]
+    subject = patient.subject
+    return {
+        "name": subject.name,
+        "type": subject.type,
+        "optimizer": " and ".join(dict.fromkeys(o.type for o in subject.optimizers)) or None,
+        "learning_rate": float(rate[-1]) if len(rate) else None,
+        "parameters": subject.parameters,
+    }
+
+
+def _observed(run: Run, recorded: int) -> list[str]:
+    observed = [f"{recorded} of {run.info.steps} optimizer steps: gradients, weights"]
+    if run.info.scan_count:
+        observed.append(f"{run.info.scan_count} scans: spine, audibility, transport, activations")
+    return observed
+
+
+def report_of(path: Path | str) -> Report:
+    """Load the run at `path` and diagnose it."""
+    from livegrad.run.reader import load
+
+    return diagnose(load(path))

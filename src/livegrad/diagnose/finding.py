@@ -1,0 +1,64 @@
+"""A finding: one thing that is wrong with a training, where, why, and what to do about it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cause:
+    """What is responsible. decades: powers of ten it takes from (−) or adds to (+) the gradient; confirmed: by a counterfactual."""
+
+    summary: str
+    operator: str | None = None
+    decades: float | None = None
+    confirmed: bool | None = None
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """Something that would help. predicted: numbers with units in their names, from closed form; command: what to type."""
+
+    name: str
+    predicted: dict[str, Any] | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One confirmed symptom of one subject, in the form the JSON document has.
+
+    layers: names, input side first. evidence: numbers with units in their names. first_step, last_step: where it was seen.
+    """
+
+    code: str
+    name: str
+    severity: str
+    layers: tuple[str, ...]
+    message: str
+    explanation: str
+    next: str
+    subject: str | None = None
+    layers_text: str | None = None
+    source: str | None = None
+    cause: Cause | None = None
+    evidence: dict[str, Any] = field(default_factory=dict)
+    first_step: int | None = None
+    last_step: int | None = None
+    remedies: tuple[Remedy, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as the JSON document holds it."""
+        cause = None if self.cause is None else vars(self.cause)
+        remedies = [vars(remedy) for remedy in self.remedies]
+        return {**vars(self), "layers": list(self.layers), "cause": cause, "remedies": remedies}
+
+
+def layers_text(names: tuple[str, ...] | list[str]) -> str | None:
+    """Return layer names folded for reading: "a", "a and b", or "a … z (24 layers)"."""
+    if not names:
+        return None
+    if len(names) == 1:
+        return names[0]
+    if len(names) == 2:
+        return f"{names[0]} and {names[1]}"
+    return f"{names[0]} … {names[-1]} ({len(names)} layers)"

@@ -1,0 +1,118 @@
+"""The patient: everything a rule may ask about one subject of a run, read once and derived on demand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from livegrad.diagnose.learning import Learning, judge_learning
+from livegrad.diagnose.spine_profile import SpineProfile, spine_profile
+from livegrad.run.pulses import Pulses
+from livegrad.run.reader import Run
+from livegrad.run.scans import Scan
+from livegrad.run.schema import Layer, Subject, Tensor
+
+
+@dataclass
+class Patient:
+    """One subject under diagnosis. Arrays over tensors follow `pulses.tensor`."""
+
+    run: Run
+    subject: Subject
+
+    @cached_property
+    def layers(self) -> dict[int, Layer]:
+        """Layer id -> layer, of this subject."""
+        return {layer.id: layer for layer in self.run.layers if layer.subject == self.subject.id}
+
+    @cached_property
+    def tensors(self) -> dict[int, Tensor]:
+        """Tensor id -> tensor, of this subject."""
+        return {tensor.id: tensor for tensor in self.run.tensors if tensor.subject == self.subject.id}
+
+    @cached_property
+    def scans(self) -> list[Scan]:
+        """Every scan whose layers are all known, in order of steps."""
+        return [s for s in self.run.scans(self.subject.id) if all(int(k) in self.layers for k in s.layer)]
+
+    @cached_property
+    def profiles(self) -> list[SpineProfile]:
+        """The spine's profile at every scan that measured audibility on finite numbers."""
+        found = [spine_profile(scan, self.layers) for scan in self.scans]
+        return [p for p in found if len(p.layers) >= 2 and p.finite and p.measured]
+
+    @cached_property
+    def pulses(self) -> Pulses:
+        """The recorded steps, thinned; no spike and no non-finite step is lost."""
+        return self.run.pulses(self.subject.id, limit=2000)
+
+    @cached_property
+    def scalars(self) -> dict[str, np.ndarray]:
+        """Every recorded step's per-row numbers."""
+        return self.run.scalars(self.subject.id)
+
+    @cached_property
+    def learning(self) -> Learning:
+        """The course of the loss."""
+        return judge_learning(self.scalars["loss"])
+
+    @cached_property
+    def is_finite(self) -> bool:
+        """True if no recorded loss, gradient or weight was NaN or infinite."""
+        loss = self.scalars["loss"][self.scalars["loss_known"]]
+        return not (self.scalars["nonfinite"] > 0).any() and bool(np.isfinite(loss).all())
+
+    @cached_property
+    def update_ratio(self) -> dict[int, float]:
+        """Tensor id -> median over the sampled steps of ‖ΔW‖/‖W‖; only tensors whose update was ever sampled."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.pulses.update_norm / self.pulses.weight_norm
+        return _by_tensor(self.pulses, ratio, np.nanmedian)
+
+    @cached_property
+    def swallowed(self) -> dict[int, float]:
+        """Tensor id -> median share of entries whose update the dtype swallowed (w + Δ == w)."""
+        return _by_tensor(self.pulses, self.pulses.swallowed, np.nanmedian)
+
+    @cached_property
+    def eps_dominated(self) -> dict[int, float]:
+        """Tensor id -> median share of entries whose √v̂ lies under the optimizer's eps."""
+        return _by_tensor(self.pulses, self.pulses.eps_dominated, np.nanmedian)
+
+    def optimizer_of(self, tensor: Tensor) -> str:
+        """Return the class name of the optimizer that holds `tensor` ("?" if unknown)."""
+        index = tensor.optimizer if tensor.optimizer is not None else -1
+        return self.subject.optimizers[index].type if 0 <= index < len(self.subject.optimizers) else "?"
+
+    def setting(self, tensor: Tensor, name: str) -> float | None:
+        """Return a number among the settings of the optimizer that holds `tensor`, or None."""
+        index = tensor.optimizer if tensor.optimizer is not None else -1
+        if not 0 <= index < len(self.subject.optimizers):
+            return None
+        value = self.subject.optimizers[index].settings.get(name)
+        return float(value) if isinstance(value, int | float) else None
+
+    def line(self, layer: Layer) -> str | None:
+        """Return where a layer comes from: its module's creation, else its call site."""
+        return layer.made or layer.source
+
+
+def _by_tensor(pulses: Pulses, values: np.ndarray, reduce: Callable) -> dict[int, float]:
+    known = np.isfinite(values) | np.isinf(values)
+    return {
+        int(k): float(reduce(values[known[:, j], j]))
+        for j, k in enumerate(pulses.tensor)
+        if known[:, j].any()
+    }
+
+
+def persists(flags: list[bool]) -> bool:
+    """True if a symptom holds at the last scan and at no less than half of the scans in the later half of the run.
+
+    Faults born after the start are found this way, and those that healed are not held against the network.
+    """
+    if not flags or not flags[-1]:
+        return False
+    later = flags[len(flags) // 2 :]
+    return sum(later) * 2 >= len(later)

@@ -1,0 +1,32 @@
+"""One rule a file: each looks at one patient for one fault and returns the findings it can stand for.
+
+A rule's module docstring is its page: what it is, why it happens, how it is decided, what helps.
+"""
+
+from collections.abc import Callable
+
+from livegrad.diagnose.finding import Finding
+from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.rules import (
+    dead_units,
+    disconnected,
+    exploding_gradient,
+    nonfinite,
+    saturation,
+    starved_layer,
+    update_too_large,
+    vanishing_gradient,
+)
+
+Rule = Callable[[Patient], list[Finding]]
+
+RULES: tuple[Rule, ...] = (
+    vanishing_gradient.find,
+    exploding_gradient.find,
+    saturation.find,
+    dead_units.find,
+    nonfinite.find,
+    starved_layer.find,
+    update_too_large.find,
+    disconnected.find,
+)

@@ -1,0 +1,92 @@
+"""LG202 dead-units: most units of a rectifying layer are zero for every sample, and a zero unit gets no gradient.
+
+What it is. A ReLU whose input is negative for all data passes nothing forward and nothing back; no gradient step can
+wake it. A learning rate that was too high once, or a large negative bias, kills whole layers.
+
+How it is decided. More than nine tenths of the layer's units are zero on the whole batch, at the latest scan and at
+most of the later ones. In deep rectifier nets about half the units are silent on any one batch because the samples have
+become alike; that is not death.
+"""
+
+import numpy as np
+
+from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.rules.saturation import persistent_layers
+from livegrad.run.scans import Scan
+
+DEAD_SHARE = 0.9
+ALL_DEAD = 0.999
+FEWEST_SAMPLES = 8
+
+
+def _dead(scan: Scan, row: int) -> bool:
+    return bool(
+        np.isfinite(scan.dead[row]) and scan.dead[row] > DEAD_SHARE and scan.samples[row] >= FEWEST_SAMPLES
+    )
+
+
+def find(patient: Patient) -> list[Finding]:
+    """Return the finding for one subject, or nothing."""
+    found = persistent_layers(patient, _dead)
+    if not found:
+        return []
+    scan = patient.scans[-1]
+    layers = [layer for layer, _ in found]
+    shares = [float(scan.dead[row]) for _, row in found]
+    blocks = any(
+        layer.kind == "depth" and share > ALL_DEAD for layer, share in zip(layers, shares, strict=True)
+    )
+    severity = "error" if blocks or not patient.learning.is_learning else "warning"
+    names = tuple(layer.name for layer in layers)
+    worst = layers[int(np.argmax(shares))]
+    born = _born(patient)
+    return [
+        Finding(
+            code="LG202",
+            name="dead-units",
+            severity=severity,
+            subject=patient.subject.name,
+            layers=names,
+            layers_text=layers_text(names),
+            source=patient.line(worst),
+            message=f"{max(shares):.0%} of the units of {worst.name} are zero for every sample",
+            cause=Cause(_why(born), worst.type),
+            evidence={
+                "dead_share": max(shares),
+                "layers_dead": len(found),
+                "first_seen_step": born,
+                "largest_update_share_of_weights": _largest_update(patient),
+            },
+            explanation="A unit that is zero for every sample has slope zero there too, so no gradient step can bring it back."
+            + (" The whole layer is dead: nothing passes it in either direction." if blocks else ""),
+            first_step=born,
+            last_step=scan.step,
+            remedies=(Remedy("init"), Remedy("activation"), Remedy("schedule"), Remedy("clip")),
+            next=(
+                "Start again with a lower learning rate or a warm-up and gradient clipping; LeakyReLU or GELU instead of ReLU "
+                "leaves units a way back. Check biases that start far below zero."
+            ),
+        )
+    ]
+
+
+def _born(patient: Patient) -> int:
+    for scan in patient.scans:
+        if any(_dead(scan, row) for row in range(len(scan))):
+            return scan.step
+    return patient.scans[-1].step
+
+
+def _why(born: int) -> str:
+    if born <= 1:
+        return "the units were dead from the start: biases or weights start where no input reaches them"
+    return f"the units were alive at first and were found dead at step {born}: a step before it was too large"
+
+
+def _largest_update(patient: Patient) -> float | None:
+    pulses = patient.pulses
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = pulses.update_norm / pulses.weight_norm
+    finite = ratio[np.isfinite(ratio)]
+    return float(finite.max()) if len(finite) else None

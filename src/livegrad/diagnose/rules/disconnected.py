@@ -1,0 +1,101 @@
+"""LG404 disconnected: the optimizer holds parameters that the loss never reaches.
+
+What it is. A detach() or no_grad() on the way, a layer that forward never calls, or an optimizer that was given another
+model's parameters: no gradient exists, and no training can help. It is not vanishing; nothing arrives at all.
+
+How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step. Frozen parameters are not
+reported, nor are idle experts: modules never called whose siblings of the same kind were.
+"""
+
+from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.patient import Patient
+from livegrad.run.schema import Tensor
+
+FEWEST_PULSES = 2
+
+
+def find(patient: Patient) -> list[Finding]:
+    """Return the finding for one subject, or nothing."""
+    silent, heard = _by_gradient(patient)
+    silent = [t for t in silent if t.trainable]
+    idle = {t.id for t in silent if _is_idle(t, heard)}
+    cut = [t for t in silent if t.id not in idle]
+    if not cut:
+        return []
+    called = [t for t in cut if t.called]
+    names = tuple(dict.fromkeys(t.module or t.name for t in cut))
+    steps = patient.pulses.step
+    nothing = not heard
+    return [
+        Finding(
+            code="LG404",
+            name="disconnected",
+            severity="error" if nothing or called else "warning",
+            subject=patient.subject.name,
+            layers=names,
+            layers_text=layers_text(names),
+            source=cut[0].source,
+            message=_message(cut, nothing),
+            cause=Cause(_cause(called, nothing)),
+            evidence={
+                "parameters_without_gradient_count": sum(t.count for t in cut),
+                "tensors_without_gradient_count": len(cut),
+                "tensors_with_gradient_count": len(heard),
+                "forward_called_them": bool(called),
+                "pulses_count": len(steps),
+            },
+            explanation="No path leads from the loss to these parameters, so backward gives them no gradient: they stay as they are.",
+            first_step=int(steps[0]),
+            last_step=int(steps[-1]),
+            remedies=(Remedy("connect"),),
+            next=_next(called, nothing),
+        )
+    ]
+
+
+def _by_gradient(patient: Patient) -> tuple[list[Tensor], list[Tensor]]:
+    pulses = patient.pulses
+    silent, heard = [], []
+    for j, k in enumerate(pulses.tensor):
+        tensor = patient.tensors.get(int(k))
+        seen = pulses.recorded[:, j]
+        if tensor is None or seen.sum() < FEWEST_PULSES:
+            continue
+        (heard if (pulses.has_gradient[:, j] & seen).any() else silent).append(tensor)
+    return silent, heard
+
+
+def _is_idle(tensor: Tensor, heard: list[Tensor]) -> bool:
+    """True for a module never called that has a sibling of the same kind (experts.3 beside experts.0) which was."""
+    if tensor.called or tensor.module is None or tensor.reached:
+        return False
+    wanted = _family(tensor)
+    return any(_family(other) == wanted for other in heard if other.module is not None)
+
+
+def _family(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
+    parts = tensor.name.split(".")
+    return ".".join("*" if part.isdigit() else part for part in parts), tensor.shape
+
+
+def _message(cut: list[Tensor], nothing: bool) -> str:
+    if nothing:
+        return "none of the optimizer's parameters gets a gradient: it does not hold the parameters of the model that is trained"
+    modules = layers_text(list(dict.fromkeys(t.module or t.name for t in cut)))
+    return f"no gradient ever reaches {modules}"
+
+
+def _cause(called: list[Tensor], nothing: bool) -> str:
+    if nothing:
+        return "the loss is computed with other parameters than those the optimizer was given"
+    if called:
+        return "their module runs in forward, but the graph between it and the loss is cut: detach(), no_grad() or .data"
+    return "forward never uses them"
+
+
+def _next(called: list[Tensor], nothing: bool) -> str:
+    if nothing:
+        return "Give the optimizer model.parameters() of the model that computes the loss, after the model is built."
+    if called:
+        return "Look between the named layer and the loss for detach(), torch.no_grad(), .data, .item() or numpy, and remove it."
+    return "Call them in forward, or leave them out of the optimizer (or freeze them with requires_grad_(False))."

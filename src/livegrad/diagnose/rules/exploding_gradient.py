@@ -1,0 +1,95 @@
+"""LG103 exploding-gradient: a small change in an early layer moves the output by many times its own size.
+
+What it is. Audibility grows by decades towards the input: each layer multiplies the gradient by more than one. Any
+step along such a gradient overshoots; weights run to infinity or the loss jumps about.
+
+How it is decided. Audibility over depth, at the latest finite scan and at most of the later ones, lies more than three
+decades over the output's (or over the output's own unit) and outside what finite width alone does. Saturation does not
+cause explosion; weights that are too large, or BatchNorm in a deep net without skips, do.
+"""
+
+import numpy as np
+
+from livegrad.diagnose.bill import blame
+from livegrad.diagnose.finding import Finding, Remedy, layers_text
+from livegrad.diagnose.harm import harm_to, turnover
+from livegrad.diagnose.patient import Patient, persists
+from livegrad.diagnose.spine_profile import SpineProfile
+from livegrad.theory.trend import block_trend
+
+CEILING_DECADES = 3.0
+NULL_DEVIATIONS = 3.0
+
+
+def deafening(profile: SpineProfile) -> np.ndarray:
+    """Return which spine layers (L,) move the output far more than their size warrants."""
+    limit = np.maximum(CEILING_DECADES, profile.null_mean + NULL_DEVIATIONS * profile.null_sd)
+    with np.errstate(invalid="ignore"):
+        return (profile.relative > limit) | (profile.absolute > limit)
+
+
+def find(patient: Patient) -> list[Finding]:
+    """Return the finding for one subject, or nothing."""
+    profiles = patient.profiles
+    masks = [deafening(profile) for profile in profiles]
+    flags = [bool(mask.any()) for mask in masks]
+    if not (persists(flags) or (flags and flags[0] and not patient.is_finite)):
+        return []
+    at = max(i for i, flag in enumerate(flags) if flag)
+    profile, mask = profiles[at], masks[at]
+    sick = [layer for layer, bad in zip(profile.layers, mask, strict=True) if bad]
+    harm = harm_to(patient, {t for layer in sick for t in layer.tensors})
+    cause, culprit = blame(patient, profile, growing=True)
+    names = tuple(layer.name for layer in sick)
+    steps = [p.step for p, flag in zip(profiles, flags, strict=True) if flag]
+    severity = "warning" if patient.is_finite and patient.learning.is_learning else "error"
+    slope = block_trend(np.array([layer.depth for layer in profile.layers], float), profile.relative)
+    return [
+        Finding(
+            code="LG103",
+            name="exploding-gradient",
+            severity=severity,
+            subject=patient.subject.name,
+            layers=names,
+            layers_text=layers_text(names),
+            source=patient.line(culprit or sick[0]),
+            message=_message(profile),
+            cause=cause,
+            evidence={
+                "audibility_of_first_layer": float(10 ** profile.relative[0]),
+                "audibility_slope_decades_per_layer": slope.slope,
+                "audibility_slope_interval": [slope.low, slope.high],
+                "output_size_in_its_unit": float(10 ** profile.absolute[-1]),
+                "gradient_transport_decades": float(profile.transport[0]),
+                "turnover_steps": turnover(harm.update_ratio),
+                "loss_at_start": patient.learning.first,
+                "loss_at_end": patient.learning.last,
+            },
+            explanation=(
+                "Backpropagation multiplies one factor per layer. Here most factors are over 1, so the early layers get "
+                "gradients that say nothing about a step of any useful size."
+            ),
+            first_step=steps[0],
+            last_step=steps[-1],
+            remedies=(Remedy("init"), Remedy("skip"), Remedy("clip")),
+            next=_next(cause.operator),
+        )
+    ]
+
+
+def _message(profile: SpineProfile) -> str:
+    relative = float(np.nanmax(profile.relative))
+    first, last = profile.layers[0].name, profile.layers[-1].name
+    if relative > CEILING_DECADES:
+        return f"the gradient grows by {relative:.1f} decades from {last} back to {first}"
+    size = float(np.nanmax(profile.absolute))
+    return f"the output of {last} is {size:.1f} decades larger than its unit, and every gradient with it"
+
+
+def _next(operator: str | None) -> str:
+    if operator is not None and operator.startswith("BatchNorm"):
+        return "Add residual connections, or use fewer layers, or drop BatchNorm for an initialization made for this depth."
+    return (
+        "Initialize the weights with the gain of their activation (nn.init.kaiming_normal_ for ReLU, xavier_normal_ with "
+        "nn.init.calculate_gain for tanh). Clipping keeps the weights finite meanwhile, but does not cure the cause."
+    )

@@ -1,0 +1,109 @@
+"""LG301 nonfinite: a loss, gradient or weight became NaN or infinite.
+
+What it is. Once one entry of a gradient is not finite, one optimizer step makes the weights so, and every later
+step is lost.
+
+How it is decided. Non-finite values are counted at every recorded step, never filtered. Steps that a gradient scaler
+skips are its normal business and are not counted.
+"""
+
+import numpy as np
+
+from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.patient import Patient
+
+
+def find(patient: Patient) -> list[Finding]:
+    """Return the finding for one subject, or nothing."""
+    if patient.is_finite:
+        return []
+    scalars = patient.scalars
+    bad_loss = scalars["loss_known"] & ~np.isfinite(scalars["loss"])
+    bad_rows = (scalars["nonfinite"] > 0) | bad_loss
+    first = int(scalars["step"][np.flatnonzero(bad_rows)[0]])
+    gradients, weights = _tensors_at(patient, first)
+    names = tuple(dict.fromkeys(t.module or t.name for t in (weights or gradients)))
+    what = _what(bool(bad_loss[scalars["step"] == first].any()), bool(gradients), bool(weights))
+    origin = _origin(patient, first)
+    blamed = (weights or gradients)[:1]
+    return [
+        Finding(
+            code="LG301",
+            name="nonfinite",
+            severity="error",
+            subject=patient.subject.name,
+            layers=names,
+            layers_text=layers_text(names),
+            source=origin[1] if origin else (blamed[0].source if blamed else None),
+            message=f"{what} became NaN or infinite at step {first}",
+            cause=Cause(_cause(patient, first, origin), origin[0] if origin else None),
+            evidence={
+                "first_step": first,
+                "steps_nonfinite_count": int(bad_rows.sum()),
+                "tensors_with_nonfinite_gradient_count": len(gradients),
+                "tensors_with_nonfinite_weight_count": len(weights),
+                "last_finite_loss": _before(scalars["loss"], scalars["step"], first),
+                "last_finite_gradient_norm": _before(scalars["gradient_norm"], scalars["step"], first),
+            },
+            explanation="NaN and infinity spread through every operation: from the first such step on, the run learns nothing.",
+            first_step=first,
+            last_step=int(scalars["step"][np.flatnonzero(bad_rows)[-1]]),
+            remedies=(Remedy("clip"), Remedy("schedule"), Remedy("precision")),
+            next=(
+                "Look at what feeds the named place at that step: a logarithm or root of zero, a division by zero, a learning "
+                "rate that is too high. torch.autograd.detect_anomaly() around that step names the operation."
+            ),
+        )
+    ]
+
+
+def _tensors_at(patient: Patient, step: int) -> tuple[list, list]:
+    pulses = patient.pulses
+    rows = np.flatnonzero(pulses.step == step)
+    gradients, weights = [], []
+    for j, k in enumerate(pulses.tensor):
+        tensor = patient.tensors.get(int(k))
+        if tensor is not None and (pulses.gradient_nonfinite[rows, j] > 0).any():
+            gradients.append(tensor)
+        if tensor is not None and (pulses.weight_nonfinite[rows, j] > 0).any():
+            weights.append(tensor)
+    return gradients, weights
+
+
+def _what(loss: bool, gradient: bool, weight: bool) -> str:
+    if weight:
+        return "the weights"
+    if loss and gradient:
+        return "the loss and its gradient"
+    return "the loss" if loss else "the gradient"
+
+
+def _origin(patient: Patient, first: int) -> tuple[str, str | None] | None:
+    """The first layer in order of execution whose activation was not finite, at the first scan that saw one."""
+    for scan in patient.scans:
+        bad = [
+            int(k)
+            for row, k in enumerate(scan.layer)
+            if scan.nonfinite[row] > 0 or np.isinf(scan.activation_rms[row])
+        ]
+        if bad and scan.step >= first:
+            layer = min(
+                (patient.layers[k] for k in bad), key=lambda layer: (layer.depth, layer.kind != "branch")
+            )
+            return layer.name, layer.source or layer.made
+    return None
+
+
+def _cause(patient: Patient, first: int, origin: tuple[str, str | None] | None) -> str:
+    if origin is not None:
+        return f"the first layer with a non-finite activation or gradient is {origin[0]}"
+    norm, step = patient.scalars["gradient_norm"], patient.scalars["step"]
+    before = norm[(step < first) & np.isfinite(norm)]
+    if len(before) >= 2 and before[-1] > 100 * max(np.median(before[:-1]), 1e-300):
+        return f"the gradient norm had jumped to {before[-1]:.2g} the step before: an explosion"
+    return "not located: no scan ran at that step"
+
+
+def _before(values: np.ndarray, step: np.ndarray, first: int) -> float | None:
+    finite = values[(step < first) & np.isfinite(values)]
+    return float(finite[-1]) if len(finite) else None

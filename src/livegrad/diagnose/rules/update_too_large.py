@@ -1,0 +1,94 @@
+"""LG402 update-too-large: single steps change the weights by a large part of themselves, and the loss does not follow.
+
+What it is. A healthy step changes a weight matrix by about a thousandth of its norm. A step as large as the matrix
+forgets what was learnt; it kills rectifiers and makes losses jump.
+
+How it is decided. ‖ΔW‖/‖W‖ of a weight matrix is over 0.3 in the median of the sampled steps, or over 1 in any step
+after the first, and the loss is not falling (or is not finite). A large step from which training recovers is not held
+against it, nor are matrices that start at zero.
+"""
+
+import numpy as np
+
+from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.patient import Patient
+from livegrad.run.schema import Tensor
+
+USUAL_STEP = 0.3
+SINGLE_STEP = 1.0
+
+
+def find(patient: Patient) -> list[Finding]:
+    """Return the finding for one subject, or nothing."""
+    if patient.is_finite and patient.learning.is_learning:
+        return []
+    found = [(t, *sizes) for t in patient.tensors.values() if (sizes := _sizes(patient, t)) is not None]
+    large = [
+        (t, usual, most, step) for t, usual, most, step in found if usual > USUAL_STEP or most > SINGLE_STEP
+    ]
+    if not large or (patient.learning.state == "unknown" and patient.is_finite and not _by_far(large)):
+        return []
+    names = tuple(dict.fromkeys(t.module or t.name for t, *_ in large))
+    worst = max(large, key=lambda entry: entry[2])
+    rate = patient.scalars["learning_rate"]
+    return [
+        Finding(
+            code="LG402",
+            name="update-too-large",
+            severity="error",
+            subject=patient.subject.name,
+            layers=names,
+            layers_text=layers_text(names),
+            source=worst[0].source,
+            message=f"one step changed {worst[0].name} by {_times(worst[2])} its own size",
+            cause=Cause(
+                f"the learning rate ({_shown(rate)}) is too high for these gradients",
+                patient.optimizer_of(worst[0]),
+            ),
+            evidence={
+                "largest_update_over_weights": worst[2],
+                "usual_update_over_weights": float(np.median([usual for _, usual, _, _ in large])),
+                "largest_update_step": worst[3],
+                "matrices_count": len(large),
+                "learning_rate": float(rate[0]) if len(rate) else None,
+                "loss_at_start": patient.learning.first,
+                "loss_at_end": patient.learning.last,
+            },
+            explanation="A step as large as the weights themselves throws away what they held, instead of improving it.",
+            first_step=worst[3],
+            last_step=int(patient.pulses.step[-1]),
+            remedies=(Remedy("schedule"), Remedy("clip")),
+            next="Lower the learning rate ten times and look again; a warm-up and gradient clipping guard the first steps.",
+        )
+    ]
+
+
+def _sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] | None:
+    """Return (median, largest, step of the largest) ‖ΔW‖/‖W‖ of a weight matrix that does not start at zero."""
+    if len(tensor.shape) < 2 or tensor.count < 16:
+        return None
+    pulses = patient.pulses
+    column = np.flatnonzero(pulses.tensor == tensor.id)
+    if not len(column):
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = (pulses.update_norm / pulses.weight_norm)[:, column[0]]
+    weight = pulses.weight_norm[:, column[0]]
+    known = np.flatnonzero(np.isfinite(ratio) & (weight > 0))
+    if not len(known) or not weight[known[0]] > 0:
+        return None
+    at = known[int(np.argmax(ratio[known]))]
+    return float(np.median(ratio[known])), float(ratio[at]), int(pulses.step[at])
+
+
+def _by_far(large: list[tuple[Tensor, float, float, int]]) -> bool:
+    return max(most for _, _, most, _ in large) > 10 * SINGLE_STEP
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0%} of" if ratio < 2 else f"{ratio:.3g} times"
+
+
+def _shown(rate: np.ndarray) -> str:
+    finite = rate[np.isfinite(rate)]
+    return f"{finite[0]:g}" if len(finite) else "unknown"
