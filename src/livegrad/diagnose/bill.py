@@ -1,4 +1,6 @@
-"""The bill: which kind of operation takes how many decades from the gradient between a network's output and its input."""
+"""The bill: which kind of operation takes how many decades from the gradient between a network's output and
+its input.
+"""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -12,15 +14,19 @@ from livegrad.run.schema import Layer
 from livegrad.theory.activation import CATALOGUE, backward_factor, gain, normalized_backward_factor
 
 _WEIGHTS = ("Linear", "Conv", "Bilinear", "linear", "conv", "matmul", "Addmm", "Mm", "Bmm", "addmm", "mm")
-# An activation that passes on less than this share of the gradient per layer even at its best weights is the cause itself.
+# An activation that passes on less than this share of the gradient per layer even at its best weights is the
+# cause itself.
 _LOSSY = 0.9
-# Slope in place against slope on well-scaled inputs: under this share the activation is driven into its flat parts.
+# Slope in place against slope on well-scaled inputs: under this share the activation is driven into its flat
+# parts.
 _DRIVEN_FLAT = 0.5
 
 
 @dataclass(frozen=True)
 class Item:
-    """One line of the bill. decades: log10 factor on the gradient, summed over `count` operations; example: the worst of them."""
+    """One line of the bill. decades: log10 factor on the gradient, summed over `count` operations; example:
+    the worst of them.
+    """
 
     type: str
     count: int
@@ -36,8 +42,8 @@ class Item:
 def bill(profile: SpineProfile) -> list[Item]:
     """Return what each kind of operation on the spine does to the gradient, the greatest loss first.
 
-    The step from one cut to the next towards the input goes backwards through the upper cut's operation. Cuts past the
-    point where the gradient is exactly zero in the dtype are left out: nothing can be read there.
+    The step from one cut to the next towards the input goes backwards through the upper cut's operation. Cuts
+    past the point where the gradient is exactly zero in the dtype are left out: nothing can be read there.
     """
     course = profile.transport if np.isfinite(profile.transport).sum() > 1 else profile.relative
     grouped: dict[str, list[tuple[float, Layer]]] = defaultdict(list)
@@ -78,7 +84,9 @@ def _slope_in_place(patient: Patient, profile: SpineProfile, kind: str) -> float
 
 
 def blame(patient: Patient, profile: SpineProfile, growing: bool) -> tuple[Cause, Layer | None]:
-    """Name the kind of operation responsible for a gradient that shrinks (or, if `growing`, grows) towards the input."""
+    """Name the kind of operation responsible for a gradient that shrinks (or, if `growing`, grows) towards
+    the input.
+    """
     items = bill(profile)
     if not items:
         return Cause(
@@ -95,13 +103,15 @@ def blame(patient: Patient, profile: SpineProfile, growing: bool) -> tuple[Cause
         best = backward_factor(activation.type)
         if best < _LOSSY:
             summary = (
-                f"{activation.count} {activation.type}: {activation.decades:+.1f} decades. Its slope is too small: even with the "
+                f"{activation.count} {activation.type}: {activation.decades:+.1f} decades. Its slope is "
+                "too small: even with the "
                 f"best weights each layer passes on at most {best:.2f} of the gradient"
             )
             return Cause(summary, activation.type, activation.decades), activation.example
         if flat < _DRIVEN_FLAT * best / gain(activation.type) and CATALOGUE[activation.type].saturates:
             summary = (
-                f"{activation.count} {activation.type}: {activation.decades:+.1f} decades. They are driven into their flat parts: "
+                f"{activation.count} {activation.type}: {activation.decades:+.1f} decades. They are "
+                "driven into their flat parts: "
                 f"their rms slope is {flat:.2f}"
             )
             return Cause(summary, activation.type, activation.decades), activation.example
@@ -116,7 +126,10 @@ def _single(item: Item) -> Cause:
 
 def _weak_weights(weights: Item, activation: Item | None) -> Cause:
     total = weights.decades + (activation.decades if activation else 0.0)
-    summary = f"{weights.count} {weights.type}: {weights.decades:+.1f} decades. Their weights are too small: each passes on "
+    summary = (
+        f"{weights.count} {weights.type}: {weights.decades:+.1f} decades. Their weights are too small: "
+        "each passes on "
+    )
     summary += f"{weights.factor:.2f} of the gradient"
     if activation is not None:
         summary += f", where {activation.type} needs {gain(activation.type):.2f}"
@@ -132,14 +145,16 @@ def _blame_growth(
         factor = normalized_backward_factor(activation.type)
         total = sum(item.decades for item in items)
         summary = (
-            f"{norm.count} {norm.type} with {activation.type}: {total:+.1f} decades. In a deep net without skips each such layer "
+            f"{norm.count} {norm.type} with {activation.type}: {total:+.1f} decades. In a deep net "
+            "without skips each such layer "
             f"multiplies the gradient by {factor:.2f}, whatever its weights"
         )
         return Cause(summary, norm.type, total), norm.example
     if weights is not None and weights.decades > 0:
         needed = f", where {activation.type} needs {gain(activation.type):.2f}" if activation else ""
         summary = (
-            f"{weights.count} {weights.type}: {weights.decades:+.1f} decades. Their weights are too large: each multiplies the "
+            f"{weights.count} {weights.type}: {weights.decades:+.1f} decades. Their weights are too "
+            "large: each multiplies the "
             f"gradient by {weights.factor:.2f}{needed}"
         )
         return Cause(summary, weights.type, weights.decades), weights.example

@@ -6,7 +6,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cause:
-    """What is responsible. decades: powers of ten it takes from (−) or adds to (+) the gradient; confirmed: by a counterfactual."""
+    """What is responsible. decades: powers of ten it takes from (−) or adds to (+) the gradient; confirmed:
+    by a counterfactual.
+    """
 
     summary: str
     operator: str | None = None
@@ -16,7 +18,9 @@ class Cause:
 
 @dataclass(frozen=True)
 class Remedy:
-    """Something that would help. predicted: numbers with units in their names, from closed form; command: what to type."""
+    """Something that would help. predicted: numbers with units in their names, from closed form; command:
+    what to type.
+    """
 
     name: str
     predicted: dict[str, Any] | None = None
@@ -27,7 +31,8 @@ class Remedy:
 class Finding:
     """One confirmed symptom of one subject, in the form the JSON document has.
 
-    layers: names, input side first. evidence: numbers with units in their names. first_step, last_step: where it was seen.
+    layers: names, input side first. evidence: numbers with units in their names. first_step, last_step: where
+    it was seen.
     """
 
     code: str

@@ -16,7 +16,9 @@ MOSTLY = 0.5
 
 @dataclass(frozen=True)
 class Harm:
-    """How a group of layers fares: its median ‖ΔW‖/‖W‖ and that of all the other weights; NaN where never sampled."""
+    """How a group of layers fares: its median ‖ΔW‖/‖W‖ and that of all the other weights; NaN where never
+    sampled.
+    """
 
     update_ratio: float
     others: float
@@ -37,7 +39,7 @@ class Harm:
 
 
 def harm_to(patient: Patient, tensors: Iterable[int]) -> Harm:
-    """Weigh the harm to the weight matrices among `tensors` (ids) against all the others of the same subject."""
+    """Weigh the harm to the weight matrices among `tensors` (ids) against the subject's others."""
     chosen = set(tensors)
     matrices = [t.id for t in patient.tensors.values() if len(t.shape) >= 2 and t.trainable]
     inside = [k for k in matrices if k in chosen] or [k for k in chosen if k in patient.tensors]
@@ -56,7 +58,9 @@ def harm_to(patient: Patient, tensors: Iterable[int]) -> Harm:
 
 
 def turnover(ratio: float) -> float | None:
-    """Return steps until the weights could be others, 1 / (‖ΔW‖/‖W‖): infinite for no update, None for an unknown one."""
+    """Return steps until the weights could be others, 1 / (‖ΔW‖/‖W‖): infinite for no update, None for an
+    unknown one.
+    """
     if not np.isfinite(ratio):
         return None
     return float("inf") if ratio == 0 else 1.0 / ratio

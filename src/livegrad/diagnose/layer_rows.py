@@ -10,7 +10,9 @@ from livegrad.run.scans import Scan
 
 
 def layer_rows(patient: Patient) -> list[dict[str, Any]]:
-    """Return one row per layer of the latest scan whose audibility was measured, spine first, input side first."""
+    """Return one row per layer of the latest scan whose audibility was measured, spine first, input side
+    first.
+    """
     scan = _latest(patient)
     if scan is None:
         return []

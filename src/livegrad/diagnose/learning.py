@@ -1,18 +1,23 @@
-"""Is the loss still going down? A robust answer from the recorded losses, used to weigh harm, never to find a fault."""
+"""Is the loss still going down? A robust answer from the recorded losses, used to weigh harm, never to find a
+fault.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 _FEWEST = 8
-# Falling means: the last fifth lies under the second quarter by more than this share and by three standard errors.
+# Falling means: the last fifth lies under the second quarter by more than this share and by three standard
+# errors.
 _FALL = 0.03
 _CONVERGED = 0.1
 
 
 @dataclass(frozen=True)
 class Learning:
-    """The course of the loss. first, last, best: robust levels; state: "falling", "converged", "flat", "rising" or "unknown"."""
+    """The course of the loss. first, last, best: robust levels; state: "falling", "converged", "flat",
+    "rising" or "unknown".
+    """
 
     state: str
     first: float

@@ -65,7 +65,7 @@ class Patient:
 
     @cached_property
     def update_ratio(self) -> dict[int, float]:
-        """Tensor id -> median over the sampled steps of ‖ΔW‖/‖W‖; only tensors whose update was ever sampled."""
+        """Tensor id -> median over the sampled steps of ‖ΔW‖/‖W‖; sampled tensors only."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = self.pulses.update_norm / self.pulses.weight_norm
         return _by_tensor(self.pulses, ratio, np.nanmedian)
@@ -108,7 +108,8 @@ def _by_tensor(pulses: Pulses, values: np.ndarray, reduce: Callable) -> dict[int
 
 
 def persists(flags: list[bool]) -> bool:
-    """True if a symptom holds at the last scan and at no less than half of the scans in the later half of the run.
+    """True if a symptom holds at the last scan and at no less than half of the scans in the later half of the
+    run.
 
     Faults born after the start are found this way, and those that healed are not held against the network.
     """

@@ -1,4 +1,4 @@
-"""One scan's profile along the spine: decades of audibility per layer, and what finite width alone would do."""
+"""One scan along the spine: decades of audibility per layer, and what finite width alone would do."""
 
 from dataclasses import dataclass
 
@@ -14,9 +14,10 @@ DECADE = float(np.log(10.0))
 class SpineProfile:
     """Arrays over the spine's layers, input side first, shape (L,).
 
-    relative: log10 of audibility over the output's; absolute: log10 of audibility per output entry, in σ_y, the output's own
-    unit (0 at the output where the unit is unknown). transport: decades of the true gradient against the output.
-    null_mean, null_sd: of log10 audibility from finite width alone, −β/4 and √β/2 nats (Hanin & Nica 2020).
+    relative: log10 of audibility over the output's; absolute: log10 of audibility per output entry, in σ_y,
+    the output's own unit (0 at the output where the unit is unknown). transport: decades of the true gradient
+    against the output. null_mean, null_sd: of log10 audibility from finite width alone, −β/4 and √β/2 nats
+    (Hanin & Nica 2020).
     """
 
     step: int

@@ -19,7 +19,9 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation function φ, the arguments at which φ or φ' jumps, and the largest |φ'| where it is bounded (else None)."""
+    """An activation function φ, the arguments at which φ or φ' jumps, and the largest |φ'| where it is
+    bounded (else None).
+    """
 
     name: str
     function: Function
@@ -82,7 +84,9 @@ def backward_factor(name: str) -> float:
 
 @cache
 def normalized_backward_factor(name: str) -> float:
-    """Return (E φ'² / Var φ)^½: the same under BatchNorm or centring; never under 1, by the Gaussian Poincaré inequality."""
+    """Return (E φ'² / Var φ)^½: the same under BatchNorm or centring; never under 1, by the Gaussian Poincaré
+    inequality.
+    """
     activation = CATALOGUE[name]
     mean = expect(activation.function, activation.kinks)
     square = expect(lambda x: activation.function(x) ** 2, activation.kinks)

@@ -10,9 +10,11 @@ _LIMIT, _PANEL, _NODES = 12.0, 0.25, 16
 def expect(
     function: Callable[[np.ndarray], np.ndarray], kinks: Sequence[float] = (), scale: float = 1.0
 ) -> float:
-    """Return E f(scale · z), z ~ N(0, 1), by composite Gauss–Legendre on [−12, 12] with panel edges at the kinks.
+    """Return E f(scale · z), z ~ N(0, 1), by composite Gauss–Legendre on [−12, 12] with panel edges at the
+    kinks.
 
-    kinks: arguments x = scale · z at which f or its slope jumps. Plain Gauss–Hermite errs by up to 7e-2 there.
+    kinks: arguments x = scale · z at which f or its slope jumps. Plain Gauss–Hermite errs by up to 7e-2
+    there.
     """
     edges = np.arange(-_LIMIT, _LIMIT + _PANEL / 2, _PANEL)
     inside = [k / scale for k in kinks if abs(k / scale) < _LIMIT]

@@ -17,7 +17,9 @@ class Trend:
 
 
 def theil_sen(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the median of all pairwise slopes of the points (x, y), each of shape (n,); NaN for fewer than two distinct x."""
+    """Return the median of all pairwise slopes of the points (x, y), each of shape (n,); NaN for fewer than
+    two distinct x.
+    """
     dx = x[:, None] - x[None, :]
     dy = y[:, None] - y[None, :]
     upper = (np.triu(np.ones_like(dx), 1) > 0) & (dx != 0)
@@ -25,7 +27,8 @@ def theil_sen(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def block_trend(x: np.ndarray, y: np.ndarray, resamples: int = 200, seed: int = 0) -> Trend:
-    """Fit a Theil–Sen line and resample its residuals in blocks of √n neighbours, which keeps their correlation over depth.
+    """Fit a Theil–Sen line and resample its residuals in blocks of √n neighbours, which keeps their
+    correlation over depth.
 
     x, y: shape (n,); non-finite points are left out, and more than 300 are thinned evenly.
     """

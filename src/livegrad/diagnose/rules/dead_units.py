@@ -1,11 +1,12 @@
-"""LG202 dead-units: most units of a rectifying layer are zero for every sample, and a zero unit gets no gradient.
+"""LG202 dead-units: most units of a rectifying layer are zero for every sample, and a zero unit gets no
+gradient.
 
-What it is. A ReLU whose input is negative for all data passes nothing forward and nothing back; no gradient step can
-wake it. A learning rate that was too high once, or a large negative bias, kills whole layers.
+What it is. A ReLU whose input is negative for all data passes nothing forward and nothing back; no gradient
+step can wake it. A learning rate that was too high once, or a large negative bias, kills whole layers.
 
-How it is decided. More than nine tenths of the layer's units are zero on the whole batch, at the latest scan and at
-most of the later ones. In deep rectifier nets about half the units are silent on any one batch because the samples have
-become alike; that is not death.
+How it is decided. More than nine tenths of the layer's units are zero on the whole batch, at the latest scan
+and at most of the later ones. In deep rectifier nets about half the units are silent on any one batch because
+the samples have become alike; that is not death.
 """
 
 import numpy as np
@@ -58,13 +59,17 @@ def find(patient: Patient) -> list[Finding]:
                 "first_seen_step": born,
                 "largest_update_share_of_weights": _largest_update(patient),
             },
-            explanation="A unit that is zero for every sample has slope zero there too, so no gradient step can bring it back."
+            explanation=(
+                "A unit that is zero for every sample has slope zero there too, so no gradient step can "
+                "bring it back."
+            )
             + (" The whole layer is dead: nothing passes it in either direction." if blocks else ""),
             first_step=born,
             last_step=scan.step,
             remedies=(Remedy("init"), Remedy("activation"), Remedy("schedule"), Remedy("clip")),
             next=(
-                "Start again with a lower learning rate or a warm-up and gradient clipping; LeakyReLU or GELU instead of ReLU "
+                "Start again with a lower learning rate or a warm-up and gradient clipping; LeakyReLU or "
+                "GELU instead of ReLU "
                 "leaves units a way back. Check biases that start far below zero."
             ),
         )

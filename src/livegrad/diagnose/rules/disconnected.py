@@ -1,10 +1,11 @@
 """LG404 disconnected: the optimizer holds parameters that the loss never reaches.
 
-What it is. A detach() or no_grad() on the way, a layer that forward never calls, or an optimizer that was given another
-model's parameters: no gradient exists, and no training can help. It is not vanishing; nothing arrives at all.
+What it is. A detach() or no_grad() on the way, a layer that forward never calls, or an optimizer that was
+given another model's parameters: no gradient exists, and no training can help. It is not vanishing; nothing
+arrives at all.
 
-How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step. Frozen parameters are not
-reported, nor are idle experts: modules never called whose siblings of the same kind were.
+How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step. Frozen
+parameters are not reported, nor are idle experts: modules never called whose siblings of the same kind were.
 """
 
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
@@ -44,7 +45,10 @@ def find(patient: Patient) -> list[Finding]:
                 "forward_called_them": bool(called),
                 "pulses_count": len(steps),
             },
-            explanation="No path leads from the loss to these parameters, so backward gives them no gradient: they stay as they are.",
+            explanation=(
+                "No path leads from the loss to these parameters, so backward gives them no gradient: "
+                "they stay as they are."
+            ),
             first_step=int(steps[0]),
             last_step=int(steps[-1]),
             remedies=(Remedy("connect"),),
@@ -66,7 +70,9 @@ def _by_gradient(patient: Patient) -> tuple[list[Tensor], list[Tensor]]:
 
 
 def _is_idle(tensor: Tensor, heard: list[Tensor]) -> bool:
-    """True for a module never called that has a sibling of the same kind (experts.3 beside experts.0) which was."""
+    """True for a module never called that has a sibling of the same kind (experts.3 beside experts.0) which
+    was.
+    """
     if tensor.called or tensor.module is None or tensor.reached:
         return False
     wanted = _family(tensor)
@@ -80,7 +86,10 @@ def _family(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
 
 def _message(cut: list[Tensor], nothing: bool) -> str:
     if nothing:
-        return "none of the optimizer's parameters gets a gradient: it does not hold the parameters of the model that is trained"
+        return (
+            "none of the optimizer's parameters gets a gradient: it does not hold the parameters of the "
+            "model that is trained"
+        )
     modules = layers_text(list(dict.fromkeys(t.module or t.name for t in cut)))
     return f"no gradient ever reaches {modules}"
 
@@ -89,13 +98,25 @@ def _cause(called: list[Tensor], nothing: bool) -> str:
     if nothing:
         return "the loss is computed with other parameters than those the optimizer was given"
     if called:
-        return "their module runs in forward, but the graph between it and the loss is cut: detach(), no_grad() or .data"
+        return (
+            "their module runs in forward, but the graph between it and the loss is cut: detach(), "
+            "no_grad() or .data"
+        )
     return "forward never uses them"
 
 
 def _next(called: list[Tensor], nothing: bool) -> str:
     if nothing:
-        return "Give the optimizer model.parameters() of the model that computes the loss, after the model is built."
+        return (
+            "Give the optimizer model.parameters() of the model that computes the loss, after the model "
+            "is built."
+        )
     if called:
-        return "Look between the named layer and the loss for detach(), torch.no_grad(), .data, .item() or numpy, and remove it."
-    return "Call them in forward, or leave them out of the optimizer (or freeze them with requires_grad_(False))."
+        return (
+            "Look between the named layer and the loss for detach(), torch.no_grad(), .data, .item() or "
+            "numpy, and remove it."
+        )
+    return (
+        "Call them in forward, or leave them out of the optimizer (or freeze them with "
+        "requires_grad_(False))."
+    )

@@ -1,11 +1,11 @@
 """LG103 exploding-gradient: a small change in an early layer moves the output by many times its own size.
 
-What it is. Audibility grows by decades towards the input: each layer multiplies the gradient by more than one. Any
-step along such a gradient overshoots; weights run to infinity or the loss jumps about.
+What it is. Audibility grows by decades towards the input: each layer multiplies the gradient by more than
+one. Any step along such a gradient overshoots; weights run to infinity or the loss jumps about.
 
-How it is decided. Audibility over depth, at the latest finite scan and at most of the later ones, lies more than three
-decades over the output's (or over the output's own unit) and outside what finite width alone does. Saturation does not
-cause explosion; weights that are too large, or BatchNorm in a deep net without skips, do.
+How it is decided. Audibility over depth, at the latest finite scan and at most of the later ones, lies more
+than three decades over the output's (or over the output's own unit) and outside what finite width alone does.
+Saturation does not cause explosion; weights that are too large, or BatchNorm in a deep net without skips, do.
 """
 
 import numpy as np
@@ -66,7 +66,8 @@ def find(patient: Patient) -> list[Finding]:
                 "loss_at_end": patient.learning.last,
             },
             explanation=(
-                "Backpropagation multiplies one factor per layer. Here most factors are over 1, so the early layers get "
+                "Backpropagation multiplies one factor per layer. Here most factors are over 1, so the "
+                "early layers get "
                 "gradients that say nothing about a step of any useful size."
             ),
             first_step=steps[0],
@@ -88,8 +89,13 @@ def _message(profile: SpineProfile) -> str:
 
 def _next(operator: str | None) -> str:
     if operator is not None and operator.startswith("BatchNorm"):
-        return "Add residual connections, or use fewer layers, or drop BatchNorm for an initialization made for this depth."
+        return (
+            "Add residual connections, or use fewer layers, or drop BatchNorm for an initialization made "
+            "for this depth."
+        )
     return (
-        "Initialize the weights with the gain of their activation (nn.init.kaiming_normal_ for ReLU, xavier_normal_ with "
-        "nn.init.calculate_gain for tanh). Clipping keeps the weights finite meanwhile, but does not cure the cause."
+        "Initialize the weights with the gain of their activation (nn.init.kaiming_normal_ for ReLU, "
+        "xavier_normal_ with "
+        "nn.init.calculate_gain for tanh). Clipping keeps the weights finite meanwhile, but does not "
+        "cure the cause."
     )

@@ -1,10 +1,10 @@
 """LG301 nonfinite: a loss, gradient or weight became NaN or infinite.
 
-What it is. Once one entry of a gradient is not finite, one optimizer step makes the weights so, and every later
-step is lost.
+What it is. Once one entry of a gradient is not finite, one optimizer step makes the weights so, and every
+later step is lost.
 
-How it is decided. Non-finite values are counted at every recorded step, never filtered. Steps that a gradient scaler
-skips are its normal business and are not counted.
+How it is decided. Non-finite values are counted at every recorded step, never filtered. Steps that a gradient
+scaler skips are its normal business and are not counted.
 """
 
 import numpy as np
@@ -45,12 +45,16 @@ def find(patient: Patient) -> list[Finding]:
                 "last_finite_loss": _before(scalars["loss"], scalars["step"], first),
                 "last_finite_gradient_norm": _before(scalars["gradient_norm"], scalars["step"], first),
             },
-            explanation="NaN and infinity spread through every operation: from the first such step on, the run learns nothing.",
+            explanation=(
+                "NaN and infinity spread through every operation: from the first such step on, the run "
+                "learns nothing."
+            ),
             first_step=first,
             last_step=int(scalars["step"][np.flatnonzero(bad_rows)[-1]]),
             remedies=(Remedy("clip"), Remedy("schedule"), Remedy("precision")),
             next=(
-                "Look at what feeds the named place at that step: a logarithm or root of zero, a division by zero, a learning "
+                "Look at what feeds the named place at that step: a logarithm or root of zero, a "
+                "division by zero, a learning "
                 "rate that is too high. torch.autograd.detect_anomaly() around that step names the operation."
             ),
         )

@@ -1,11 +1,12 @@
-"""LG201 saturation: an activation sits in its flat parts for nearly every input, so it passes on next to no gradient.
+"""LG201 saturation: an activation sits in its flat parts for nearly every input, so it passes on next to no
+gradient.
 
-What it is. Sigmoid, tanh and their kin are flat for large inputs. Inputs or weights that are too large drive them
-there, and the gradient is multiplied by a slope near zero.
+What it is. Sigmoid, tanh and their kin are flat for large inputs. Inputs or weights that are too large drive
+them there, and the gradient is multiplied by a slope near zero.
 
-How it is decided. More than four fifths of an activation's entries have a slope under 5 % of its largest, at the latest
-scan and at most of the later ones. The model's own output link (a final sigmoid) is not judged: it saturates as the
-network converges. Saturation makes gradients vanish, never explode.
+How it is decided. More than four fifths of an activation's entries have a slope under 5 % of its largest, at
+the latest scan and at most of the later ones. The model's own output link (a final sigmoid) is not judged: it
+saturates as the network converges. Saturation makes gradients vanish, never explode.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,9 @@ FEWEST_ENTRIES = 16
 
 
 def persistent_layers(patient: Patient, sick: Callable[[Scan, int], bool]) -> list[tuple[Layer, int]]:
-    """Return (layer, its row in the last scan) of every layer whose symptom persists over the scans, input side first."""
+    """Return (layer, its row in the last scan) of every layer whose symptom persists over the scans, input
+    side first.
+    """
     if not patient.scans:
         return []
     flags: dict[int, list[bool]] = {}
@@ -78,14 +81,16 @@ def find(patient: Patient) -> list[Finding]:
                 "layers_saturated": len(found),
             },
             explanation=(
-                "Where an activation is flat, the gradient is multiplied by a slope near zero, and the layers before it hear "
+                "Where an activation is flat, the gradient is multiplied by a slope near zero, and the "
+                "layers before it hear "
                 "nothing."
             ),
             first_step=patient.scans[0].step,
             last_step=scan.step,
             remedies=(Remedy("init"), Remedy("normalize"), Remedy("activation")),
             next=(
-                "Bring what goes into it to unit size: scale the data, use smaller initial weights or a lower learning rate, or "
+                "Bring what goes into it to unit size: scale the data, use smaller initial weights or a "
+                "lower learning rate, or "
                 "put a normalization layer before it."
             ),
         )

@@ -1,12 +1,13 @@
 """LG401 starved-layer: gradients arrive, but the optimizer's steps do not move the weights.
 
-What it is. Adam divides by √v̂ + eps: where √v̂ is under eps the step shrinks with the gradient and nothing is made up
-for. A step smaller than the weights' dtype can hold is rounded away (w + Δ == w). And a parameter group can have a
-learning rate that was meant for another.
+What it is. Adam divides by √v̂ + eps: where √v̂ is under eps the step shrinks with the gradient and nothing
+is made up for. A step smaller than the weights' dtype can hold is rounded away (w + Δ == w). And a parameter
+group can have a learning rate that was meant for another.
 
-How it is decided. Over the sampled steps most entries of a weight matrix are swallowed by the dtype; or lie under eps
-while the loss has not come down; or its ‖ΔW‖/‖W‖ is under a hundred-thousandth of the other matrices' although its
-gradient is not zero. Frozen parameters are not starved, and a converged network is not either.
+How it is decided. Over the sampled steps most entries of a weight matrix are swallowed by the dtype; or lie
+under eps while the loss has not come down; or its ‖ΔW‖/‖W‖ is under a hundred-thousandth of the other
+matrices' although its gradient is not zero. Frozen parameters are not starved, and a converged network is not
+either.
 """
 
 import numpy as np
@@ -63,7 +64,8 @@ def _swallowed_text(patient: Patient, tensors: list[Tensor]) -> tuple[str, str, 
     return (
         f"{share:.0%} of the updates are rounded away: {dtype} cannot hold a step this small",
         f"the step is smaller than the spacing of {dtype} at the weights' size",
-        "Raise the learning rate, keep the weights in float32 (autocast instead of casting the model), or use an optimizer that "
+        "Raise the learning rate, keep the weights in float32 (autocast instead of casting the model), "
+        "or use an optimizer that "
         "keeps a high-precision copy.",
         {"swallowed_share": share, "dtype": dtype},
     )
@@ -77,7 +79,8 @@ def _eps_text(patient: Patient, tensors: list[Tensor]) -> tuple[str, str, str, d
     return (
         f"{optimizer} cannot make up for small gradients: {share:.0%} of √v̂ lies under {shown}",
         f"{shown} outweighs √v̂, so the step shrinks with the gradient",
-        f"Lower eps below the size of the gradients (torch.optim.{optimizer}(…, eps=1e-12)), or cure what makes them small.",
+        f"Lower eps below the size of the gradients (torch.optim.{optimizer}(…, eps=1e-12)), or cure what "
+        "makes them small.",
         {"under_eps_share": share, "eps": eps},
     )
 
@@ -88,7 +91,8 @@ def _behind_text(patient: Patient, tensors: list[Tensor]) -> tuple[str, str, str
     return (
         f"{len(tensors)} weight matrices move {rest / max(ratio, 1e-300):.1e} times slower than the others",
         "their learning rate or their gradient is far smaller than the others'",
-        "Check the learning rate of their parameter group; if it is meant to be so, freeze them with requires_grad_(False).",
+        "Check the learning rate of their parameter group; if it is meant to be so, freeze them with "
+        "requires_grad_(False).",
         {"update_ratio": ratio, "update_ratio_of_others": rest},
     )
 
@@ -111,7 +115,10 @@ def _finding(
         message=message,
         cause=Cause(cause, patient.optimizer_of(tensors[0])),
         evidence={**evidence, "turnover_steps": turnover(ratio), "matrices_count": len(tensors)},
-        explanation="The gradient reaches these weights, but at this pace they will not become other weights in any training.",
+        explanation=(
+            "The gradient reaches these weights, but at this pace they will not become other weights in "
+            "any training."
+        ),
         first_step=int(steps[0]) if len(steps) else None,
         last_step=int(steps[-1]) if len(steps) else None,
         remedies=(Remedy("precision"), Remedy("schedule")),

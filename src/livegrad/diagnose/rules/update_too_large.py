@@ -1,11 +1,12 @@
-"""LG402 update-too-large: single steps change the weights by a large part of themselves, and the loss does not follow.
+"""LG402 update-too-large: single steps change the weights by a large part of themselves, and the loss does
+not follow.
 
-What it is. A healthy step changes a weight matrix by about a thousandth of its norm. A step as large as the matrix
-forgets what was learnt; it kills rectifiers and makes losses jump.
+What it is. A healthy step changes a weight matrix by about a thousandth of its norm. A step as large as the
+matrix forgets what was learnt; it kills rectifiers and makes losses jump.
 
-How it is decided. ‖ΔW‖/‖W‖ of a weight matrix is over 0.3 in the median of the sampled steps, or over 1 in any step
-after the first, and the loss is not falling (or is not finite). A large step from which training recovers is not held
-against it, nor are matrices that start at zero.
+How it is decided. ‖ΔW‖/‖W‖ of a weight matrix is over 0.3 in the median of the sampled steps, or over 1 in
+any step after the first, and the loss is not falling (or is not finite). A large step from which training
+recovers is not held against it, nor are matrices that start at zero.
 """
 
 import numpy as np
@@ -54,11 +55,17 @@ def find(patient: Patient) -> list[Finding]:
                 "loss_at_start": patient.learning.first,
                 "loss_at_end": patient.learning.last,
             },
-            explanation="A step as large as the weights themselves throws away what they held, instead of improving it.",
+            explanation=(
+                "A step as large as the weights themselves throws away what they held, instead of "
+                "improving it."
+            ),
             first_step=worst[3],
             last_step=int(patient.pulses.step[-1]),
             remedies=(Remedy("schedule"), Remedy("clip")),
-            next="Lower the learning rate ten times and look again; a warm-up and gradient clipping guard the first steps.",
+            next=(
+                "Lower the learning rate ten times and look again; a warm-up and gradient clipping guard "
+                "the first steps."
+            ),
         )
     ]
 

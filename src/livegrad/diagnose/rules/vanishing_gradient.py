@@ -1,13 +1,14 @@
-"""LG101 vanishing-gradient: the early layers cannot be heard at the output, and the optimizer does not make up for it.
+"""LG101 vanishing-gradient: the early layers cannot be heard at the output, and the optimizer does not make
+up for it.
 
-What it is. Audibility says how far the output moves if a layer's activation is replaced by noise of the same size.
-Where it falls by many decades towards the input, so does all that the loss can tell the early layers.
+What it is. Audibility says how far the output moves if a layer's activation is replaced by noise of the same
+size. Where it falls by many decades towards the input, so does all that the loss can tell the early layers.
 
-How it is decided. Audibility over depth, at the latest scan and at most of the later ones, lies more than three decades
-under the output's, and more than three standard deviations outside what finite width alone does. Norms of gradients
-play no part, so a converged network, a scaled loss or a frozen trunk raises no alarm. Severity follows harm: an error
-where the layers are starved (their weights turn over too slowly) or nothing is learnt, information where an adaptive
-optimizer makes up for it and the loss falls.
+How it is decided. Audibility over depth, at the latest scan and at most of the later ones, lies more than
+three decades under the output's, and more than three standard deviations outside what finite width alone
+does. Norms of gradients play no part, so a converged network, a scaled loss or a frozen trunk raises no
+alarm. Severity follows harm: an error where the layers are starved (their weights turn over too slowly) or
+nothing is learnt, information where an adaptive optimizer makes up for it and the loss falls.
 """
 
 import numpy as np
@@ -22,7 +23,8 @@ from livegrad.theory.trend import block_trend
 
 FLOOR_DECADES = -3.0
 NULL_DEVIATIONS = 3.0
-# Under this a float32 product of many small factors is exactly zero; a silence that starts higher has another reason.
+# Under this a float32 product of many small factors is exactly zero; a silence that starts higher has another
+# reason.
 UNDERFLOW_DECADES = -20.0
 
 
@@ -41,7 +43,9 @@ def inaudible(profile: SpineProfile) -> np.ndarray:
 
 
 def _cut_off(profile: SpineProfile) -> np.ndarray:
-    """Layers below a cut that passes exactly nothing: a gate closed at the start, a head of zeros, dead units; no decay."""
+    """Layers below a cut that passes exactly nothing: a gate closed at the start, a head of zeros, dead
+    units; no decay.
+    """
     exact = np.isneginf(profile.relative)
     below = np.zeros(len(exact), bool)
     if exact.any():
@@ -141,11 +145,13 @@ def _evidence(patient: Patient, profile: SpineProfile, harm: Harm) -> dict[str, 
 def _explanation(severity: str) -> str:
     if severity == "info":
         return (
-            "Little of what the early layers do reaches the output, but the optimizer rescales their gradient and their "
+            "Little of what the early layers do reaches the output, but the optimizer rescales their "
+            "gradient and their "
             "weights do move."
         )
     return (
-        "Backpropagation multiplies one factor per layer. Here most factors are under 1, so the early layers hear almost "
+        "Backpropagation multiplies one factor per layer. Here most factors are under 1, so the early "
+        "layers hear almost "
         "nothing of the loss and keep their random weights."
     )
 
@@ -162,12 +168,22 @@ def _remedies(operator: str | None) -> tuple[Remedy, ...]:
 
 def _next(operator: str | None, severity: str) -> str:
     if severity == "info":
-        return "Nothing needs doing. Should training stall later, give the early layers a better path: residual connections."
+        return (
+            "Nothing needs doing. Should training stall later, give the early layers a better path: "
+            "residual connections."
+        )
     if operator in CATALOGUE and backward_factor(operator) < 0.9:
-        return f"Replace {operator} by ReLU, GELU or tanh with its matching initialization, or add residual connections."
+        return (
+            f"Replace {operator} by ReLU, GELU or tanh with its matching initialization, or add residual "
+            "connections."
+        )
     if operator in CATALOGUE:
-        return f"Bring the inputs of {operator} back to unit size: smaller weights, normalized data, or a normalization layer."
+        return (
+            f"Bring the inputs of {operator} back to unit size: smaller weights, normalized data, or a "
+            "normalization layer."
+        )
     return (
-        "Initialize the weights with the gain of their activation (nn.init.kaiming_normal_ for ReLU, xavier_normal_ with "
+        "Initialize the weights with the gain of their activation (nn.init.kaiming_normal_ for ReLU, "
+        "xavier_normal_ with "
         "nn.init.calculate_gain for tanh), or add residual connections or normalization."
     )
