@@ -1,15 +1,15 @@
 """The statistics of CPU tensors that the kernel cannot read as they are."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from livegrad.probe import kernel
 
-# Float32 sums drift by 1e-4 over millions of entries; over this many they keep 1e-5. Pieces add in float64.
-PIECE = 16384
-# A float32 sum of squares loses entries below 1e-19; a norm above this cannot have lost any that matter.
-SMALLEST_NORM = 1e-13
+# Entries widened to float64 at a time: 1 MiB, which caches hold, and enough to spread a call's cost.
+BUCKET = 1 << 17
 
 
 def reduce(tensors: list[Tensor]) -> np.ndarray:
@@ -17,48 +17,53 @@ def reduce(tensors: list[Tensor]) -> np.ndarray:
     columns = np.zeros((4, len(tensors)))
     left = kernel.reduce([*tensors], columns)
     if left:
-        columns[:, left] = reduce_by_torch([tensors[position] for position in left])
+        columns[:, left] = reduce_by_numpy([tensors[position] for position in left])
     return columns
 
 
-def reduce_by_torch(tensors: list[Tensor]) -> np.ndarray:
-    """The same without the kernel: batched 2-norms; minimum, maximum and a count for each piece."""
+def reduce_by_numpy(tensors: list[Tensor]) -> np.ndarray:
+    """The same without the kernel: small tensors side by side in one float64 array, large ones in pieces."""
     columns = np.zeros((4, len(tensors)))
+    for owners, pieces in _buckets(tensors):
+        starts = np.cumsum([0] + [piece.numel() for piece in pieces[:-1]])
+        for row, values in enumerate(_reduce_segments(torch.cat(pieces).double().numpy(), starts)):
+            merge = np.maximum if row == 1 else np.add
+            merge.at(columns[row], owners, values)
+    return columns
+
+
+def _buckets(tensors: list[Tensor]) -> Iterator[tuple[list[int], list[Tensor]]]:
     owners: list[int] = []
     pieces: list[Tensor] = []
+    size = 0
     for owner, tensor in enumerate(tensors):
-        for piece in tensor.split(PIECE):
+        for piece in tensor.split(BUCKET):
+            if size + piece.numel() > BUCKET:
+                yield owners, pieces
+                owners, pieces, size = [], [], 0
             if piece.numel():
                 owners.append(owner)
-                pieces.append(_in_wide_real(piece))
-    if not pieces:
-        return columns
-    norms = torch.stack([norm.double() for norm in torch._foreach_norm(pieces, 2)]).numpy()
-    bounds = torch.stack([bound.double() for piece in pieces for bound in torch.aminmax(piece)])
-    largest = bounds.abs().view(-1, 2).amax(1).numpy()
-    squares = norms * norms
-    nonfinite = np.zeros(len(pieces))
-    trusted = np.isfinite(squares) & ((norms > SMALLEST_NORM) | (largest == 0))
-    for i in np.flatnonzero(~trusted):
-        squares[i], largest[i], nonfinite[i] = _reduce_in_float64(pieces[i])
-    owner = np.array(owners)
-    np.add.at(columns[0], owner, squares)
-    np.maximum.at(columns[1], owner, largest)
-    np.add.at(columns[2], owner, [piece.numel() - int(torch.count_nonzero(piece)) for piece in pieces])
-    np.add.at(columns[3], owner, nonfinite)
-    return columns
+                pieces.append(_real(piece))
+                size += piece.numel()
+    if pieces:
+        yield owners, pieces
 
 
-def _reduce_in_float64(piece: Tensor) -> tuple[float, float, int]:
-    wide = piece.double()
-    finite = wide.isfinite()
-    largest = float(wide.where(finite, 0).abs().max())
-    return float(wide.dot(wide)), largest, wide.numel() - int(finite.sum())
-
-
-def _in_wide_real(piece: Tensor) -> Tensor:
-    if piece.dtype in (torch.float32, torch.float64):
-        return piece
+def _real(piece: Tensor) -> Tensor:
     if piece.is_complex():
         return piece.to(torch.complex128).abs()
-    return piece.float() if piece.is_floating_point() else piece.double()
+    # Floats of 8 bits do not concatenate with others.
+    return piece.float() if piece.is_floating_point() and piece.dtype.itemsize == 1 else piece
+
+
+def _reduce_segments(x: np.ndarray, starts: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The four statistics of x (m,) from each start to the next; overwrites x."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = np.add.reduceat(x * x, starts)
+    zeros = np.add.reduceat(x == 0, starts, dtype=np.int64)
+    nonfinite = np.zeros(len(starts))
+    if not np.isfinite(squares).all():
+        bad = ~np.isfinite(x)
+        nonfinite = np.add.reduceat(bad, starts, dtype=np.int64)
+        x[bad] = 0
+    return squares, np.maximum.reduceat(np.abs(x, out=x), starts), zeros, nonfinite
