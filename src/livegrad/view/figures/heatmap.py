@@ -1,0 +1,139 @@
+"""A heatmap of layers over steps; non-finite and exactly zero cells are marked in colours of their own."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from livegrad.view.figures.style import (
+    Figure,
+    axis,
+    label,
+    layout,
+    numbers,
+    severities,
+    stretches,
+    title,
+    unique,
+)
+from livegrad.view.grid import Grid
+from livegrad.view.palette import token
+
+_ROW, _LABELS = 17, 32
+
+
+def heatmap(
+    grid: Grid,
+    worst: Mapping[str, Mapping[str, Any]],
+    scale: Sequence[tuple[float, str]],
+    limits: tuple[float, float],
+    unit: str,
+) -> Figure:
+    """Return the figure.
+
+    Args:
+        grid: rows are drawn from the input at the top to the output at the bottom.
+        worst: the worst finding of each layer; its rows are marked at their names and along the edge.
+        scale: colours by share of `limits`.
+        limits: the decimal logarithms at the ends of the colour scale.
+        unit: what the logarithm is of, for the pointer's box.
+    """
+    sick = [next((w for name in row if (w := worst.get(name)) is not None), None) for row in grid.rows]
+    found = severities([str(i) for i in range(len(sick))], {str(i): w for i, w in enumerate(sick) if w})
+    names = _row_names(grid, found)
+    trace = {
+        "type": "heatmap",
+        "x": grid.steps.tolist(),
+        "y": names,
+        "z": numbers(grid.logs),
+        "zmin": limits[0],
+        "zmax": limits[1],
+        "colorscale": [[share, colour] for share, colour in scale],
+        "hoverongaps": False,
+        "hovertemplate": f"%{{y}}<br>step %{{x}}<br>{unit} 10<sup>%{{z}}</sup><extra></extra>",
+        "colorbar": _colour_bar(),
+    }
+    height = max(200, min(_ROW * len(names), 620) + 70)
+    return {
+        "data": [trace, *_marks(grid, names)],
+        "layout": layout(
+            height,
+            xaxis=axis(title=title("step"), showgrid=False, rangemode="tozero", constrain="domain"),
+            yaxis=axis(autorange="reversed", showgrid=False, **_ticks(names, found)),
+            shapes=_edge(found),
+            margin={"l": 8, "r": 4, "t": 12, "b": 8},
+        ),
+    }
+
+
+def _row_names(grid: Grid, found: Sequence[str | None]) -> list[str]:
+    signs = {"error": "✗ ", "warning": "▲ ", None: ""}
+    shown = [
+        label(row[0], 26) if len(row) == 1 else f"{label(row[0], 20)} … ({len(row)})" for row in grid.rows
+    ]
+    return [
+        f"<b>{signs[severity]}{name}</b>" if severity else name
+        for name, severity in zip(unique(shown), found, strict=True)
+    ]
+
+
+def _ticks(names: Sequence[str], found: Sequence[str | None]) -> Figure:
+    """Return which rows are named: all, or as many as fit, the ends of the sick stretches among them."""
+    if len(names) <= _LABELS:
+        return {"tickvals": list(range(len(names))), "ticktext": list(names)}
+    chosen = set(np.linspace(0, len(names) - 1, _LABELS * 2 // 3).round().astype(int).tolist())
+    ends = {end for first, last, _ in stretches(found)[:5] for end in (first, last)}
+    chosen = {i for i in chosen if all(abs(i - end) > 2 for end in ends)} | ends
+    return {"tickvals": sorted(chosen), "ticktext": [names[i] for i in sorted(chosen)]}
+
+
+def _colour_bar() -> Figure:
+    return {
+        "thickness": 10,
+        "outlinewidth": 0,
+        "tickprefix": "10<sup>",
+        "ticksuffix": "</sup>",
+        "tickfont": {"color": token("muted"), "size": 11},
+        "nticks": 6,
+        "xpad": 6,
+    }
+
+
+def _marks(grid: Grid, names: Sequence[str]) -> list[Figure]:
+    """Return the cells that have no logarithm, each kind in one colour."""
+    kinds = [
+        ("nonfinite", grid.nonfinite, "NaN or infinity"),
+        ("zero", np.isneginf(grid.logs) & ~grid.nonfinite, "exactly zero"),
+    ]
+    return [
+        {
+            "type": "heatmap",
+            "x": grid.steps.tolist(),
+            "y": list(names),
+            "z": numbers(np.where(cells, 1.0, np.nan)),
+            "colorscale": [[0, token(colour)], [1, token(colour)]],
+            "showscale": False,
+            "hoverongaps": False,
+            "hovertemplate": f"%{{y}}<br>step %{{x}}<br>{words}<extra></extra>",
+        }
+        for colour, cells, words in kinds
+        if cells.any()
+    ]
+
+
+def _edge(found: Sequence[str | None]) -> list[Figure]:
+    """Return bars along the left edge beside the sick rows."""
+    return [
+        {
+            "type": "rect",
+            "xref": "paper",
+            "yref": "y",
+            "x0": -0.012,
+            "x1": -0.002,
+            "y0": first - 0.5,
+            "y1": last + 0.5,
+            "fillcolor": token(severity),
+            "line": {"width": 0},
+        }
+        for first, last, severity in stretches(found)
+    ]

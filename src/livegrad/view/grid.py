@@ -1,0 +1,142 @@
+"""Layer by step grids: what the report's heatmaps show, thinned to what an eye and a browser can take in."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from livegrad.view.depth import Depth
+
+if TYPE_CHECKING:
+    from livegrad.run.pulses import Pulses
+    from livegrad.run.reader import Run
+
+_ROWS, _COLUMNS, _CELLS = 120, 400, 4_000_000
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Values of R rows, input first, at C steps.
+
+    Attributes:
+        rows: the names of the layers that each row stands for.
+        steps: (C,), ascending.
+        logs: (R, C) decimal logarithms; -inf where the value is exactly 0, NaN where it is unknown.
+        nonfinite: (R, C), where a NaN or an infinity was met.
+    """
+
+    rows: tuple[tuple[str, ...], ...]
+    steps: np.ndarray
+    logs: np.ndarray
+    nonfinite: np.ndarray
+
+    @property
+    def folded(self) -> int:
+        """The most layers that one row stands for."""
+        return max(map(len, self.rows), default=0)
+
+    def fold(self, limit: int = _ROWS) -> "Grid":
+        """Return the grid with at most `limit` rows, neighbours replaced by their geometric mean."""
+        if len(self.rows) <= limit:
+            return self
+        edges = [len(self.rows) * i // limit for i in range(limit + 1)]
+        parts = [slice(a, b) for a, b in pairwise(edges)]
+        rows = tuple(tuple(name for row in self.rows[part] for name in row) for part in parts)
+        logs = np.array([_mean(self.logs[part]) for part in parts])
+        return Grid(rows, self.steps, logs, np.array([self.nonfinite[part].any(axis=0) for part in parts]))
+
+
+def _mean(logs: np.ndarray) -> np.ndarray:
+    """Return the mean over rows of what is known; NaN where nothing is."""
+    known = ~np.isnan(logs)
+    total = np.where(known, logs, 0.0).sum(axis=0)
+    number = known.sum(axis=0)
+    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+
+
+def pulse_limit(tensors: int) -> int:
+    """Return how many recorded steps to read at most, so that a wide model's report still opens quickly."""
+    return int(min(_COLUMNS, max(20, _CELLS // max(tensors, 1))))
+
+
+def gradient_grid(run: "Run", subject: int, depth: Depth) -> Grid | None:
+    """Return the rms of the gradient of each layer's weights at recorded steps, or None where there is none.
+
+    A layer's value is sqrt(sum of squares / number of entries) over those of its tensors that got a gradient.
+    Tensors that are on no layer follow after the layers, by module.
+    """
+    tensors = [tensor for tensor in run.tensors if tensor.subject == subject]
+    pulses = run.pulses(subject, limit=pulse_limit(len(tensors)))
+    if not len(pulses) or not len(pulses.tensor):
+        return None
+    steps, norm, broken = _by_step(pulses)
+    place = {int(tensor): i for i, tensor in enumerate(pulses.tensor)}
+    count = {tensor.id: max(tensor.count, 1) for tensor in tensors}
+    rows, logs, nonfinite = [], [], []
+    for name, ids in _groups(run, subject, depth).items():
+        columns = [place[i] for i in ids if i in place]
+        if columns:
+            rows.append((name,))
+            counts = np.array([count.get(i, 1) for i in ids if i in place], dtype=np.float64)
+            logs.append(_rms_log(norm[:, columns], counts))
+            nonfinite.append(broken[:, columns].any(axis=1))
+    return Grid(tuple(rows), steps, np.array(logs), np.array(nonfinite)).fold() if rows else None
+
+
+def _groups(run: "Run", subject: int, depth: Depth) -> dict[str, list[int]]:
+    groups = {layer.name: list(layer.tensors) for layer in depth.layers if layer.tensors}
+    placed = {i for ids in groups.values() for i in ids}
+    for tensor in run.tensors:
+        if tensor.subject == subject and tensor.id not in placed:
+            groups.setdefault(tensor.module or tensor.name, []).append(tensor.id)
+    return groups
+
+
+def _rms_log(norm: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    known = np.isfinite(norm)
+    # Scaled by the largest norm, so that squares of tiny gradients do not become zero.
+    top = np.max(np.where(known, norm, 0.0), axis=1)
+    scaled = np.where(known, norm, 0.0) / np.where(top > 0, top, 1.0)[:, None]
+    entries = (known * counts).sum(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log10(top) + 0.5 * np.log10((scaled**2).sum(axis=1) / entries)
+    return np.where(entries > 0, np.where(top > 0, logs, -np.inf), np.nan)
+
+
+def _by_step(pulses: "Pulses") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return steps (C,), gradient norms (C, T) and where they are not finite (C, T), one row per step.
+
+    Several optimizers write rows of their own. Where one was not recorded at a step, its last row stands in.
+    """
+    steps, at = np.unique(pulses.step, return_inverse=True)
+    norm = np.full((len(steps), len(pulses.tensor)), np.nan)
+    broken = np.zeros(norm.shape, bool)
+    recorded = np.zeros(norm.shape, bool)
+    bad = (pulses.gradient_nonfinite > 0) | (pulses.has_gradient & ~np.isfinite(pulses.gradient_norm))
+    for row, column in enumerate(at):
+        mine = pulses.recorded[row]
+        norm[column, mine], broken[column, mine] = pulses.gradient_norm[row, mine], bad[row, mine]
+        recorded[column, mine] = True
+    for column in range(1, len(steps)):
+        missing = ~recorded[column]
+        norm[column, missing], broken[column, missing] = (
+            norm[column - 1, missing],
+            broken[column - 1, missing],
+        )
+    return steps, norm, broken
+
+
+def audibility_grid(depth: Depth) -> Grid | None:
+    """Return each layer's audibility over the output's at every scan, or None without a scan."""
+    if not depth.scans or not depth.layers:
+        return None
+    scans = depth.scans
+    if len(scans) > _COLUMNS:
+        scans = tuple(scans[i] for i in np.linspace(0, len(scans) - 1, _COLUMNS).round().astype(int))
+    ratio = np.array([depth.audibility_ratio(scan) for scan in scans]).T
+    broken = np.array([depth.nonfinite(scan) for scan in scans]).T | np.isinf(ratio)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.where(np.isinf(ratio), np.nan, np.log10(ratio))
+    steps = np.array([scan.step for scan in scans])
+    return Grid(tuple((name,) for name in depth.names), steps, logs, broken).fold()

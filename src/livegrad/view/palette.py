@@ -1,0 +1,72 @@
+"""The report's colours: one table for its style sheet and its figures, in a light and a dark form.
+
+The hues (blue, vermillion, orange) stay apart under every common colour blindness; severity is always said
+by a word and a sign as well.
+"""
+
+LIGHT = {
+    "paper": "#ffffff",
+    "card": "#f6f8fa",
+    "ink": "#1b1f24",
+    "muted": "#57606a",
+    "line": "#d0d7de",
+    "grid": "#e6eaee",
+    "error": "#b93815",
+    "warning": "#8a6100",
+    "info": "#0a62a8",
+    "healthy": "#0a62a8",
+    "sick": "rgba(213, 94, 0, 0.13)",
+    "series": "#0072b2",
+    "second": "#d55e00",
+    "band": "rgba(0, 114, 178, 0.18)",
+    "faint": "#8b949e",
+    "quiet": "#08519c",
+    "quieter": "#6baed6",
+    "even": "#f3f4f6",
+    "louder": "#f2a65a",
+    "loud": "#a63603",
+    "unknown": "#d8dee4",
+    "nonfinite": "#d6004c",
+    "zero": "#000000",
+}
+
+DARK = {
+    "paper": "#0f1318",
+    "card": "#171c23",
+    "ink": "#e6e9ed",
+    "muted": "#9aa4af",
+    "line": "#323a44",
+    "grid": "#262d36",
+    "error": "#ff8a5c",
+    "warning": "#e3b341",
+    "info": "#6cb6ff",
+    "healthy": "#6cb6ff",
+    "sick": "rgba(255, 138, 92, 0.16)",
+    "series": "#56b4e9",
+    "second": "#e69f00",
+    "band": "rgba(86, 180, 233, 0.22)",
+    "faint": "#7d8792",
+    "quiet": "#7cc0ff",
+    "quieter": "#2f6ea5",
+    "even": "#20262e",
+    "louder": "#a8591a",
+    "loud": "#ffab66",
+    "unknown": "#323a44",
+    "nonfinite": "#ff4d94",
+    "zero": "#ffffff",
+}
+
+# A control sign, which no shown name can hold, marks a colour that the browser fills in.
+_MARK = "\x01"
+
+
+def token(name: str) -> str:
+    """Return what stands in a figure for a colour of the palette until the page's theme is known."""
+    if name not in LIGHT:
+        raise KeyError(name)
+    return _MARK + name
+
+
+def style_variables(palette: dict[str, str]) -> str:
+    """Return the palette as the declarations of CSS custom properties."""
+    return " ".join(f"--{name}: {value};" for name, value in palette.items())

@@ -1,0 +1,244 @@
+"""One watched model's part of the report: its spine at a glance, its figures, its table of layers."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from livegrad.diagnose.number import count, from_json, log10, percent, short
+from livegrad.view.depth import Depth
+from livegrad.view.facts import subject_text
+from livegrad.view.figures.audibility_heatmap import audibility_heatmap
+from livegrad.view.figures.gradient_heatmap import gradient_heatmap
+from livegrad.view.figures.profile import profile
+from livegrad.view.figures.training import training
+from livegrad.view.fold import Row, fold, subject_layers, subjects, worst_findings
+from livegrad.view.grid import Grid, audibility_grid, gradient_grid
+from livegrad.view.progress import Progress
+from livegrad.view.text import shorten
+
+if TYPE_CHECKING:
+    from livegrad.run.reader import Run
+
+_CELLS, _ROWS = 60, 300
+_HEALTHY_DECADES = 3.0
+_MARKS = [
+    ("nonfinite", "NaN or infinity"),
+    ("zero", "exactly zero"),
+    ("paper", "blank: no gradient, or not measured"),
+]
+
+
+@dataclass(frozen=True)
+class PageFigure:
+    """A figure and the words around it."""
+
+    id: str
+    title: str
+    caption: str
+    plot: dict[str, Any]
+    marks: Sequence[tuple[str, str]] = ()
+
+    @property
+    def height(self) -> int:
+        return int(self.plot["layout"]["height"])
+
+
+@dataclass(frozen=True)
+class SubjectSection:
+    """What the template shows of one model."""
+
+    anchor: str
+    title: str
+    about: str
+    spine: Sequence[Mapping[str, Any]]
+    figures: Sequence[PageFigure]
+    missing: Sequence[str]
+    rows: Sequence[Mapping[str, Any]]
+    folded: str
+
+
+def subject_sections(run: "Run", document: Mapping[str, Any]) -> list[SubjectSection]:
+    """Return a section for each watched model, in the order in which they were found."""
+    names = subjects(document)
+    ids = _ids(run, names)
+    return [_section(run, document, name, ids[i], i) for i, name in enumerate(names)]
+
+
+def _ids(run: "Run", names: Sequence[str | None]) -> list[int]:
+    """Return the run's number of each named model; by position where no name fits."""
+    by_name = {subject.name: subject.id for subject in reversed(run.subjects)}
+    places = [subject.id for subject in run.subjects]
+    return [by_name.get(name or "", places[i] if i < len(places) else -1) for i, name in enumerate(names)]
+
+
+def _section(
+    run: "Run", document: Mapping[str, Any], name: str | None, number: int, place: int
+) -> SubjectSection:
+    layers = subject_layers(document, name)
+    worst = worst_findings(document, name)
+    rows = fold(layers, worst, _ROWS)
+    anchor = f"model-{place + 1}"
+    about = next((s for s in document["run"]["subjects"] if s["name"] == name), {})
+    depth = Depth.of(run, number)
+    figures, missing = _figures(run, document, name, number, anchor, depth)
+    return SubjectSection(
+        anchor,
+        name or "model",
+        subject_text(about),
+        [_cell(row, previous) for row, previous in _with_previous(fold(layers, worst, _CELLS))],
+        figures,
+        missing,
+        [_table_row(row, _bar_limits(rows)) for row in rows],
+        _folded(layers, rows),
+    )
+
+
+def _folded(layers: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> str:
+    if len(rows) == len(layers):
+        return ""
+    return f"{count(len(layers))} layers are folded into {len(rows)} rows of neighbours that behave alike."
+
+
+# The spine at a glance
+
+
+def _with_previous(rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:
+    return list(zip(rows, [None, *rows[:-1]], strict=True))
+
+
+def _severity(row: Row | None) -> str:
+    return str(row.finding["severity"]) if row is not None and row.finding is not None else ""
+
+
+def _cell(row: Row, previous: Row | None) -> dict[str, Any]:
+    code = str(row.finding["code"]) if row.finding is not None else ""
+    before = str(previous.finding["code"]) if previous is not None and previous.finding is not None else ""
+    begins = code and code != before and _severity(row) in ("error", "warning")
+    return {
+        "name": row_title(row),
+        "count": row.count,
+        "severity": _severity(row),
+        "codes": code,
+        "label": code if begins else "",
+    }
+
+
+def row_title(row: Row) -> str:
+    """Return "act.3", or "act.3 … act.21 (19 layers)"."""
+    first, last = (shorten(str(layer["name"]), 60) for layer in (row.first, row.last))
+    return first if row.count == 1 else f"{first} … {last} ({count(row.count)} layers)"
+
+
+# The table
+
+
+def _bar_limits(rows: Sequence[Row]) -> tuple[float, float]:
+    logs = [log for row in rows if (log := log10(row.middle("audibility_ratio"))) is not None]
+    known = [log for log in logs if math.isfinite(log)]
+    return min([-_HEALTHY_DECADES, *known]), max([_HEALTHY_DECADES, *known])
+
+
+def _table_row(row: Row, limits: tuple[float, float]) -> dict[str, Any]:
+    audible = row.middle("audibility_ratio")
+    types = list(dict.fromkeys(str(layer["type"]) for layer in row.layers if layer["type"]))
+    return {
+        "severity": _severity(row),
+        "code": row.finding["code"] if row.finding is not None else "",
+        "name": row_title(row),
+        "source": row.first["source"] if row.count == 1 else "",
+        "type": ", ".join(types[:3]) + (", …" if len(types) > 3 else ""),
+        "gradient": short(row.middle("gradient_rms")),
+        "audibility": short(audible),
+        "bar": _bar(log10(audible), *limits),
+        "activation": short(row.middle("activation_rms")),
+        "slope": _known(row.middle("activation_slope"), short),
+        "saturated": _known(row.most("saturated"), percent),
+        "dead": _known(row.most("dead"), percent),
+        "turnover": short(row.middle("turnover_steps")),
+    }
+
+
+def _known(value: float | None, show: Any) -> str:
+    """Return a number; nothing for one that does not apply to this kind of layer."""
+    return "" if from_json(value) is None or math.isnan(value or 0.0) else show(value)
+
+
+def _bar(log: float | None, low: float, high: float) -> dict[str, Any]:
+    """Return a bar from the output's level to `log`, in percent of the cell."""
+    zero = 100 * -low / (high - low)
+    if log is None:
+        return {"zero": round(zero, 1), "side": "", "left": 0, "width": 0}
+    if math.isnan(log):
+        return {"zero": round(zero, 1), "side": "nonfinite", "left": 0, "width": 100}
+    end = 100 * (min(max(log, low), high) - low) / (high - low)
+    left, right = min(zero, end), max(zero, end)
+    side = "quiet" if log < 0 else "loud"
+    return {"zero": round(zero, 1), "side": side, "left": round(left, 1), "width": round(right - left, 1)}
+
+
+# The figures
+
+
+def _figures(
+    run: "Run", document: Mapping[str, Any], name: str | None, number: int, anchor: str, depth: Depth
+) -> tuple[list[PageFigure], list[str]]:
+    worst = worst_findings(document, name)
+    figures: list[PageFigure] = []
+    missing: list[str] = []
+    if depth.scans and depth.layers:
+        figures.append(_profile(anchor, depth, worst))
+    else:
+        missing.append("No scan of this model was made, so there are no profiles over its depth.")
+    if (grid := gradient_grid(run, number, depth)) is not None:
+        caption = f"Each row is {_row_words(grid)}, input at the top; bright is large, dark is small. {_SICK}"
+        plot = gradient_heatmap(grid, worst)
+        figures.append(
+            PageFigure(f"{anchor}-gradient", "Gradient of the weights over the steps", caption, plot, _MARKS)
+        )
+    if len(depth.scans) > 1 and (grid := audibility_grid(depth)) is not None:
+        caption = (
+            f"Each row is {_row_words(grid)}; blue is quieter than the output, orange is louder. {_SICK}"
+        )
+        plot = audibility_heatmap(grid, worst)
+        figures.append(
+            PageFigure(f"{anchor}-audibility", "Audibility over the scans", caption, plot, _MARKS[:2])
+        )
+    progress = Progress.of(run, number, _sick_tensors(run, number, worst))
+    if progress.has_loss or progress.has_updates:
+        findings = [finding for finding in document["findings"] if finding["subject"] in (name, None)]
+        figures.append(_training(anchor, progress, findings))
+    if not progress.has_loss:
+        missing.append("The loss was not seen, so there is no curve of it.")
+    return figures, missing
+
+
+_SICK = "Layers with an error (✗) or a warning (▲) are in bold, with a bar beside them."
+
+
+def _row_words(grid: Grid) -> str:
+    return "one layer" if grid.folded == 1 else f"up to {grid.folded} neighbouring layers (geometric mean)"
+
+
+def _profile(anchor: str, depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> PageFigure:
+    caption = (
+        "A healthy network's curves stay level. Audibility that falls towards the input means that the early "
+        "layers cannot be heard at the output, whatever the loss. Layers with a finding are shaded."
+    )
+    return PageFigure(f"{anchor}-profile", "Profile over the depth", caption, profile(depth, worst))
+
+
+def _training(anchor: str, progress: Progress, findings: Sequence[Mapping[str, Any]]) -> PageFigure:
+    caption = (
+        "Update ratio: how far one step moves a tensor, beside the tensor's own size. "
+        "The bars at the top show from when to when each finding was seen."
+    )
+    return PageFigure(
+        f"{anchor}-training", "Loss and updates over the steps", caption, training(progress, findings)
+    )
+
+
+def _sick_tensors(run: "Run", number: int, worst: Mapping[str, Mapping[str, Any]]) -> set[int]:
+    sick = {name for name, finding in worst.items() if finding["severity"] in ("error", "warning")}
+    mine = [layer for layer in run.layers if layer.subject == number and layer.name in sick]
+    return {tensor for layer in mine for tensor in layer.tensors}
