@@ -1,0 +1,33 @@
+"""Optimizer steps inside optimizer steps, and gradients that only exist inside a closure."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from torch.optim import optimizer as optimizer_module
+
+
+def running_steps() -> int:
+    """How many `Optimizer.step` calls are on this thread's stack, the one whose hook is running included."""
+    frame: Any = sys._getframe(1)
+    count = 0
+    while frame is not None:
+        code = frame.f_code
+        count += code.co_name == "wrapper" and code.co_filename == optimizer_module.__file__
+        frame = frame.f_back
+    return count
+
+
+def with_first_call(closure: Callable[..., Any], after: Callable[[], None]) -> Callable[..., Any]:
+    """`closure`, with `after()` run once, when its first call has returned."""
+    pending = [after]
+
+    @functools.wraps(closure)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        result = closure(*args, **kwargs)
+        if pending:
+            pending.pop()()
+        return result
+
+    return watched

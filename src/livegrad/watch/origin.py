@@ -1,0 +1,67 @@
+"""Where modules were made: the user's line for each, noted while the model is being built."""
+
+import weakref
+from typing import Any
+
+import torch
+from torch.nn.modules import module as registry
+
+from livegrad.probe.source import shown_path, user_line
+
+
+class Origins:
+    """Remembers (file, line) of each module that is registered in another one while `open`.
+
+    A module of torch's own that holds parameters is known by the line that called its constructor, any other by the
+    line that put it into its parent. Modules are held weakly.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[int, tuple[weakref.ref[Any], str, int]] = {}
+        self._handles: list[Any] = []
+
+    def open(self) -> None:
+        self._handles = [
+            registry.register_module_module_registration_hook(self._on_module),
+            registry.register_module_parameter_registration_hook(self._on_parameter),
+        ]
+
+    def close(self) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+
+    def made_at(self, module: torch.nn.Module | None) -> str | None:
+        """ "file:line" where `module` was made, or None."""
+        found = self._lines.get(id(module))
+        if found is None or found[0]() is not module:
+            return None
+        return f"{shown_path(found[1])}:{found[2]}"
+
+    def _on_module(self, parent: torch.nn.Module, name: str, child: torch.nn.Module | None) -> None:
+        if child is not None:
+            self._note(child)
+
+    def _on_parameter(self, module: torch.nn.Module, name: str, parameter: Any) -> None:
+        # A module of the user's own registers its parameters from inside its constructor: that line says nothing.
+        if type(module).__module__.startswith("torch."):
+            self._note(module)
+
+    def _note(self, module: torch.nn.Module) -> None:
+        key = id(module)
+        known = self._lines.get(key)
+        if known is not None and known[0]() is module:
+            return
+        line = user_line(3)
+        if line is not None:
+            lines = self._lines
+            self._lines[key] = (weakref.ref(module, lambda _: lines.pop(key, None)), *line)
+
+
+def class_line(module: torch.nn.Module) -> str | None:
+    """ "file:line" of the class of `module` when it is the user's own, else None."""
+    kind = type(module)
+    code = getattr(kind.__dict__.get("__init__") or kind.__dict__.get("forward"), "__code__", None)
+    if code is None or kind.__module__.startswith("torch."):
+        return None
+    return f"{shown_path(code.co_filename)}:{code.co_firstlineno}"

@@ -1,0 +1,91 @@
+"""The run being written: rows that wait for a device, the fields of run.json, and how often that file is renewed."""
+
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any, Protocol
+
+from livegrad.run.folder import create_run_folder
+from livegrad.run.schema import PulseRow, ScanRow
+from livegrad.run.writer import RunWriter
+from livegrad.watch.pulse import Pulse
+
+MOST_WAITING = 256
+MOST_NOTES = 200
+RENEWAL = 5.0
+RENEWAL_SHARE = 0.002
+
+
+class Writer(Protocol):
+    """What a record writes to."""
+
+    path: Path
+
+    def update(self, **info: Any) -> None: ...
+    def pulse(self, row: PulseRow) -> None: ...
+    def scan(self, row: ScanRow) -> None: ...
+    def close(self, **info: Any) -> None: ...
+
+
+def open_run(path: Path | None, name: str, info: dict[str, Any]) -> RunWriter:
+    """A writer for a new run in `path`, or in a new folder named after `name` under ./livegrad-runs."""
+    if path is None:
+        path = create_run_folder(None, name)
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+    return RunWriter(path, info, rank=info.get("rank", 0))
+
+
+class Record:
+    """Writes pulses in order as their numbers arrive, and run.json when something new is known or time has passed."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.notes: list[dict[str, Any]] = []
+        self.write_cost = 0.0
+        self._waiting: deque[Pulse] = deque()
+        self._renewed = 0.0
+        self._renewal_cost = 0.0
+        self._fresh_notes = False
+
+    @property
+    def waiting(self) -> bool:
+        """Whether pulses wait for their numbers."""
+        return bool(self._waiting)
+
+    def add(self, pulse: Pulse) -> None:
+        """Queue a pulse whose step is over."""
+        self._waiting.append(pulse)
+
+    def write_ready(self, wait: bool = False) -> list[PulseRow]:
+        """Write what has arrived, and all of it with `wait`; return the rows written."""
+        written: list[PulseRow] = []
+        while self._waiting and (wait or self._waiting[0].ready() or len(self._waiting) > MOST_WAITING):
+            started = time.perf_counter()
+            pulse = self._waiting.popleft()
+            pulse.cost += self.write_cost
+            for row in pulse.rows():
+                self.writer.pulse(row)
+                written.append(row)
+            self.write_cost = time.perf_counter() - started
+        return written
+
+    def note(self, step: int | None, kind: str, text: str) -> None:
+        """Add a line to run.json's notes; repeats are dropped, and so is what comes after the 200th."""
+        if len(self.notes) < MOST_NOTES and not any(n["text"] == text for n in self.notes):
+            self.notes.append({"step": step, "kind": kind, "text": text})
+            self._fresh_notes = True
+
+    def renewal_due(self, now: float) -> bool:
+        """Whether run.json is old enough to be rewritten for the counters alone."""
+        return now - self._renewed > max(RENEWAL, self._renewal_cost / RENEWAL_SHARE)
+
+    def renew(self, **fields: Any) -> None:
+        """Rewrite run.json with these fields and any new notes."""
+        started = time.perf_counter()
+        if self._fresh_notes:
+            fields["notes"] = list(self.notes)
+            self._fresh_notes = False
+        self.writer.update(**fields)
+        self._renewed = time.perf_counter()
+        self._renewal_cost = self._renewed - started

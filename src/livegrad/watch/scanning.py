@@ -1,0 +1,231 @@
+"""Drives a scan through one training step: armed after a step, opened by the model's forward, closed after backward."""
+
+import dataclasses
+import sys
+import time
+import weakref
+from typing import Any
+
+import numpy as np
+import torch
+
+from livegrad.probe.layers import LayerSpec
+from livegrad.probe.scan import ScanResult, StepScan
+from livegrad.run.schema import ScanRow
+from livegrad.watch.naming import plain_name, unwrap
+from livegrad.watch.origin import Origins
+from livegrad.watch.subjects import Subject, is_compiled
+
+MOST_UNCLAIMED = 4
+MOST_REOPENINGS = 8
+MOST_PASSES = 512
+
+
+@dataclasses.dataclass(eq=False)
+class Ticket:
+    """One scan under way. `subject` is None until an optimizer has claimed the model (on the first step)."""
+
+    root: weakref.ref[torch.nn.Module]
+    parameter_ids: dict[int, int]
+    subject: Subject | None = None
+    scan: StepScan | None = None
+    result: ScanResult | None = None
+    reason: str | None = None
+    accumulate: bool = False
+    running: int = 0
+    openings: int = 0
+    entered: float = 0.0
+    forward: float = 0.0
+    cost: float = 0.0
+
+
+class ScanDriver:
+    """All scans under way in a session. Between scans it holds nothing."""
+
+    def __init__(self, origins: Origins) -> None:
+        self._origins = origins
+        self._tickets: list[Ticket] = []
+        self._seed = 0
+        self._stance: Any = None
+        self.layers: list[dict[str, Any]] = []
+        self._layer_ids: dict[tuple[int, str, str], int] = {}
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tickets)
+
+    def arm(self, subject: Subject, parameter_ids: dict[int, int], accumulate: bool) -> None:
+        """Scan the next step of `subject`, if it has a module to follow.
+
+        Of several forward passes before backward the last is scanned (those before may be a validation that nobody
+        differentiates), or with `accumulate` all of them (a cell that the script itself steps through time).
+        """
+        root = subject.module()
+        if root is not None and not any(ticket.subject is subject for ticket in self._tickets):
+            self._tickets.append(Ticket(weakref.ref(root), parameter_ids, subject, accumulate=accumulate))
+
+    def enter(self, module: torch.nn.Module, outermost: bool, discover: bool) -> None:
+        """A module is about to run; open the scan that waits for it, or on the first step a scan of any outermost model."""
+        if not torch.is_grad_enabled():
+            return
+        root = unwrap(module) if outermost else module
+        ticket = next((t for t in self._tickets if t.root() is root), None)
+        if ticket is None and outermost and discover and _trains(root):
+            ticket = self._unclaimed(root)
+        if ticket is None or ticket.result is not None:
+            return
+        ticket.running += 1
+        if ticket.running > 1 or _is_probed(ticket.scan):
+            return
+        if ticket.openings >= (MOST_PASSES if ticket.accumulate else MOST_REOPENINGS):
+            ticket.reason = f"its forward pass ran over {ticket.openings} times in one step"
+            self._drop_scan(ticket)
+        elif ticket.scan is None or not ticket.accumulate:
+            self._open(ticket, root, is_compiled(module) or is_compiled(root))
+        else:
+            ticket.openings += 1
+
+    def leave(self, module: torch.nn.Module, outermost: bool) -> None:
+        """A module has run."""
+        root = unwrap(module) if outermost else module
+        for ticket in self._tickets:
+            if ticket.running and ticket.root() is root:
+                ticket.running -= 1
+                if not ticket.running and ticket.entered:
+                    ticket.forward = time.perf_counter() - ticket.entered
+                    ticket.entered = 0.0
+                    self._default_stance()
+
+    def before_backward(self, roots: Any) -> None:
+        """Give every open scan the loss, unless it has met its own already."""
+        loss = roots if isinstance(roots, torch.Tensor) else _largest(roots)
+        for ticket in self._tickets:
+            if loss is not None and ticket.scan is not None and not _is_probed(ticket.scan):
+                started = time.perf_counter()
+                ticket.scan.before_backward(loss)
+                ticket.cost += time.perf_counter() - started
+
+    def after_backward(self, failed: bool) -> None:
+        """Take the results of the scans whose gradients have passed."""
+        for ticket in self._tickets:
+            if ticket.scan is not None and _is_probed(ticket.scan):
+                started = time.perf_counter()
+                ticket.scan.after_backward()
+                result = ticket.scan.close()
+                ticket.result = None if failed else result
+                ticket.reason, ticket.scan = ticket.scan.reason, None
+                ticket.cost += time.perf_counter() - started
+
+    def claim(self, subject: Subject, ids: dict[int, int]) -> None:
+        """`subject` is now known: the scan of its model that is already under way is its own."""
+        root = subject.module()
+        for ticket in self._tickets:
+            if ticket.subject is None and root is not None and ticket.root() is root:
+                ticket.subject = subject
+                own = {old: ids[key] for key, old in ticket.parameter_ids.items() if key in ids}
+                if ticket.result is not None:
+                    ticket.result = _renumbered(ticket.result, own)
+                else:
+                    ticket.parameter_ids.clear()
+                    ticket.parameter_ids.update(ids)
+
+    def collect(self, subject: Subject) -> Ticket | None:
+        """End the scan of `subject` and return it: the step is over."""
+        ticket = next((t for t in self._tickets if t.subject is subject), None)
+        if ticket is not None:
+            self._drop(ticket)
+        return ticket
+
+    def drop_unclaimed(self) -> None:
+        """Forget scans of models that no optimizer has claimed."""
+        for ticket in [t for t in self._tickets if t.subject is None]:
+            self._drop(ticket)
+
+    def close(self) -> None:
+        """Drop every scan and its hooks."""
+        for ticket in list(self._tickets):
+            self._drop(ticket)
+        self._default_stance()
+
+    def row(self, step: int, subject: Subject, result: ScanResult) -> ScanRow:
+        """The scan as a row of the run, entering layers that are new into `layers`."""
+        ids = [self._layer_id(subject.id, spec) for spec in result.layers]
+        return ScanRow(step=step, subject=subject.id, layer=np.array(ids, np.int32), **result.columns)
+
+    def _layer_id(self, subject: int, spec: LayerSpec) -> int:
+        key = (subject, spec.name, spec.kind)
+        number = self._layer_ids.get(key)
+        if number is None:
+            number = self._layer_ids[key] = len(self.layers)
+            self.layers.append({})
+        self.layers[number] = {
+            "id": number,
+            "subject": subject,
+            **{k: v for k, v in dataclasses.asdict(spec).items() if k != "tensors"},
+            "tensors": list(spec.tensors),
+        }
+        return number
+
+    def _unclaimed(self, root: torch.nn.Module) -> Ticket | None:
+        if sum(t.subject is None for t in self._tickets) >= MOST_UNCLAIMED:
+            return None
+        ticket = Ticket(weakref.ref(root), {id(p): i for i, p in enumerate(root.parameters())})
+        self._tickets.append(ticket)
+        return ticket
+
+    def _open(self, ticket: Ticket, root: torch.nn.Module, compiled: bool) -> None:
+        started = time.perf_counter()
+        self._drop_scan(ticket)
+        names = {module: plain_name(name) for name, module in root.named_modules()}
+        self._seed += 1
+        ticket.scan = StepScan(root, names, ticket.parameter_ids, self._seed, self._origins.made_at)
+        ticket.openings += 1
+        ticket.scan.open()
+        if compiled and self._stance is None and "torch._dynamo" in sys.modules:
+            self._stance = torch.compiler.set_stance("force_eager")
+        ticket.entered = time.perf_counter()
+        ticket.cost += ticket.entered - started
+
+    def _default_stance(self) -> None:
+        if self._stance is not None:
+            self._stance.__exit__(None, None, None)
+            self._stance = None
+
+    def _drop_scan(self, ticket: Ticket) -> None:
+        scan, ticket.scan = ticket.scan, None
+        if scan is not None:
+            scan.close()
+            ticket.reason = ticket.reason or scan.reason
+
+    def _drop(self, ticket: Ticket) -> None:
+        self._tickets.remove(ticket)
+        self._drop_scan(ticket)
+
+
+def _is_probed(scan: StepScan | None) -> bool:
+    return scan is not None and scan._tap is not None
+
+
+def _trains(root: torch.nn.Module) -> bool:
+    return any(p.requires_grad for p in root.parameters())
+
+
+def _largest(roots: Any) -> Any:
+    """The root of a backward pass over several that most of the graph hangs from: the one made last."""
+    tensors = [r for r in roots or () if isinstance(r, torch.Tensor) and r.grad_fn is not None]
+    return max(tensors, key=lambda t: t.grad_fn._sequence_nr(), default=None)
+
+
+def _renumbered(result: ScanResult, ids: dict[int, int]) -> ScanResult:
+    """The same result with tensor ids translated; ids that have no translation are left out."""
+
+    def of(numbers: Any) -> frozenset[int]:
+        return frozenset(ids[n] for n in numbers if n in ids)
+
+    return dataclasses.replace(
+        result,
+        layers=[dataclasses.replace(spec, tensors=tuple(sorted(of(spec.tensors)))) for spec in result.layers],
+        reached=of(result.reached),
+        called=of(result.called),
+        called_without_grad=of(result.called_without_grad),
+    )

@@ -1,0 +1,170 @@
+"""When to record: dense at first, then as often as the budget pays for, and at once when something changes.
+
+Pure bookkeeping: time comes in as numbers, so a test needs no clock.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+FIRST_PULSES = 20
+FIRST_SCANS = (0, 10, 30)
+SCAN_GROWTH = 10**0.5
+PULSE_SHARE = 0.6
+ROWS_PER_OCTAVE = 1500
+ALARM_PULSES = 20
+SCAN_INTERVAL = 60.0
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do on one step."""
+
+    pulse: bool
+    scan: bool
+
+
+@dataclass
+class Purse:
+    """A share of wall time that may be spent, in seconds; savings are capped so that quiet times buy no burst."""
+
+    rate: float
+    cap: float
+    saved: float = 0.0
+
+    def earn(self, seconds: float) -> None:
+        self.saved = min(self.saved + self.rate * seconds, self.cap)
+
+    def affords(self, cost: float) -> bool:
+        # A price above the cap would never be met: then a full purse is enough, and the debt is paid off after.
+        return self.saved >= min(cost, self.cap)
+
+    def pay(self, cost: float) -> None:
+        self.saved -= cost
+
+
+class Schedule:
+    """Decides for one subject, step by step.
+
+    budget: the share of wall time all recording after the first steps may cost. every: record a pulse each N steps
+    whatever it costs; scans stay on the budget. The first 20 pulses and the scans at steps 0, 10 and 30 are not charged:
+    short runs must be seen too, and what they cost is reported.
+
+    Later pulses are also thinned in proportion to the step number (1500 a doubling), so that a run's files grow with the
+    logarithm of its length; later scans come at steps 100, 316, 1000, … and at least each minute where the budget allows.
+    """
+
+    def __init__(self, budget: float = 0.01, every: int | None = None) -> None:
+        self.every = every
+        self._pulses = Purse(budget * PULSE_SHARE, 1.0)
+        self._scans = Purse(budget * (1 - PULSE_SHARE), 60.0)
+        self._pulse_cost = 0.0
+        self._scan_cost = 0.0
+        self._now: float | None = None
+        self._last_pulse = -1
+        self._last_scan: int | None = None
+        self._last_scan_time = -math.inf
+        self._owed_scan = 0
+        self._alarm = 0
+        self._scan_asked = False
+
+    def decide(self, step: int, now: float) -> Decision:
+        """Say what to record on `step`; `now` is seconds on any clock. Call once a step, in order."""
+        if self._now is not None and step > FIRST_PULSES:
+            self._pulses.earn(now - self._now)
+            self._scans.earn(now - self._now)
+        self._now = now
+        scan = self._wants_scan(step, now)
+        pulse = scan or self._wants_pulse(step)
+        if pulse:
+            self._last_pulse = step
+            self._alarm = max(0, self._alarm - 1)
+        return Decision(pulse, scan)
+
+    def paid(self, pulse: float = 0.0, scan: float = 0.0, first: bool = False) -> None:
+        """Report what a pulse or a scan cost, in seconds; `first` costs set the price but are not charged."""
+        if pulse:
+            self._pulse_cost = pulse if not self._pulse_cost else 0.8 * self._pulse_cost + 0.2 * pulse
+            if not first:
+                self._pulses.pay(pulse)
+        if scan:
+            self._scan_cost = scan
+            if not first:
+                self._scans.pay(scan)
+
+    def alarm(self, scan: bool = False) -> None:
+        """Something changed: record the next steps densely, and scan soon if asked."""
+        self._alarm = ALARM_PULSES
+        self._scan_asked |= scan
+
+    def scan_failed(self) -> None:
+        """A scan came to nothing (no forward pass before the step): try once more on the next step."""
+        self._scan_asked = True
+
+    def _wants_pulse(self, step: int) -> bool:
+        if step < FIRST_PULSES:
+            return True
+        if self.every is not None:
+            return step % self.every == 0
+        if not self._pulses.affords(self._pulse_cost):
+            return False
+        return self._alarm > 0 or step - self._last_pulse >= max(1, step // ROWS_PER_OCTAVE)
+
+    def _wants_scan(self, step: int, now: float) -> bool:
+        due = step >= self._owed_scan
+        if due and self._owed_scan in FIRST_SCANS:
+            return self._start_scan(step, now)
+        late = now - self._last_scan_time >= SCAN_INTERVAL
+        if (due or late or self._scan_asked) and self._scans.affords(self._scan_cost):
+            return self._start_scan(step, now)
+        return False
+
+    def _start_scan(self, step: int, now: float) -> bool:
+        self._scan_asked = False
+        self._last_scan, self._last_scan_time = step, now
+        if step >= self._owed_scan:
+            self._owed_scan = next_scan(step)
+        return True
+
+
+def next_scan(step: int) -> int:
+    """The next scheduled scan after one at `step`: 0, 10, 30, then 100, 316, 1000, …"""
+    for first in FIRST_SCANS:
+        if first > step:
+            return first
+    exponent = math.floor(math.log(step, SCAN_GROWTH) + 1e-9) + 1
+    return max(100, round(SCAN_GROWTH**exponent))
+
+
+class ChangeDetector:
+    """Tells a jump in a positive series from its usual scatter: robust z of its logarithm, from median and MAD.
+
+    A value is a spike when it lies over `threshold` robust standard deviations above the median of the last 64 and over
+    `factor` times that median. The first 20 values teach only.
+    """
+
+    def __init__(self, threshold: float = 6.0, factor: float = 3.0) -> None:
+        self._threshold = threshold
+        self._factor = math.log(factor)
+        self._recent: deque[float] = deque(maxlen=64)
+        self._median = 0.0
+        self._spread = math.inf
+        self._fresh = 0
+
+    def spike(self, value: float) -> bool:
+        """Take in the next value and say whether it is a spike. Values that are not positive and finite are skipped."""
+        if not 0.0 < value < math.inf:
+            return False
+        log = math.log(value)
+        jump = log - self._median
+        found = len(self._recent) >= 20 and jump > self._factor and jump > self._threshold * self._spread
+        self._recent.append(log)
+        self._fresh += 1
+        # Sorting 64 numbers each step would cost more than all else an ordinary step does.
+        if self._fresh >= 16 or len(self._recent) <= 20:
+            self._fresh = 0
+            ordered = sorted(self._recent)
+            self._median = ordered[len(ordered) // 2]
+            deviations = sorted(abs(x - self._median) for x in ordered)
+            self._spread = 1.4826 * deviations[len(deviations) // 2]
+        return found

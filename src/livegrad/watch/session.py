@@ -1,0 +1,296 @@
+"""One watched program: `start` hooks into torch, `Session.finish` lets go of it. In between, training goes on as ever.
+
+Whatever goes wrong in here ends the watching with one warning, never the training.
+"""
+
+import functools
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from livegrad.errors import LivegradError
+from livegrad.watch import patches
+from livegrad.watch.environment import command_line, describe_environment, rank_and_world
+from livegrad.watch.origin import Origins
+from livegrad.watch.record import Record, open_run
+from livegrad.watch.recorder import Recorder
+from livegrad.watch.schedule import Schedule
+from livegrad.watch.subjects import SubjectTable
+
+clock = time.perf_counter
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """How to watch.
+
+    path: the run folder (None: a new one under ./livegrad-runs). budget: share of wall time that recording may cost.
+    every: a pulse each N steps whatever it costs. command, mode, script: what run.json says of the program.
+    """
+
+    path: Path | None = None
+    budget: float = 0.01
+    every: int | None = None
+    command: tuple[str, ...] = ()
+    mode: str = "watch"
+    script: str | None = None
+    quiet: bool = False
+
+
+def start(
+    options: WatchOptions,
+    models: Sequence[torch.nn.Module] = (),
+    optimizers: Sequence[torch.optim.Optimizer] = (),
+) -> "Session":
+    """Watch every optimizer of the program from now on, or only those given and those that train the models given."""
+    session = Session(options, models, optimizers)
+    session._attach()
+    return session
+
+
+def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a method under the session's lock, charge its time, and turn an exception into a detach."""
+
+    @functools.wraps(method)
+    def run(self: "Session", *args: Any) -> Any:
+        if not self.active:
+            return None
+        begun = clock()
+        try:
+            with self._lock:
+                return method(self, *args)
+        except Exception as error:
+            self._fail(error)
+            return None
+        finally:
+            self.cost += clock() - begun
+
+    return run
+
+
+class Session:
+    """A program being watched.
+
+    `on_message(kind, document)` hears "attached", "finding" and "warning"; replace it to speak to the user. `cost` is
+    livegrad's own time so far, in seconds.
+    """
+
+    def __init__(
+        self,
+        options: WatchOptions,
+        models: Sequence[torch.nn.Module] = (),
+        optimizers: Sequence[torch.optim.Optimizer] = (),
+    ) -> None:
+        self.options = options
+        self.active = False
+        self.cost = 0.0
+        self.on_message: Callable[[str, dict[str, Any]], None] = lambda kind, document: None
+        self._lock = threading.RLock()
+        self._origins = Origins()
+        self._handles: list[Any] = []
+        self._calls = False
+        self._path: Path | None = None
+        table = SubjectTable(self._origins, lambda: Schedule(options.budget, options.every), models)
+        self._recorder = Recorder(table, self._origins, self._open_record, optimizers)
+        self._recorder.guard = self._guard
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder, once the first step has been taken."""
+        return self._path
+
+    def finish(self, exit_code: int | None = None, error: str | None = None) -> Path | None:
+        """Write what is left, let go of torch, and return the run folder; None if nothing was trained."""
+        if self.active:
+            self._end(exit_code, error)
+            self._detach()
+        return self._path
+
+    @guarded
+    def _end(self, exit_code: int | None, error: str | None) -> None:
+        record = self._recorder.record
+        if record is None:
+            return
+        self._recorder.finish()
+        failed = error is not None or exit_code not in (None, 0)
+        record.renew(**self._fields(everything=True))
+        record.writer.close(
+            status="failed" if failed else "finished", exit_code=exit_code, error=error, **self._counters()
+        )
+
+    def _attach(self) -> None:
+        self._origins.open()
+        self._handles = [
+            register_optimizer_step_pre_hook(self._before_step),
+            register_optimizer_step_post_hook(self._after_step),
+        ]
+        patches.install(self)
+        self.active = True
+        self._watch_calls()
+        reference = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _leave_child(reference))
+
+    def _detach(self) -> None:
+        self.active = False
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        self._origins.close()
+        patches.uninstall(self)
+        self._recorder.scans.close()
+
+    def _fail(self, error: Exception) -> None:
+        """Give up for good: restore torch, say so once, leave a run that is readable up to here."""
+        if not self.active:
+            return
+        try:
+            self._detach()
+        finally:
+            text = str(error) if isinstance(error, LivegradError) else f"{type(error).__name__}: {error}"
+            self._say("warning", {"text": f"stopped watching, training goes on. {text}"})
+            record = self._recorder.record
+            if record is not None:
+                try:
+                    record.note(None, "warning", f"stopped watching: {text}")
+                    record.renew(**self._counters(), status="detached")
+                    record.writer.close(status="detached")
+                except Exception:  # the disk is full: the rows that reached it stay readable
+                    pass
+
+    def _guard(self, action: Callable[[], None]) -> None:
+        self._run(action)
+
+    @guarded
+    def _run(self, action: Callable[[], None]) -> None:
+        action()
+
+    def _say(self, kind: str, document: dict[str, Any]) -> None:
+        try:
+            self.on_message(kind, document)
+        except Exception:  # a broken listener must not end the watching
+            pass
+
+    # What torch tells: see patches.Observer and patches.CallObserver.
+
+    @guarded
+    def before_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._recorder.before_backward(args, kwargs)
+
+    @guarded
+    def after_backward(self, failed: bool) -> None:
+        self._recorder.after_backward(failed)
+
+    @guarded
+    def before_clip(self, kind: str, tensors: list[Any], limit: Any, total_norm: Any) -> None:
+        self._recorder.before_clip(kind, tensors, limit, total_norm)
+
+    @guarded
+    def loss_scaled(self, outputs: Any, scaled: Any) -> None:
+        self._recorder.loss_scaled(outputs, scaled)
+
+    @guarded
+    def before_unscale(self, scaler: Any, optimizer: Any) -> None:
+        self._recorder.before_unscale(scaler, optimizer)
+
+    @guarded
+    def before_scaler_step(self, scaler: Any, optimizer: Any) -> None:
+        self._recorder.before_scaler_step(scaler, optimizer)
+
+    @guarded
+    def after_scaler_step(self, scaler: Any, optimizer: Any) -> None:
+        self._recorder.after_scaler_step(scaler, optimizer)
+
+    @guarded
+    def enter_module(self, module: torch.nn.Module) -> None:
+        self._recorder.enter_module(module)
+
+    @guarded
+    def leave_module(self, module: torch.nn.Module, failed: bool) -> None:
+        self._recorder.leave_module(module)
+
+    def _before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return None if patches.is_compiling() else self._begin(optimizer, args, kwargs)
+
+    def _after_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if not patches.is_compiling():
+            self._finish_step(optimizer)
+
+    @guarded
+    def _begin(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return self._recorder.before_step(optimizer, args, kwargs)
+
+    @guarded
+    def _finish_step(self, optimizer: Any) -> None:
+        recorder = self._recorder
+        recorder.after_step(optimizer)
+        if recorder.calls_wanted() is not self._calls:
+            self._watch_calls()
+        record = recorder.record
+        if record is not None and (recorder.table.changed or record.renewal_due(clock())):
+            record.renew(**self._fields(everything=recorder.table.changed))
+            recorder.table.changed = False
+
+    def _watch_calls(self) -> None:
+        self._calls = self._recorder.calls_wanted()
+        if self._calls:
+            patches.start_calls(self)
+        else:
+            patches.stop_calls(self)
+
+    # The run folder.
+
+    def _open_record(self) -> Record:
+        options = self.options
+        subjects = self._recorder.table.subjects
+        name = Path(options.script).stem if options.script else subjects[0].name
+        info = {
+            **describe_environment(),
+            "command": list(options.command or command_line()),
+            "mode": options.mode,
+            "script": options.script,
+            "budget": options.budget,
+            "every": options.every,
+            **self._fields(everything=True),
+        }
+        record = Record(open_run(options.path, name, info))
+        self._path = record.writer.path
+        self._say("attached", {"path": str(self._path), **self._fields(everything=True)})
+        return record
+
+    def _counters(self) -> dict[str, Any]:
+        recorder = self._recorder
+        return {
+            "steps": max((s.iteration for s in recorder.table.subjects), default=-1) + 1,
+            "seconds": clock() - recorder.started if recorder.started is not None else 0.0,
+            "overhead_seconds": self.cost,
+            "scan_count": recorder.scan_count,
+        }
+
+    def _fields(self, everything: bool) -> dict[str, Any]:
+        fields = self._counters()
+        if everything:
+            table = self._recorder.table
+            fields["subjects"] = [subject.to_json() for subject in table.subjects]
+            fields["tensors"] = table.tensors.entries
+            fields["layers"] = self._recorder.scans.layers
+            fields["device"] = next((t["device"] for t in table.tensors.entries), "?")
+        return fields
+
+
+def _leave_child(reference: "weakref.ref[Session]") -> None:
+    """A forked child (a data loader's worker) does not watch: the run is its parent's."""
+    session = reference()
+    if session is not None and session.active:
+        session._lock = threading.RLock()
+        session._detach()
+
+
+__all__ = ["Session", "WatchOptions", "rank_and_world", "start"]
