@@ -114,8 +114,11 @@ class _Template:
 
 
 def _fill(buffer: np.ndarray, value: Any, name: str) -> None:
-    if getattr(value, "shape", ()) not in ((), buffer.shape):
-        raise ValueError(f"column {name!r} has shape {tuple(value.shape)}, this row needs {buffer.shape}")
+    shape = getattr(value, "shape", None)
+    if shape is None:
+        shape = np.shape(value)
+    if shape not in ((), buffer.shape):
+        raise ValueError(f"column {name!r} has shape {tuple(shape)}, this row needs {buffer.shape}")
     buffer[...] = value
 
 

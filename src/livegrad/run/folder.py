@@ -11,6 +11,7 @@ RUN_FILE = "run.json"
 
 _NAME_LIMIT = 60
 _STAMP = re.compile(r"^\d{8}-\d{6}")
+_NUMBER = re.compile(r"-(\d{1,4})$")
 
 
 def rank_file(rank: int) -> str:
@@ -83,7 +84,6 @@ def newest_run(base: Path | str | None = None) -> Path | None:
 
 def _age(path: Path) -> tuple[str, int]:
     """Sort key: the stamp in the name, else that of the folder's last change; then the number behind it."""
-    stamp = _STAMP.match(path.name)
-    changed = path.stat().st_mtime
-    start = stamp.group() if stamp else time.strftime("%Y%m%d-%H%M%S", time.localtime(changed))
-    return start, int(changed)
+    stamp, number = _STAMP.match(path.name), _NUMBER.search(path.name)
+    start = stamp.group() if stamp else time.strftime("%Y%m%d-%H%M%S", time.localtime(path.stat().st_mtime))
+    return start, int(number.group(1)) if number else 1

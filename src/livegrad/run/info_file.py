@@ -24,10 +24,9 @@ class InfoFile:
         self.folder = folder_of(path, rank)
         names = dict.fromkeys((RUN_FILE, rank_file(rank)))
         self.files = [self.folder / name for name in names if (self.folder / name).exists()]
-        if rank and rank not in ranks_in(self.folder):
-            raise RunError(
-                f"{str(self.folder)!r} has no rank {rank}. Pass one of {list(ranks_in(self.folder))} as rank=…"
-            )
+        ranks = ranks_in(self.folder)
+        if rank and rank not in ranks:
+            raise RunError(f"{str(self.folder)!r} has no rank {rank}. Pass one of {list(ranks)} as rank=…")
         self._stamps: list[tuple[int, int, int]] = []
 
     def read(self) -> RunInfo:
@@ -69,7 +68,7 @@ def folder_of(path: Path, rank: int = 0) -> Path:
 
 def _why_not(path: Path) -> str:
     if not path.exists():
-        return f"no such run: {str(path)!r}. livegrad makes runs in ./{DEFAULT_BASE}: look there, or pass a path."
+        return f"no such run: {str(path)!r}. Look in ./{DEFAULT_BASE}, where livegrad run puts them."
     if path.is_file():
         return f"{str(path)!r} is not a run: pass the folder that holds {RUN_FILE}."
     runs = find_runs(path)

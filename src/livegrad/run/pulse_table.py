@@ -77,8 +77,14 @@ class PulseTable:
             self._sampled = np.concatenate([self._sampled, np.array(new, bool)])
         return self._sampled
 
-    def row(self, data: FileBytes, row: int) -> dict[str, np.ndarray]:
-        """Every list column of one row, read at once."""
+    def rows(self, numbers: np.ndarray) -> list[dict[str, np.ndarray]]:
+        """Every list column of each of these rows."""
+        if not len(numbers):
+            return []
+        with self.open() as data:
+            return [self._row(data, int(number)) for number in numbers]
+
+    def _row(self, data: FileBytes, row: int) -> dict[str, np.ndarray]:
         layout, body = self._layouts[self._shapes[row]], int(self._bodies[row])
         content = data.take(body, layout.body_size)
         return {column.name: _take(content, layout, column) for column in LISTS}

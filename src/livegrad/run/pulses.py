@@ -152,8 +152,7 @@ def read_pulses(table: PulseTable, rows: np.ndarray, counts: dict[int, int]) -> 
 
 def _gather(table: PulseTable, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """Tensor ids (T,), which row holds which (S, T), and each list column as (S, T)."""
-    with table.open() as data:
-        lists = [table.row(data, int(row)) for row in rows]
+    lists = table.rows(rows)
     ids = np.array(
         sorted({int(i) for key in {item["tensor"].tobytes() for item in lists} for i in _ids(key)})
     )

@@ -177,6 +177,8 @@ class Run:
         if statistic not in SOURCES:
             raise UsageError(f"unknown statistic {statistic!r}; choose from {', '.join(TENSOR_STATISTICS)}")
         found = self.tensor(tensor, subject)
+        if not len(self):
+            return np.empty(0, np.int64), np.empty(0)
         rows, values = [], []
         with self._table.open() as data:
             for row, place in self._places(data, found):

@@ -31,7 +31,8 @@ def thinned_rows(table: PulseTable, rows: np.ndarray, limit: int | None) -> np.n
 def _signals(table: PulseTable, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What `thin` looks at."""
     scalars = table.scalars
-    norm = np.sqrt(scalars["gradient_sum_squares"][rows])
+    with np.errstate(invalid="ignore"):
+        norm = np.sqrt(scalars["gradient_sum_squares"][rows])
     loss_broken = scalars["loss_known"][rows] & ~np.isfinite(scalars["loss"][rows])
     alarming = (scalars["nonfinite"][rows] > 0) | ~np.isfinite(norm) | loss_broken
     return norm, alarming, table.updates_sampled()[rows]
