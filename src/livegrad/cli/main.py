@@ -4,16 +4,16 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-# What python itself had loaded before livegrad: everything else must not hide the modules of the user's
-# program.
-LOADED_AT_START = frozenset(sys.modules)
+# isort: off
+from livegrad.cli import at_start as _at_start  # noqa: F401  (first: it notes what was loaded before livegrad)
 
-import click  # noqa: E402
+# isort: on
+import click
 
-from livegrad import __version__  # noqa: E402
-from livegrad.cli.exit_code import OUR_FAILURE, USAGE, FindingsExit  # noqa: E402
-from livegrad.cli.lazy_group import LazyGroup  # noqa: E402
-from livegrad.errors import LivegradError, RunError, UsageError  # noqa: E402
+from livegrad import __version__
+from livegrad.cli.exit_code import OUR_FAILURE, USAGE, FindingsExit
+from livegrad.cli.lazy_group import LazyGroup
+from livegrad.errors import LivegradError, RunError, UsageError
 
 EPILOG = """\b
 Examples:
@@ -37,8 +37,8 @@ def livegrad() -> None:
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and end the process.
 
-    A verb may return a function. It is called after click has let go, so that nothing of click is on the stack of
-    the program that `livegrad run` runs, nor catches that program's exceptions.
+    A verb may return a function. It is called after click has let go, so that nothing of click is on the
+    stack of the program that `livegrad run` runs, nor catches that program's exceptions.
     """
     after = _parse(arguments)
     if after is not None:

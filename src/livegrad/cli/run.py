@@ -68,7 +68,7 @@ def run(
 
 
 def _program(module: str | None, code: str | None, arguments: tuple[str, ...]):
-    from livegrad.watch.script import Program
+    from livegrad.watch.program import Program
 
     if module is not None:
         return Program("module", module, arguments)
@@ -77,6 +77,6 @@ def _program(module: str | None, code: str | None, arguments: tuple[str, ...]):
     if not arguments:
         raise click.UsageError("Nothing to run. Name a script: livegrad run train.py")
     script, *rest = arguments
-    if not Path(script).exists():
+    if script != "-" and not Path(script).exists():
         raise click.UsageError(f"There is no script {script!r} here ({Path.cwd()}).")
     return Program("script", script, tuple(rest))

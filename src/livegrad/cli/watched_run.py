@@ -1,7 +1,8 @@
-"""The life of one `livegrad run`: prepare the folder, run the program, conclude, leave as the program left."""
+"""The life of one `livegrad run`: make the folder, run the program, conclude, leave as the program left."""
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from contextlib import suppress
@@ -9,22 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from livegrad.cli.at_start import LOADED_AT_START
 from livegrad.cli.exit_code import FINDINGS, fails
 from livegrad.cli.voice import Voice
-from livegrad.watch.launch import Launch
-from livegrad.watch.script import (
-    Outcome,
-    Program,
-    finish_threads_and_callbacks,
-    leave,
-    one_line,
-    run_program,
-)
+from livegrad.watch.launch import Launch, RunFolder
+from livegrad.watch.own_imports import forget_hiding, own_imports
+from livegrad.watch.program import Program
+from livegrad.watch.script import Outcome, leave, one_line, run_program
 from livegrad.watch.torch_import import after_import
 
 if TYPE_CHECKING:
     from livegrad.diagnose.report import Report
     from livegrad.watch.session import Session
+
+NOTHING_TRAINED = (
+    "livegrad: no optimizer step was seen in this process, so there is nothing to say about its gradients. "
+    "Training in processes that the script starts itself is not watched."
+)
 
 
 @dataclass
@@ -32,17 +34,20 @@ class WatchedRun:
     """One watched program in this process.
 
     Attributes:
-        folder: the run folder, absolute, made before the program starts; None on a rank that is not recorded.
+        folder: made before the program starts; None on a rank that is not recorded.
+        search_path: the program's own entry in sys.path.
         pid: of the process that trains. A forked child runs the same code and must neither write nor speak.
     """
 
     program: Program
-    folder: Path | None
+    folder: RunFolder | None
     budget: float
     every: int | None
     voice: Voice
+    search_path: str | None
     pid: int = field(default_factory=os.getpid)
     session: Session | None = None
+    outcome: Outcome | None = None
 
     @classmethod
     def prepare(
@@ -52,73 +57,78 @@ class WatchedRun:
         launch = Launch.of_this_process()
         folder = launch.make_run_folder(out, _stem(program))
         voice = Voice(quiet=quiet, mute=launch.rank != 0)
-        return cls(program, folder, budget, every, voice)
+        return cls(program, folder, budget, every, voice, program.search_path())
 
     def run(self, *, as_json: bool, fail_on: str | None) -> NoReturn:
         """Run the program to its end, say what was found and end the process."""
+        # Registered first, so called last: the program's own callbacks have had their say.
+        atexit.register(self._at_exit, as_json, fail_on)
         if self.folder is not None:
             after_import("torch", self._start)
-        outcome = run_program(self.program)
-        finish_threads_and_callbacks()
-        code = None
-        if os.getpid() == self.pid:
-            code = self._conclude_safely(outcome, as_json, fail_on)
-        leave(outcome, code)
+        if self.search_path is not None:
+            forget_hiding(LOADED_AT_START, self.search_path)
+        self.outcome = run_program(self.program)
+        leave(self.outcome)
 
     def _start(self) -> None:
+        """Start the recorder; called when the program has imported torch."""
         if os.getpid() != self.pid:
             return
         try:
-            from livegrad.watch.session import WatchOptions, start
-
-            options = WatchOptions(
-                path=self.folder,
-                budget=self.budget,
-                every=self.every,
-                command=self.program.command,
-                mode=self.program.kind,
-                script=self.program.target if self.program.kind == "script" else None,
-                quiet=self.voice.quiet,
-            )
-            session = start(options)
-            session.on_message = self.voice.hear
-            self.session = session
+            with own_imports(self.search_path):
+                self.session = self._new_session()
         except Exception as error:
             self.voice.warn(f"could not start watching, the program runs unwatched ({one_line(error)})")
 
-    def _conclude_safely(self, outcome: Outcome, as_json: bool, fail_on: str | None) -> int | None:
+    def _new_session(self) -> Session:
+        from livegrad.watch.session import WatchOptions, start
+
+        options = WatchOptions(
+            path=self.folder.path if self.folder else None,
+            budget=self.budget,
+            every=self.every,
+            command=self.program.command,
+            mode=self.program.kind,
+            script=self.program.target if self.program.kind == "script" else None,
+            quiet=self.voice.quiet,
+        )
+        session = start(options)
+        session.on_message = self.voice.hear
+        return session
+
+    def _at_exit(self, as_json: bool, fail_on: str | None) -> None:
+        if os.getpid() != self.pid or self.outcome is None:
+            return
+        code = None
         try:
-            return self._conclude(outcome, as_json, fail_on)
+            with own_imports(self.search_path):
+                code = self._conclude(self.outcome, as_json, fail_on)
         except KeyboardInterrupt:
-            self.voice.warn(
-                f"interrupted before the report was ready. Ask again: livegrad report {self.folder}"
-            )
+            self.voice.warn("interrupted before the report was ready. Ask again: livegrad report")
         except Exception as error:
             self.voice.warn(f"no report ({one_line(error)})")
-        return None
+        if code is not None:
+            _leave_at_once(code)
 
     def _conclude(self, outcome: Outcome, as_json: bool, fail_on: str | None) -> int | None:
+        """End the recording and say what it shows; return the exit code that `--fail-on` asks for, if it
+        does.
+        """
         recorded = self.session.finish(outcome.exit_code, outcome.error) if self.session else None
-        if recorded is None:
-            self._nothing_trained()
-            return None
         if self.voice.mute:
+            return None
+        if self.folder is not None:
+            self.folder.forget_launch()
+        if recorded is None:
+            if self.folder is not None:
+                self.folder.discard_empty()
+            self.voice.say(NOTHING_TRAINED)
             return None
         report = self._report(recorded)
         if as_json:
             _print_json(report)
         failed = outcome.exit_code == 0 and fails(report.to_dict(), fail_on)
         return FINDINGS if failed else None
-
-    def _nothing_trained(self) -> None:
-        if self.folder is not None:
-            with suppress(OSError):
-                self.folder.rmdir()  # only if nothing was written
-            with suppress(OSError):
-                self.folder.parent.rmdir()
-        self.voice.say(
-            "livegrad: no optimizer step was seen, so there is nothing to say about this program's gradients."
-        )
 
     def _report(self, folder: Path) -> Report:
         """The report of the finished run, on the screen and as report.html."""
@@ -145,11 +155,10 @@ def _show(document: dict, page: Path | None) -> None:
 
     from livegrad.view.console import make_console, render_report
 
-    if sys.__stderr__ is None:
-        return
-    with redirect_stderr(sys.__stderr__):
-        render_report(document, make_console(), page)
-        sys.__stderr__.flush()
+    if sys.__stderr__ is not None:
+        with redirect_stderr(sys.__stderr__), suppress(OSError, ValueError):
+            render_report(document, make_console(), page)
+            sys.__stderr__.flush()
 
 
 def _print_json(report: Report) -> None:
@@ -157,9 +166,17 @@ def _print_json(report: Report) -> None:
         print(report.to_json(), file=sys.__stdout__, flush=True)
 
 
+def _leave_at_once(code: int) -> NoReturn:
+    """Replace the exit code that python has already settled on, which only ending the process here can do."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    os._exit(code)
+
+
 def _stem(program: Program) -> str:
     if program.kind == "code":
         return "code"
     if program.kind == "module":
         return program.target.rpartition(".")[2]
-    return Path(program.target).absolute().stem
+    return "stdin" if program.target == "-" else Path(program.target).absolute().stem
