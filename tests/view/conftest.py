@@ -1,9 +1,15 @@
 """Hand-made documents and synthetic runs: the views only display, so what they show may be invented."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from livegrad.run.reader import load
+from livegrad.run.schema import PulseRow, ScanRow
+from livegrad.run.writer import RunWriter
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -236,3 +242,141 @@ def snapshot():
         assert text == path.read_text(encoding="utf-8")
 
     return check
+
+
+# Synthetic runs, written as the recorder writes them.
+
+
+def _pulse(step, tensors, gradients, loss, **more):
+    count = len(tensors)
+    squares = np.asarray(gradients, dtype=np.float64) ** 2 * 64.0
+    values = {
+        "step": step,
+        "seconds": 0.01 * step,
+        "tensor": np.asarray(tensors, np.int32),
+        "gradient_sum_squares_by_tensor": squares,
+        "gradient_max": np.sqrt(squares).astype(np.float32),
+        "gradient_zeros": np.zeros(count, np.int64),
+        "gradient_nonfinite": np.zeros(count, np.int64),
+        "weight_sum_squares": np.full(count, 64.0),
+        "weight_max": np.ones(count, np.float32),
+        "weight_nonfinite": np.zeros(count, np.int64),
+        "update_sum_squares": squares * 1e-6,
+        "gradient_sum_squares": float(squares.sum()),
+        "nonfinite": 0,
+        "loss": loss,
+        "learning_rate": 1e-3,
+    }
+    return PulseRow(**values | more)
+
+
+def _scan(step, layers, audible, gradients, **more):
+    count = len(layers)
+    values = {
+        "step": step,
+        "layer": np.asarray(layers, np.int32),
+        "audibility": 0.4 * np.asarray(audible, np.float64),
+        "audibility_output": np.full(count, 0.4),
+        "transport": np.log10(np.maximum(audible, 1e-300)),
+        "gradient_rms": np.asarray(gradients, np.float64),
+        "activation_rms": np.full(count, 0.5),
+        "activation_slope": np.full(count, np.nan),
+        "saturated": np.full(count, np.nan),
+        "dead": np.full(count, np.nan),
+        "nonfinite": np.zeros(count, np.int64),
+        "width": np.full(count, 64),
+        "samples": np.full(count, 128),
+        "null_sd": np.full(count, 0.1),
+    }
+    return ScanRow(**values | more)
+
+
+def write_run(path, document, steps=60, scan_steps=(0, 10, 40), subject=0, spoil=None):
+    """Write a run that fits a document of one model: gradient and audibility as its layers have them."""
+    layers = document["layers"]
+    weighted = [i for i, layer in enumerate(layers) if layer["tensors"]]
+    told = document["run"]
+    info = {
+        "command": told["command"],
+        "mode": "script",
+        "script": told["script"],
+        "steps": steps,
+        "seconds": 0.01 * steps,
+        "subjects": [
+            {
+                "id": subject,
+                "name": told["subjects"][0]["name"],
+                "type": "MLP",
+                "parameters": 64 * len(weighted),
+            }
+        ],
+        "tensors": [
+            {
+                "id": i,
+                "subject": subject,
+                "name": f"{layers[at]['name']}.weight",
+                "module": layers[at]["name"],
+                "count": 64,
+            }
+            for i, at in enumerate(weighted)
+        ],
+        "layers": [
+            {
+                "id": i,
+                "subject": subject,
+                "name": layer["name"],
+                "depth": i,
+                "type": layer["type"],
+                "tensors": [weighted.index(i)] if i in weighted else [],
+                "width": 64,
+            }
+            for i, layer in enumerate(layers)
+        ],
+    }
+    path.mkdir()
+    writer = RunWriter(path, info)
+    gradients = np.array([float(layers[i]["gradient_rms"]) for i in weighted])
+    audible = np.array([float(layer["audibility_ratio"]) for layer in layers])
+    for step in range(steps):
+        row = _pulse(
+            step, range(len(weighted)), gradients * (1 + 0.1 * np.sin(step)), 2.3 + 0.2 * np.exp(-step / 9)
+        )
+        writer.pulse(spoil(row) if spoil else row)
+    for step in scan_steps:
+        writer.scan(_scan(step, range(len(layers)), audible, audible * 4e-3))
+    writer.close(status="finished", exit_code=0)
+    return load(path)
+
+
+@pytest.fixture
+def sick_run(tmp_path, vanishing):
+    """A run of the vanishing net: (run, document)."""
+    return write_run(tmp_path / "sick", vanishing), vanishing
+
+
+@pytest.fixture
+def healthy_run(tmp_path, healthy):
+    return write_run(tmp_path / "healthy", healthy), healthy
+
+
+@pytest.fixture
+def broken_run(tmp_path, vanishing):
+    """A run whose gradients turn to zero, then to NaN, and whose loss is lost at the end: (run, document)."""
+
+    def spoil(row):
+        squares = row.gradient_sum_squares_by_tensor.copy()
+        nonfinite = row.gradient_nonfinite.copy()
+        if row.step >= 20:
+            squares[:4] = 0.0
+        if row.step >= 40:
+            squares[-3:], nonfinite[-3:] = np.nan, 7
+        nonfinite[8] = -1
+        return replace(
+            row,
+            gradient_sum_squares_by_tensor=squares,
+            gradient_nonfinite=nonfinite,
+            nonfinite=int(np.maximum(nonfinite, 0).sum()),
+            loss=np.nan if row.step >= 45 else row.loss,
+        )
+
+    return write_run(tmp_path / "broken", vanishing, spoil=spoil), vanishing

@@ -11,17 +11,13 @@ from livegrad.diagnose.report import severity_rank
 from livegrad.view.evidence import facts, steps_text
 from livegrad.view.fold import Row, subjects
 from livegrad.view.ink import STYLES, Ink
-from livegrad.view.layer_table import layer_table, rows_of
+from livegrad.view.layer_table import layer_table, legend, rows_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _NARROW, _WIDE, _PROSE = 60, 200, 100
 _PROOF = {True: " (confirmed: measured again without it)", False: " (not confirmed by measuring without it)"}
-_LEGEND = (
-    "gradient: rms at the layer · audibility: effect on the output, 1 is the output's own · "
-    "turnover: steps until the weights have moved by their own size"
-)
 
 
 def make_console(stderr: bool = True) -> "Console":
@@ -163,7 +159,7 @@ class Screen:
             self.blank()
             for line in layer_table(rows, self.ink, min(self.width, 140)):
                 self.console.print(line, soft_wrap=True)
-            self.labelled("", _LEGEND, indent=2, gap=0, style="dim")
+            self.labelled("", legend(rows), indent=2, gap=0, style="dim")
         elif rows:
             self._healthy_layers(rows)
 
@@ -177,9 +173,12 @@ class Screen:
         where = finding.get("source")
         layers = finding.get("layers_text")
         if where or layers:
-            place = self.ink.text(where or "")
-            named = self.ink.short(layers or "", self.width - len(place) - 9)
-            self.line(("  --> ", "dim"), (place, "name"), "  " if where and layers else "", named)
+            place, named = self.ink.text(where or ""), self.ink.short(layers or "", self.width - 6)
+            together = len(place) + len(named) + 8 <= self.width
+            if where:
+                self.line(("  --> ", "dim"), (place, "name"), f"  {named}" if together else "")
+            if named and not (where and together):
+                self.line(("      " if where else "  --> ", "dim"), named)
         self._evidence(finding)
         cause = finding.get("cause") or {}
         for label, words in self._reasons(finding, cause):

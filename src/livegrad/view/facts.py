@@ -68,7 +68,9 @@ def run_facts(run: "Run", document: Mapping[str, Any]) -> Facts:
         ("platform", info.platform if info.platform != "?" else None),
         ("git", _git(info.git)),
     ]
-    facts += [(f"model {subject['name']}", subject_text(subject)) for subject in told["subjects"]]
+    several = len(told["subjects"]) > 1
+    for subject in told["subjects"]:
+        facts += [(f"model {subject['name']}" if several else "model", subject_text(subject))]
     return [(label, str(value)) for label, value in facts if value]
 
 

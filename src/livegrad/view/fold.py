@@ -71,13 +71,35 @@ def subjects(document: Mapping[str, Any]) -> list[str | None]:
 
 
 def worst_findings(document: Mapping[str, Any], subject: str | None) -> dict[str, Mapping[str, Any]]:
-    """Return, for each layer that a finding names, the most severe one."""
+    """Return, for each layer that a finding is about, the most severe one.
+
+    Findings name layers that have weights. A layer without any, an activation say, that lies between two
+    layers of the same finding belongs to it too.
+    """
     worst: dict[str, Mapping[str, Any]] = {}
     for finding in sorted(document.get("findings", ()), key=lambda f: severity_rank(f.get("severity"))):
         if finding.get("subject") in (subject, None):
             for name in finding.get("layers", ()):
                 worst.setdefault(name, finding)
-    return worst
+    return worst | _between(subject_layers(document, subject), worst)
+
+
+def _between(
+    layers: Sequence[Mapping[str, Any]], worst: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Mapping[str, Any]]:
+    found: dict[str, Mapping[str, Any]] = {}
+    before: Mapping[str, Any] | None = None
+    waiting: list[str] = []
+    for layer in layers:
+        name = str(layer.get("name", ""))
+        finding = worst.get(name)
+        if finding is None and not layer.get("tensors"):
+            waiting.append(name)
+            continue
+        if finding is not None and before is finding:
+            found |= dict.fromkeys(waiting, finding)
+        before, waiting = finding, []
+    return found
 
 
 def fold(

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -68,7 +69,7 @@ def render_html(run: "Run", document: Mapping[str, Any]) -> str:
         "subjects": sections,
         "run_facts": run_facts(run, document),
         "lists": what_was_observed(run, document),
-        "json_command": f"livegrad report {document['run'].get('path') or ''} --json".replace("  ", " "),
+        "json_command": shlex.join(["livegrad", "report", document["run"].get("path") or "RUN", "--json"]),
         "nonce": secrets.token_urlsafe(16),
         "style": _style(),
         "script_code": _trusted((_TEMPLATES / "report.js").read_text(encoding="utf-8")),

@@ -28,6 +28,7 @@ class Widths:
     layer: int
     gradient_bar: int
     audibility_bar: int
+    turnover: int
     notes: int
 
 
@@ -98,7 +99,7 @@ def layer_table(rows: Sequence[Row], ink: Ink, width: int) -> "list[Text]":
     codes = {row.finding.get("code") for row in rows if row.finding is not None}
     said = [ink.text(notes(row, named=len(codes) > 1)) for row in rows]
     longest_name = max((len(row_name(row, ink, 44)) for row in rows), default=0)
-    widths = share_out(width, longest_name, max(map(len, said), default=0))
+    widths = share_out(width, longest_name, max(map(len, said), default=0), _has_turnover(rows))
     if not widths.notes:
         said = [ink.text(notes(row, named=False)) for row in rows]
     scale = Scale.of(rows)
@@ -114,28 +115,39 @@ def layer_table(rows: Sequence[Row], ink: Ink, width: int) -> "list[Text]":
     return lines
 
 
-def share_out(width: int, longest_name: int, longest_note: int) -> Widths:
+def legend(rows: Sequence[Row]) -> str:
+    """Return what the columns mean, in one sentence."""
+    said = "gradient: rms at the layer · audibility: effect on the output, 1 is the output's own"
+    if not _has_turnover(rows):
+        return said
+    return f"{said} · turnover: steps until the weights have moved by their own size"
+
+
+def _has_turnover(rows: Sequence[Row]) -> bool:
+    return any(row.middle("turnover_steps") is not None for row in rows)
+
+
+def share_out(width: int, longest_name: int, longest_note: int, has_turnover: bool = True) -> Widths:
     """Return how a screen of `width` cells is shared out among the columns."""
+    turnover = _NUMBER if has_turnover else 0
     gradient_bar = 0 if width < 92 else 8 if width < 110 else 12
     audibility_bar = 9 if width < 72 else 13 if width < 110 else 21
-    fixed = 2 + 3 * (len(_GAP) + _NUMBER) + 1 + audibility_bar + (1 + gradient_bar if gradient_bar else 0)
-    spare = width - fixed
+    fixed = 2 + 2 * (len(_GAP) + _NUMBER) + 1 + audibility_bar + (1 + gradient_bar if gradient_bar else 0)
+    spare = width - fixed - (len(_GAP) + turnover if turnover else 0)
     wanted = min(longest_note, 24) + len(_GAP) if longest_note else 0
     room_for_notes = wanted if spare - wanted >= min(longest_name, 28) else 0
     layer = min(max(longest_name, 8), 44, max(spare - room_for_notes, 8))
-    return Widths(
-        layer, gradient_bar, audibility_bar, min(spare - layer - len(_GAP), 60) if room_for_notes else 0
-    )
+    notes = min(spare - layer - len(_GAP), 60) if room_for_notes else 0
+    return Widths(layer, gradient_bar, audibility_bar, turnover, notes)
 
 
 def _header(widths: Widths, noted: bool) -> "Text":
     gradient = _NUMBER + (1 + widths.gradient_bar if widths.gradient_bar else 0)
     audible = _NUMBER + 1 + widths.audibility_bar
-    title = (
-        f"  {'layer':<{widths.layer}}{_GAP}{'gradient':<{gradient}}{_GAP}"
-        f"{'audibility':<{audible}}{_GAP}{'turnover':>{_NUMBER}}"
-    )
-    return _text(title + (f"{_GAP}notes" if noted and widths.notes else ""), "dim")
+    title = f"  {'layer':<{widths.layer}}{_GAP}{'gradient':<{gradient}}{_GAP}{'audibility':<{audible}}"
+    title += f"{_GAP}{'turnover':>{widths.turnover}}" if widths.turnover else ""
+    title += f"{_GAP}notes" if noted and widths.notes else ""
+    return _text(title.rstrip(), "dim")
 
 
 def _line(row: Row, ink: Ink, widths: Widths, scale: Scale) -> "Text":
@@ -151,7 +163,10 @@ def _line(row: Row, ink: Ink, widths: Widths, scale: Scale) -> "Text":
     low, high = scale.audibility_low, scale.audibility_high
     drawn = diverging_bar(log10(audible), low, high, widths.audibility_bar, ink.unicode)
     line.append(drawn, style.removeprefix("bold ") or "dim")
-    line.append(f"{_GAP}{ink.text(short(row.middle('turnover_steps'))):>{_NUMBER}}")
+    if widths.turnover:
+        turnover = row.middle("turnover_steps")
+        shown = short(turnover) if turnover is not None else ""
+        line.append(f"{_GAP}{ink.text(shown):>{widths.turnover}}")
     return line
 
 

@@ -27,7 +27,7 @@ LIGHT = {
     "loud": "#a63603",
     "unknown": "#d8dee4",
     "nonfinite": "#d6004c",
-    "zero": "#000000",
+    "zero": "#7d8590",
 }
 
 DARK = {
@@ -53,7 +53,7 @@ DARK = {
     "loud": "#ffab66",
     "unknown": "#323a44",
     "nonfinite": "#ff4d94",
-    "zero": "#ffffff",
+    "zero": "#a3acb6",
 }
 
 # A control sign, which no shown name can hold, marks a colour that the browser fills in.

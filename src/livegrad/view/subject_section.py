@@ -1,11 +1,14 @@
 """One watched model's part of the report: its spine at a glance, its figures, its table of layers."""
 
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from livegrad.diagnose.number import count, from_json, log10, percent, short
+import numpy as np
+
+from livegrad.diagnose.number import count, log10, percent, short
 from livegrad.view.depth import Depth
 from livegrad.view.facts import subject_text
 from livegrad.view.figures.audibility_heatmap import audibility_heatmap
@@ -22,11 +25,14 @@ if TYPE_CHECKING:
 
 _CELLS, _ROWS = 60, 300
 _HEALTHY_DECADES = 3.0
-_MARKS = [
-    ("nonfinite", "NaN or infinity"),
-    ("zero", "exactly zero"),
-    ("paper", "blank: no gradient, or not measured"),
-]
+# Columns of the table that are left out where no layer has anything to say in them.
+_COLUMNS = (
+    ("activation rms", "activation"),
+    ("slope", "slope"),
+    ("saturated", "saturated"),
+    ("dead", "dead"),
+    ("turnover, steps", "turnover"),
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,12 @@ class SubjectSection:
     figures: Sequence[PageFigure]
     missing: Sequence[str]
     rows: Sequence[Mapping[str, Any]]
+    columns: Sequence[tuple[str, str]]
     folded: str
+
+    @property
+    def has_turnover(self) -> bool:
+        return any(key == "turnover" for _, key in self.columns)
 
 
 def subject_sections(run: "Run", document: Mapping[str, Any]) -> list[SubjectSection]:
@@ -82,6 +93,8 @@ def _section(
     about = next((s for s in document["run"]["subjects"] if s["name"] == name), {})
     depth = Depth.of(run, number)
     figures, missing = _figures(run, document, name, number, anchor, depth)
+    limits = _bar_limits(rows)
+    table = [_table_row(row, limits) for row in rows]
     return SubjectSection(
         anchor,
         name or "model",
@@ -89,7 +102,8 @@ def _section(
         [_cell(row, previous) for row, previous in _with_previous(fold(layers, worst, _CELLS))],
         figures,
         missing,
-        [_table_row(row, _bar_limits(rows)) for row in rows],
+        table,
+        [column for column in _COLUMNS if any(row[column[1]] for row in table)],
         _folded(layers, rows),
     )
 
@@ -146,22 +160,22 @@ def _table_row(row: Row, limits: tuple[float, float]) -> dict[str, Any]:
         "severity": _severity(row),
         "code": row.finding["code"] if row.finding is not None else "",
         "name": row_title(row),
-        "source": row.first["source"] if row.count == 1 else "",
+        "source": re.split(r"[/\\]", row.first["source"] or "")[-1] if row.count == 1 else "",
         "type": ", ".join(types[:3]) + (", …" if len(types) > 3 else ""),
         "gradient": short(row.middle("gradient_rms")),
         "audibility": short(audible),
         "bar": _bar(log10(audible), *limits),
-        "activation": short(row.middle("activation_rms")),
+        "activation": _known(row.middle("activation_rms"), short),
         "slope": _known(row.middle("activation_slope"), short),
         "saturated": _known(row.most("saturated"), percent),
         "dead": _known(row.most("dead"), percent),
-        "turnover": short(row.middle("turnover_steps")),
+        "turnover": _known(row.middle("turnover_steps"), short),
     }
 
 
-def _known(value: float | None, show: Any) -> str:
-    """Return a number; nothing for one that does not apply to this kind of layer."""
-    return "" if from_json(value) is None or math.isnan(value or 0.0) else show(value)
+def _known(value: float | None, show: Callable[[Any], str]) -> str:
+    """Return a number; nothing where it is unknown or does not apply to this kind of layer."""
+    return "" if value is None else show(value)
 
 
 def _bar(log: float | None, low: float, high: float) -> dict[str, Any]:
@@ -186,23 +200,24 @@ def _figures(
     worst = worst_findings(document, name)
     figures: list[PageFigure] = []
     missing: list[str] = []
+    sick = _SICK if worst else ""
     if depth.scans and depth.layers:
         figures.append(_profile(anchor, depth, worst))
     else:
         missing.append("No scan of this model was made, so there are no profiles over its depth.")
     if (grid := gradient_grid(run, number, depth)) is not None:
-        caption = f"Each row is {_row_words(grid)}, input at the top; bright is large, dark is small. {_SICK}"
+        caption = f"Each row is {_row_words(grid)}, input at the top; bright is large, dark is small.{sick}"
         plot = gradient_heatmap(grid, worst)
         figures.append(
-            PageFigure(f"{anchor}-gradient", "Gradient of the weights over the steps", caption, plot, _MARKS)
+            PageFigure(
+                f"{anchor}-gradient", "Gradient of the weights over the steps", caption, plot, _marks(grid)
+            )
         )
     if len(depth.scans) > 1 and (grid := audibility_grid(depth)) is not None:
-        caption = (
-            f"Each row is {_row_words(grid)}; blue is quieter than the output, orange is louder. {_SICK}"
-        )
+        caption = f"Each row is {_row_words(grid)}; blue is quieter than the output, orange is louder.{sick}"
         plot = audibility_heatmap(grid, worst)
         figures.append(
-            PageFigure(f"{anchor}-audibility", "Audibility over the scans", caption, plot, _MARKS[:2])
+            PageFigure(f"{anchor}-audibility", "Audibility over the scans", caption, plot, _marks(grid))
         )
     progress = Progress.of(run, number, _sick_tensors(run, number, worst))
     if progress.has_loss or progress.has_updates:
@@ -213,7 +228,17 @@ def _figures(
     return figures, missing
 
 
-_SICK = "Layers with an error (✗) or a warning (▲) are in bold, with a bar beside them."
+_SICK = " Layers with an error (✗) or a warning (▲) are in bold, with a bar beside them."
+
+
+def _marks(grid: Grid) -> list[tuple[str, str]]:
+    """Return the key to the cells that have no colour of the scale, where there are any."""
+    kinds = (
+        ("nonfinite", "NaN or infinity", grid.nonfinite),
+        ("zero", "exactly zero", np.isneginf(grid.logs) & ~grid.nonfinite),
+        ("paper", "no gradient, or not measured", np.isnan(grid.logs) & ~grid.nonfinite),
+    )
+    return [(colour, words) for colour, words, cells in kinds if cells.any()]
 
 
 def _row_words(grid: Grid) -> str:

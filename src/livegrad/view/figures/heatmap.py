@@ -58,12 +58,25 @@ def heatmap(
         "data": [trace, *_marks(grid, names)],
         "layout": layout(
             height,
-            xaxis=axis(title=title("step"), showgrid=False, rangemode="tozero", constrain="domain"),
-            yaxis=axis(autorange="reversed", showgrid=False, **_ticks(names, found)),
+            xaxis=axis(title=title("step"), showgrid=False, range=_step_range(grid.steps)),
+            yaxis=axis(
+                autorange="reversed",
+                showgrid=False,
+                ticks="outside",
+                ticklen=14,
+                tickcolor="rgba(0,0,0,0)",
+                **_ticks(names, found),
+            ),
             shapes=_edge(found),
-            margin={"l": 8, "r": 4, "t": 12, "b": 8},
+            margin={"l": 8, "r": 4, "t": 28, "b": 8},
         ),
     }
+
+
+def _step_range(steps: np.ndarray) -> list[float]:
+    """Return the axis from the first step on; a cell reaches half-way to its neighbours."""
+    first, last = float(steps[0]), float(steps[-1])
+    return [first, last + (last - float(steps[-2])) / 2] if len(steps) > 1 else [first - 0.5, first + 0.5]
 
 
 def _row_names(grid: Grid, found: Sequence[str | None]) -> list[str]:
@@ -128,8 +141,10 @@ def _edge(found: Sequence[str | None]) -> list[Figure]:
             "type": "rect",
             "xref": "paper",
             "yref": "y",
-            "x0": -0.012,
-            "x1": -0.002,
+            "xsizemode": "pixel",
+            "xanchor": 0,
+            "x0": -10,
+            "x1": -3,
             "y0": first - 0.5,
             "y1": last + 0.5,
             "fillcolor": token(severity),

@@ -97,9 +97,16 @@ def layout(height: int, **more: Any) -> Figure:
         "legend": {
             "orientation": "h",
             "x": 0,
-            "y": 1.02,
+            "y": 0,
+            "yref": "container",
             "yanchor": "bottom",
             "font": {"color": token("ink")},
+        },
+        "modebar": {
+            "bgcolor": "rgba(0,0,0,0)",
+            "color": token("faint"),
+            "activecolor": token("ink"),
+            "orientation": "h",
         },
         "dragmode": "zoom",
     } | more

@@ -19,7 +19,13 @@
 
   const draw = (figure) => {
     const palette = dark.matches && !paper.matches ? palettes.dark : palettes.light;
-    const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
+    const config = {
+      responsive: true,
+      displaylogo: false,
+      displayModeBar: "hover",
+      // Named one by one: plotly's own choice has a button that uploads the figure.
+      modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
+    };
     return Plotly.react(figure.id, themed(figure.data, palette), themed(figure.layout, palette), config);
   };
   const drawAll = () => figures.forEach(draw);
