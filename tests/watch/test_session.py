@@ -59,8 +59,6 @@ def test_torch_is_as_before_when_the_session_ends(watching):
         return [
             torch.autograd.backward,
             nn.Module.__call__,
-            clip_grad._clip_grads_with_norm_,
-            torch.nn.utils.clip_grads_with_norm_,
             clip_grad._group_tensors_by_device_and_dtype,
             scaler.scale,
             scaler.unscale_,
@@ -77,7 +75,7 @@ def test_torch_is_as_before_when_the_session_ends(watching):
     net = nn.Linear(3, 1)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     with watching():
-        assert all(a is not b for a, b in zip(before[:8], state()[:8], strict=True))
+        assert all(a is not b for a, b in zip(before[:6], state()[:6], strict=True))
         for _ in range(3):
             net(torch.randn(2, 3)).sum().backward()
             optimizer.step()

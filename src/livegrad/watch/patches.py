@@ -9,12 +9,14 @@ A wrapper without observers only passes its arguments on, so an earlier referenc
 import functools
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Protocol
 
 import torch
 from torch.nn.utils import clip_grad
 
 is_compiling = torch.compiler.is_compiling
+_CLIPS = {"_clip_grads_with_norm_": "norm", "clip_grad_value_": "value"}
 
 
 class Observer(Protocol):
@@ -22,8 +24,8 @@ class Observer(Protocol):
 
     def before_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None: ...
     def after_backward(self, failed: bool) -> None: ...
-    def before_clip(self, kind: str, tensors: list[Any], limit: Any, total_norm: Any) -> None:
-        """`tensors` are parameters for kind "norm" and their gradients for kind "value"."""
+    def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
+        """kind: "norm" or "value"; `frame` is the clip's own, with its limit and norm among the locals."""
         ...
 
     def loss_scaled(self, outputs: Any, scaled: Any) -> None: ...
@@ -96,14 +98,8 @@ def _restore(done: list[tuple[Any, str, Any, Any]]) -> None:
 
 def _replace_all() -> None:
     _replace(_installed, torch.autograd, "backward", _watched_backward(torch.autograd.backward))
-    clip_by_norm = getattr(clip_grad, "_clip_grads_with_norm_", None)
-    if clip_by_norm is not None:
-        watched = _watched_norm_clip(clip_by_norm)
-        _replace(_installed, clip_grad, "_clip_grads_with_norm_", watched)
-        if getattr(torch.nn.utils, "clip_grads_with_norm_", None) is clip_by_norm:
-            _replace(_installed, torch.nn.utils, "clip_grads_with_norm_", watched)
     grouping = clip_grad._group_tensors_by_device_and_dtype
-    _replace(_installed, clip_grad, "_group_tensors_by_device_and_dtype", _watched_value_clip(grouping))
+    _replace(_installed, clip_grad, "_group_tensors_by_device_and_dtype", _watched_grouping(grouping))
     scaler = torch.amp.GradScaler
     _replace(_installed, scaler, "scale", _watched_scale(scaler.scale))
     _replace(_installed, scaler, "unscale_", _watched_unscale(scaler.unscale_))
@@ -131,33 +127,17 @@ def _watched_backward(original: Callable[..., Any]) -> Callable[..., Any]:
     return backward
 
 
-def _watched_norm_clip(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def _clip_grads_with_norm_(
-        parameters: Any, max_norm: Any, total_norm: Any, *args: Any, **kwargs: Any
-    ) -> Any:
-        if _observers and not is_compiling():
-            if not isinstance(parameters, torch.Tensor):
-                parameters = list(parameters)
-            tensors = [parameters] if isinstance(parameters, torch.Tensor) else parameters
-            for observer in _observers:
-                observer.before_clip("norm", tensors, max_norm, total_norm)
-        return original(parameters, max_norm, total_norm, *args, **kwargs)
-
-    return _clip_grads_with_norm_
-
-
-def _watched_value_clip(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap the grouping that `clip_grad_value_` calls just before it clamps, which earlier imports of it look up too."""
+def _watched_grouping(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what both clips call just before they change gradients, so that earlier imports of them are seen too."""
 
     @functools.wraps(original)
     def _group_tensors_by_device_and_dtype(*args: Any, **kwargs: Any) -> Any:
         if _observers and not is_compiling():
             frame = sys._getframe(1)
-            if frame.f_code.co_name == "clip_grad_value_":
-                limit = frame.f_locals.get("clip_value")
+            kind = _CLIPS.get(frame.f_code.co_name)
+            if kind is not None:
                 for observer in _observers:
-                    observer.before_clip("value", list(args[0][0]), limit, None)
+                    observer.before_clip(kind, args[0][0], frame)
         return original(*args, **kwargs)
 
     return _group_tensors_by_device_and_dtype

@@ -1,13 +1,13 @@
 """A pulse: the record of one optimizer step, taken when the step begins and written when its numbers have arrived."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
-from livegrad.probe.statistics import NONE, PendingStats, Stats, gather
+from livegrad.probe.statistics import PendingStats, Stats, gather
+from livegrad.probe.update import PendingUpdate, UpdateSampler, UpdateStats
 from livegrad.run.schema import PulseRow
 from livegrad.watch.scalars import Scalars
 from livegrad.watch.stages import Clip, ClipEffect, effect_on
@@ -26,13 +26,19 @@ class Pulse:
     after: Stats | PendingStats | None
     effect: ClipEffect
     scaled: bool
-    scales: list[Scalars] = field(default_factory=list)
-    update: Any = None
+    sampler: UpdateSampler | None = None
+    update: UpdateStats | PendingUpdate | None = None
     cost: float = 0.0
+
+    def end_step(self, optimizer: Any) -> None:
+        """The step has been applied: compare the sampled weights with what they were."""
+        sampler, self.sampler = self.sampler, None
+        if sampler is not None:
+            self.update = sampler.after(optimizer)
 
     def ready(self) -> bool:
         """Whether `rows` would return without waiting for a device."""
-        parts = [self.stats, self.scalars, self.after, *(clip.before for clip, _, _ in self.effect.sources)]
+        parts = [self.stats, self.scalars, self.after, self.update, *(clip.before for clip, _, _ in self.effect.sources)]
         return all(part is None or part.ready() for part in parts)
 
     def rows(self) -> list[PulseRow]:
@@ -73,10 +79,20 @@ class Pulse:
                     weight_sum_squares=own_weight.sum_squares,
                     weight_max=own_weight.max_abs,
                     weight_nonfinite=own_weight.nonfinite,
-                    **(self.update.columns(part) if self.update is not None else {}),
+                    **self._update_columns(part.positions),
                 )
             )
         return rows
+
+    def _update_columns(self, positions: np.ndarray) -> dict[str, np.ndarray]:
+        if self.update is None:
+            return {}
+        update = self.update.numpy()
+        return {
+            "update_sum_squares": update.sum_squares[positions],
+            "update_swallowed": update.swallowed[positions],
+            "update_eps_dominated": update.eps_dominated[positions],
+        }
 
     def _before_clips(self, gradient: Stats) -> Stats:
         """Put in place what was read before the clips, without the loss scale that was on it then."""
@@ -108,10 +124,12 @@ def take_pulse(
     loss: Any,
     loss_scale: Any,
     clips: Sequence[Clip],
+    sample_update: bool,
 ) -> Pulse:
     """Measure the gradients and weights of `optimizer` as its step begins; nothing waits for a device.
 
-    loss, loss_scale: floats, 0-dim tensors or None. clips: those since the last backward pass.
+    loss, loss_scale: floats, 0-dim tensors or None. clips: those since the last backward pass. sample_update: also
+    remember a sample of the weights, for `end_step`.
     """
     parameters = parameters_of(optimizer)
     gradients = [p.grad for p in parameters]
@@ -129,7 +147,7 @@ def take_pulse(
         "learning_rate": groups[0].get("lr") if groups else None,
         **{f"clip{i}": factor for i, factor in enumerate(effect.factors) if effect.uniform},
     }
-    return Pulse(
+    pulse = Pulse(
         plan,
         steps,
         seconds,
@@ -139,6 +157,10 @@ def take_pulse(
         effect,
         on_gradient is not None,
     )
+    if sample_update:
+        pulse.sampler = UpdateSampler(parameters)
+        pulse.sampler.before(gradients)
+    return pulse
 
 
 def _product(scales: list[Any]) -> float:
@@ -172,11 +194,3 @@ def _divided(stats: Stats, scale: float) -> Stats:
             stats.nonfinite,
         )
 
-
-def has_gradient(stats: Stats) -> np.ndarray:
-    """Which entries had a gradient at all."""
-    return stats.nonfinite != NONE
-
-
-def on_cpu(tensors: Sequence[torch.Tensor]) -> bool:
-    return all(t.device.type == "cpu" for t in tensors)

@@ -5,6 +5,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import Any
 
 import torch
@@ -24,6 +25,8 @@ clock = time.perf_counter
 DISCOVERY_STEPS = 2
 LONGEST_DISCOVERY = 12
 MOST_FAILED_SCANS = 3
+FIRST_UPDATES = 3
+UPDATE_EVERY = 8
 
 
 class _Thread(threading.local):
@@ -64,6 +67,10 @@ class Recorder:
         self._loss_watch: dict[Site | None, ChangeDetector] = {}
         self._loss_finite = True
         self._failed_scans: dict[int, int] = {}
+        # Models named by the caller are known before their first step.
+        self._named = bool(table.subjects)
+        for subject in table.subjects:
+            self._look_ahead(subject, clock())
         self.guard: Callable[[Callable[[], None]], None] = lambda action: action()
 
     # Module calls: only while models are being found or a scan waits for one.
@@ -73,7 +80,7 @@ class Recorder:
         thread.depth += 1
         if thread.depth == 1 and self._discovery:
             self.table.note_call(module)
-        self.scans.enter(module, thread.depth == 1, self.record is None)
+        self.scans.enter(module, thread.depth == 1, self.record is None and not self._named)
 
     def leave_module(self, module: torch.nn.Module) -> None:
         thread = self._thread
@@ -95,9 +102,11 @@ class Recorder:
         if self.scans.busy:
             self.scans.after_backward(failed)
 
-    def before_clip(self, kind: str, tensors: list[Any], limit: Any, total_norm: Any) -> None:
+    def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
         if self._sampling:
-            self._thread.stages.clip(kind, tensors, limit, total_norm)
+            known = frame.f_locals
+            limit = known["max_norm" if kind == "norm" else "clip_value"]
+            self._thread.stages.clip(gradients, limit, known.get("total_norm"))
 
     def loss_scaled(self, outputs: Any, scaled: Any) -> None:
         self._thread.losses.scaled(outputs, scaled)
@@ -157,13 +166,16 @@ class Recorder:
         plan.cycle = thread.losses.cycle
         if not plan.parts:
             return
-        self._end_step(plan, pulses, clock())
+        self._end_step(plan, optimizer, pulses, clock())
 
-    def _end_step(self, plan: Plan, pulses: list[Pulse], now: float) -> None:
+    def _end_step(self, plan: Plan, optimizer: Any, pulses: list[Pulse], now: float) -> None:
         record = self.record
         assert record is not None
         plan.steps += 1
         for pulse in pulses:
+            begun = clock()
+            pulse.end_step(optimizer)
+            pulse.cost += clock() - begun
             record.add(pulse)
         for part in plan.parts:
             if self.scans.busy:
@@ -199,7 +211,6 @@ class Recorder:
         return plan.key != tuple(map(id, parameters_of(optimizer)))
 
     def _make_plan(self, optimizer: Any) -> Plan:
-        known = len(self.table.subjects)
         old = self._plans.get(id(optimizer))
         plan = self.table.plan(optimizer)
         if old is not None and old.optimizer() is optimizer:
@@ -215,10 +226,10 @@ class Recorder:
         elif not plan.complete:
             self._discovery = LONGEST_DISCOVERY
         ids = self.table.tensors.ids()
-        for subject in self.table.subjects[known:]:
-            subject.next = subject.schedule.decide(0, now)
-            self.scans.claim(subject, ids)
-            subject.planned = 0
+        for subject in self.table.subjects:
+            if subject.planned < 0:
+                subject.planned, subject.next = 0, subject.schedule.decide(0, now)
+                self.scans.claim(subject, ids)
         for part in plan.parts:
             if part.subject.iteration >= 0:
                 part.subject.schedule.alarm(scan=True)
@@ -251,9 +262,16 @@ class Recorder:
             thread.losses.total(plan.members, plan.cycle),
             scaler._scale if scaler is not None else None,
             thread.stages.clips,
+            sample_update=self._samples_update(plan),
         )
         pulse.cost = clock() - started
         pulses.append(pulse)
+
+    def _samples_update(self, plan: Plan) -> bool:
+        """The applied update is looked at on scanned steps and on every eighth pulse."""
+        plan.pulses += 1
+        scanned = any(part.subject.decision.scan for part in plan.parts)
+        return scanned or plan.pulses <= FIRST_UPDATES or plan.pulses % UPDATE_EVERY == 0
 
     def _look_ahead(self, subject: Subject, now: float) -> None:
         """Decide about the next step, once."""
@@ -264,7 +282,10 @@ class Recorder:
         subject.next = subject.schedule.decide(step, now)
         if subject.next.scan:
             tries = self._failed_scans.get(subject.id, 0)
-            self.scans.arm(subject, self.table.tensors.ids(), accumulate=tries > 0)
+            armed = self.scans.arm(subject, self.table.tensors.ids(), accumulate=tries > 0)
+            if not armed and subject.root is None and self.record is not None:
+                text = f"layers of {subject.name}: no torch.nn.Module in sight holds these tensors"
+                self.record.note(step, "not_observed", text)
 
     def _collect_scan(self, subject: Subject) -> None:
         ticket = self.scans.collect(subject)

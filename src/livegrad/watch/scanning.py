@@ -54,15 +54,18 @@ class ScanDriver:
     def busy(self) -> bool:
         return bool(self._tickets)
 
-    def arm(self, subject: Subject, parameter_ids: dict[int, int], accumulate: bool) -> None:
-        """Scan the next step of `subject`, if it has a module to follow.
+    def arm(self, subject: Subject, parameter_ids: dict[int, int], accumulate: bool) -> bool:
+        """Scan the next step of `subject`; False if it has no module to follow.
 
         Of several forward passes before backward the last is scanned (those before may be a validation that nobody
         differentiates), or with `accumulate` all of them (a cell that the script itself steps through time).
         """
         root = subject.module()
-        if root is not None and not any(ticket.subject is subject for ticket in self._tickets):
+        if root is None:
+            return False
+        if not any(ticket.subject is subject for ticket in self._tickets):
             self._tickets.append(Ticket(weakref.ref(root), parameter_ids, subject, accumulate=accumulate))
+        return True
 
     def enter(self, module: torch.nn.Module, outermost: bool, discover: bool) -> None:
         """A module is about to run; open the scan that waits for it, or on the first step a scan of any outermost model."""

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -189,8 +190,8 @@ class Session:
         self._recorder.after_backward(failed)
 
     @guarded
-    def before_clip(self, kind: str, tensors: list[Any], limit: Any, total_norm: Any) -> None:
-        self._recorder.before_clip(kind, tensors, limit, total_norm)
+    def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
+        self._recorder.before_clip(kind, gradients, frame)
 
     @guarded
     def loss_scaled(self, outputs: Any, scaled: Any) -> None:

@@ -42,16 +42,14 @@ class StageLedger:
         if self.clips:
             self.clips = []
 
-    def clip(self, kind: str, tensors: Sequence[torch.Tensor], limit: Any, total_norm: Any) -> None:
-        """A clip is about to happen on a sampled step."""
-        gradients = [t.grad for t in tensors] if kind == "norm" else list(tensors)
-        gradients = [g for g in gradients if g is not None]
+    def clip(self, gradients: Sequence[torch.Tensor], limit: float, total_norm: Any) -> None:
+        """A clip is about to happen on a sampled step; total_norm None means entry by entry."""
         touched = tuple(map(id, gradients))
         first = not any(set(touched) & set(clip.gradients) for clip in self.clips)
         self.clips.append(
             Clip(
                 touched,
-                _norm_factor(limit, total_norm) if kind == "norm" else None,
+                _norm_factor(limit, total_norm),
                 float(limit),
                 gather(gradients) if first else None,
             )
@@ -67,7 +65,7 @@ class StageLedger:
 
 
 def _norm_factor(limit: Any, total_norm: Any) -> Any:
-    """min(limit / (‖g‖ + 1e-6), 1), as torch computes it; None if the norm is not a plain tensor here."""
+    """min(limit / (‖g‖ + 1e-6), 1), as torch computes it; None if there is no norm, or not as a plain tensor here."""
     if type(total_norm) is not torch.Tensor:
         return None
     with torch.no_grad():

@@ -100,6 +100,7 @@ class Plan:
     complete: bool
     cycle: int = -1
     steps: int = 0
+    pulses: int = 0
     members: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
@@ -202,6 +203,8 @@ class SubjectTable:
         if known is not None:
             if compiled and not known.compiled:
                 known.compiled = self.changed = True
+            if any(self.tensors.id_of(p) is None for p in root.parameters()):
+                self._enter_tensors(known, root)
             return known
         name = name or variable_name(root) or type(root).__name__
         subject = self._bare_subject_with(root) or self._add(name, type(root).__name__)
@@ -212,9 +215,12 @@ class SubjectTable:
             subject.name = name
         subject.source = class_line(root)
         subject.compiled = compiled
+        self._enter_tensors(subject, root)
+        return subject
+
+    def _enter_tensors(self, subject: Subject, root: torch.nn.Module) -> None:
         subject.parameters = sum(p.numel() for p in root.parameters() if not _is_lazy(p))
         self.tensors.add_model(subject.id, root)
-        return subject
 
     def _bare_subject_with(self, root: torch.nn.Module) -> Subject | None:
         """The subject that was made for parameters of `root` before their model was seen."""
