@@ -39,8 +39,21 @@ def diagnose(run: Run) -> Report:
 
 
 def examine(patient: Patient) -> list[Finding]:
-    """Return every rule's findings about one subject."""
-    return [finding for rule in RULES for finding in rule(patient)]
+    """Return the findings about one subject, each fault once: a symptom that another finding explains is left
+    out.
+    """
+    found = [finding for rule in RULES for finding in rule(patient)]
+    return [finding for finding in found if not any(_explains(other, finding) for other in found)]
+
+
+# Layers that hear nothing are not moved either: of the two, the first is the fault and the second its sign.
+_SIGNS = {"LG101": ("LG401",), "LG301": ("LG401",), "LG202": ("LG401",)}
+
+
+def _explains(other: Finding, finding: Finding) -> bool:
+    if finding.code not in _SIGNS.get(other.code, ()) or other.severity == "info":
+        return False
+    return other.code != "LG101" or len(set(finding.layers) - set(other.layers)) <= len(finding.layers) // 4
 
 
 def _summary(run: Run, findings: list[Finding], verdict: str) -> str:

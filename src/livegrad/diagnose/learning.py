@@ -37,7 +37,10 @@ def judge_learning(loss: np.ndarray) -> Learning:
         nan = float("nan")
         return Learning("unknown", nan, nan, nan)
     tail = max(3, len(values) // 5)
-    first, last = float(np.median(values[:3])), float(np.median(values[-tail:]))
+    # The lower of the very first loss and the first few: a loss that jumps up at once has not "come down"
+    # later.
+    first = float(min(values[0], np.median(values[:3])))
+    last = float(np.median(values[-tail:]))
     best = float(values.min())
     if len(values) < _FEWEST:
         return Learning("unknown", first, last, best)
@@ -47,7 +50,7 @@ def judge_learning(loss: np.ndarray) -> Learning:
     scale = max(abs(middle), 1e-300)
     if first > 0 and 0 <= last < _CONVERGED * first:
         return Learning("converged", first, last, best)
-    if middle - last > max(_FALL * scale, 3 * error):
+    if middle - last > max(_FALL * scale, 3 * error) and last < first - _FALL * abs(first):
         return Learning("falling", first, last, best)
     if last - middle > max(_FALL * scale, 3 * error):
         return Learning("rising", first, last, best)

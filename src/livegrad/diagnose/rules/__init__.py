@@ -14,6 +14,7 @@ from livegrad.diagnose.rules import (
     nonfinite,
     saturation,
     starved_layer,
+    through_time,
     update_too_large,
     vanishing_gradient,
 )
@@ -22,6 +23,7 @@ Rule = Callable[[Patient], list[Finding]]
 
 RULES: tuple[Rule, ...] = (
     vanishing_gradient.find,
+    through_time.find,
     exploding_gradient.find,
     saturation.find,
     dead_units.find,

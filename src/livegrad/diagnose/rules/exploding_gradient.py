@@ -33,7 +33,10 @@ def find(patient: Patient) -> list[Finding]:
     profiles = patient.profiles
     masks = [deafening(profile) for profile in profiles]
     flags = [bool(mask.any()) for mask in masks]
-    if not (persists(flags) or (flags and flags[0] and not patient.is_finite)):
+    # An explosion at the start that went away is held against the network only if training did not get over
+    # it.
+    harmed = not patient.is_finite or not patient.learning.is_learning
+    if not (persists(flags) or (any(flags[:1]) and harmed)):
         return []
     at = max(i for i, flag in enumerate(flags) if flag)
     profile, mask = profiles[at], masks[at]

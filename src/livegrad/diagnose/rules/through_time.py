@@ -1,0 +1,108 @@
+"""LG102 vanishing-through-time and LG104 exploding-through-time: a recurrent network hears too little, or too
+much, of the past.
+
+What it is. Backpropagation through time multiplies one factor per time step. Over T steps a factor of 0.9
+leaves 0.9^T of the signal; a factor of 1.1 makes it explode.
+
+How it is decided. The audibility of the earliest tenth of the time steps lies over three decades under (or
+over) that of the latest, at the latest scan and at most of the later ones. Forgetting is no fault in itself:
+it is held against the network only if the loss does not fall, which is how a task that needs the reach shows.
+"""
+
+import numpy as np
+
+from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.patient import Patient, persists
+from livegrad.diagnose.time_profile import TimeProfile, time_profiles
+
+REACH_DECADES = 3.0
+
+
+def _early(profile: TimeProfile) -> float:
+    """Return the median decades of the earliest tenth of the time steps; −inf where they are exactly silent."""
+    return float(np.median(profile.relative[: max(1, len(profile.relative) // 10)]))
+
+
+def find(patient: Patient) -> list[Finding]:
+    """Return a finding per recurrence and direction, or nothing."""
+    series: dict[str, list[TimeProfile]] = {}
+    for scan in patient.scans:
+        for profile in time_profiles(scan, patient.layers):
+            series.setdefault(profile.name, []).append(profile)
+    found = []
+    for profiles in series.values():
+        early = [_early(profile) for profile in profiles]
+        if persists([value < -REACH_DECADES for value in early]):
+            found.append(_vanishing(patient, profiles[-1], early[-1]))
+        elif persists([value > REACH_DECADES for value in early]):
+            found.append(_exploding(patient, profiles[-1], early[-1]))
+    return found
+
+
+def _vanishing(patient: Patient, profile: TimeProfile, early: float) -> Finding:
+    learning = patient.learning
+    severity = "info" if learning.is_learning else ("warning" if learning.state == "unknown" else "error")
+    silent = [
+        layer.name
+        for layer, r in zip(profile.layers, profile.relative, strict=True)
+        if not r > -REACH_DECADES
+    ]
+    lost = f"{-early:.1f} decades" if np.isfinite(early) else "all of it, in this precision,"
+    return _finding(
+        patient, profile, "LG102", "vanishing-through-time", severity, silent,
+        f"what {profile.name} saw first loses {lost} over {len(profile.layers)} time steps",
+        "The gradient through time shrinks by the same factor at every step, so the network cannot learn "
+        "to use what lies far back."
+        + (" The loss falls all the same: this task does not need the reach." if severity == "info" else ""),
+        "Nothing needs doing while the loss falls."
+        if severity == "info"
+        else "Use an LSTM or GRU whose forget bias starts at the length of the sequences (chrono initialization), or start "
+        "the recurrent weights orthogonal or as the identity. Clipping does not help vanishing.",
+    )  # fmt: skip
+
+
+def _exploding(patient: Patient, profile: TimeProfile, early: float) -> Finding:
+    severity = "warning" if patient.learning.is_learning and patient.is_finite else "error"
+    loud = [
+        layer.name for layer, r in zip(profile.layers, profile.relative, strict=True) if r > REACH_DECADES
+    ]
+    return _finding(
+        patient, profile, "LG104", "exploding-through-time", severity, loud,
+        f"the gradient of {profile.name} grows by {early:.1f} decades back over {len(profile.layers)} "
+        "time steps",
+        "The gradient through time grows by the same factor at every step, so a small change long ago "
+        "decides the output.",
+        "Start the recurrent weights orthogonal (spectral radius 1), and clip the gradient by its global "
+        "norm.",
+    )  # fmt: skip
+
+
+def _finding(
+    patient: Patient, profile: TimeProfile, code: str, name: str, severity: str, layers: list[str], message: str,
+    explanation: str, advice: str,
+) -> Finding:  # fmt: skip
+    factor = 10**profile.per_step_decades
+    names = tuple(layers)
+    return Finding(
+        code=code,
+        name=name,
+        severity=severity,
+        subject=patient.subject.name,
+        layers=(profile.name, *names),
+        layers_text=layers_text(names) or profile.name,
+        source=profile.layers[0].made or profile.layers[0].source,
+        message=message,
+        cause=Cause(f"each time step passes on {factor:.3g} of the gradient", profile.layers[0].operator),
+        evidence={
+            "factor_per_time_step": factor,
+            "time_steps": len(profile.layers),
+            "earliest_audibility_decades": _early(profile),
+            "loss_at_start": patient.learning.first,
+            "loss_at_end": patient.learning.last,
+        },
+        explanation=explanation,
+        first_step=patient.scans[0].step,
+        last_step=profile.step,
+        remedies=(Remedy("recurrent"), Remedy("clip")) if code == "LG104" else (Remedy("recurrent"),),
+        next=advice,
+    )

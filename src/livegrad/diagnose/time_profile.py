@@ -1,0 +1,53 @@
+"""One scan's profile along time: what the output still hears of each step of an unrolled or fused recurrence."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from livegrad.run.scans import Scan
+from livegrad.run.schema import Layer
+
+_STEP = re.compile(r"^(?P<base>.*?)(?:#(?P<number>\d+)|\[t=(?P<time>\d+)\])$")
+
+
+@dataclass(frozen=True)
+class TimeProfile:
+    """One recurrence over its time steps, earliest first. relative: log10 audibility (T,) over that of the
+    loudest of the last tenth of the steps.
+    """
+
+    step: int
+    name: str
+    layers: tuple[Layer, ...]
+    relative: np.ndarray
+
+    @property
+    def per_step_decades(self) -> float:
+        """Decades of audibility per time step, from the latest to the earliest that is not exactly silent."""
+        finite = np.flatnonzero(np.isfinite(self.relative))
+        if len(finite) < 2:
+            return float("nan")
+        return float((self.relative[finite[0]] - self.relative[finite[-1]]) / (finite[-1] - finite[0]))
+
+
+def time_profiles(scan: Scan, layers: dict[int, Layer], fewest: int = 8) -> list[TimeProfile]:
+    """Return the profile of every recurrence of at least `fewest` steps in `scan`."""
+    groups: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for row, key in enumerate(scan.layer):
+        layer = layers[int(key)]
+        match = _STEP.match(layer.name)
+        if layer.kind == "time" and match:
+            groups[match["base"]].append((int(match["number"] or match["time"]), row))
+    found = []
+    for name, entries in groups.items():
+        rows = [row for _, row in sorted(entries)]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            audibility = np.log10(scan.audibility[rows])
+        late = audibility[-max(1, len(rows) // 10) :]
+        if len(rows) < fewest or not np.isfinite(late).any():
+            continue
+        relative = audibility - np.max(late[np.isfinite(late)])
+        found.append(TimeProfile(scan.step, name, tuple(layers[int(scan.layer[r])] for r in rows), relative))
+    return found
