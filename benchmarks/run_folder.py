@@ -8,6 +8,7 @@ The folder is made under --directory (default: the system's temporary directory)
 """
 
 import argparse
+import os
 import shutil
 import statistics
 import tempfile
@@ -93,17 +94,30 @@ def measure(path: Path, tensors: int, steps: int) -> None:
         f"{'write, median / mean / largest':<42}{statistics.median(cost):9.0f} µs"
         f" / {statistics.fmean(cost):.0f} / {max(cost):.0f}"
     )
+    read(path, tensors)
+    if hasattr(os, "posix_fadvise"):
+        forget(path / "rank0.arrows")
+        print("the same, nothing in memory:")
+        read(path, tensors)
+
+
+def read(path: Path, tensors: int) -> None:
+    middle = tensors // 2
     run = timed("open", lambda: load(path))
     timed("refresh, nothing new", run.refresh)
     timed("scalars()", run.scalars)
-    timed(
-        "series of one tensor, gradient_rms",
-        lambda: run.series(f"layers.{tensors // 2}.weight", "gradient_rms"),
-    )
-    timed("series again, turnover", lambda: run.series(f"layers.{tensors // 2}.weight", "turnover"))
+    timed("series of one tensor, gradient_rms", lambda: run.series(middle, "gradient_rms"))
+    timed("series of one more, turnover", lambda: run.series(middle - 1, "turnover"))
     pulses = timed("pulses(limit=2000)", lambda: run.pulses(limit=2000))
     timed("pulses(limit=2000) again", lambda: run.pulses(limit=2000))
     print(f"{'rows kept':<42}{len(pulses):9d}")
+
+
+def forget(path: Path) -> None:
+    """Put the file on disk and drop it from the system's memory."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 if __name__ == "__main__":

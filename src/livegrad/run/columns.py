@@ -68,7 +68,7 @@ PULSE_COLUMNS: tuple[Column, ...] = (
     Column(
         "update_eps_dominated",
         "float32",
-        "share of entries with sqrt(v) below eps; NaN = unknown",
+        "share of entries with √v below eps; NaN = unknown",
         per_tensor=True,
     ),
 )
@@ -79,10 +79,10 @@ SCAN_COLUMNS: tuple[Column, ...] = (
     Column("layer", "int32", "id of the layer in run.json"),
     Column("audibility", "float64", "S_l, in units of the output"),
     Column("audibility_output", "float64", "S at the output cut, same unit"),
-    Column("transport", "float64", "log10 of rms |delta_l| over |delta_output|, true loss; decades"),
-    Column("gradient_rms", "float64", "rms over samples of |delta_l| / sqrt(width)"),
+    Column("transport", "float64", "log10 of rms ‖δ_l‖ / rms ‖δ_output‖ for the true loss; decades"),
+    Column("gradient_rms", "float64", "rms over samples of ‖δ_l‖ / √width"),
     Column("activation_rms", "float64", "rms over samples and units"),
-    Column("activation_slope", "float64", "rms of phi'; NaN = not an activation"),
+    Column("activation_slope", "float64", "rms of φ'; NaN = not an activation"),
     Column("saturated", "float64", "share of saturated entries; NaN = cannot saturate"),
     Column("dead", "float64", "share of units silent on the whole batch; NaN = not applicable"),
     Column("nonfinite", "int64", "non-finite entries in activation and gradient"),

@@ -1,13 +1,13 @@
 """Every recorded step of one rank: its scalars in memory, its lists on disk until asked for."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from livegrad.run.columns import PULSE_COLUMNS, Column
 from livegrad.run.framing import Layout
-from livegrad.run.stream import FileBytes, Message, Stream
+from livegrad.run.stream import Message, Stream
 
 SCALARS = tuple(column for column in PULSE_COLUMNS if not column.per_tensor)
 LISTS = tuple(column for column in PULSE_COLUMNS if column.per_tensor)
@@ -30,6 +30,8 @@ class PulseTable:
         self._layouts: list[Layout] = []
         self._numbers: dict[int, int] = {}
         self._sampled = np.empty(0, bool)
+        self._id_lists: dict[bytes, int] = {}
+        self._id_list = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         return len(self._bodies)
@@ -51,57 +53,79 @@ class PulseTable:
             self._layouts.append(layout)
         return number
 
-    def open(self):
-        """The file, for `values` and `entry`."""
-        return self.stream.open()
+    def places(self, tensor: int) -> np.ndarray:
+        """Where the lists of each row hold this tensor, shape (S,); -1 where they do not."""
+        place_in_list = np.array([_place(ids, tensor) for ids in self._known_id_lists()], np.int64)
+        return place_in_list[self._id_list] if len(self) else np.empty(0, np.int64)
 
-    def values(self, data: FileBytes, row: int, name: str) -> np.ndarray:
-        """One list column of one row, shape (T of that row,)."""
-        layout, column = self._layouts[self._shapes[row]], _BY_NAME[name]
-        return _decode(data, int(self._bodies[row]), layout, column, 0, layout.entries)
+    def _known_id_lists(self) -> list[bytes]:
+        """The distinct `tensor` lists; `_id_list` says which one each row has."""
+        new = np.arange(len(self._id_list), len(self))
+        numbers = [
+            self._id_lists.setdefault(ids, len(self._id_lists)) for ids in self._each_list(new, "tensor")
+        ]
+        self._id_list = np.concatenate([self._id_list, np.array(numbers, np.int64)])
+        return list(self._id_lists)
 
-    def entry(self, data: FileBytes, row: int, name: str, index: int) -> Any:
-        """One value of one list column of one row."""
-        layout, column = self._layouts[self._shapes[row]], _BY_NAME[name]
-        return _decode(data, int(self._bodies[row]), layout, column, index, 1)[0]
+    def entries(self, rows: np.ndarray, places: np.ndarray, name: str) -> np.ndarray:
+        """One value of a list column for each of these rows: the one at its place, shape (len(rows),)."""
+        column = _BY_NAME[name]
+        starts = self._starts(rows, name)
+        if starts is None:
+            return np.full(len(rows), column.missing, column.dtype)
+        width = column.dtype.itemsize
+        with self.stream.open() as data:
+            found = b"".join(data.take_each(starts + places * width, np.full(len(rows), width)))
+        return np.frombuffer(found, column.dtype)
 
     def updates_sampled(self) -> np.ndarray:
         """Which rows (S,) hold the size of at least one applied update."""
-        known = len(self._sampled)
-        if known < len(self):
-            with self.open() as data:
-                new = [
-                    _any_number(self.values(data, row, "update_sum_squares"))
-                    for row in range(known, len(self))
-                ]
-            self._sampled = np.concatenate([self._sampled, np.array(new, bool)])
+        new = np.arange(len(self._sampled), len(self))
+        found = [_any_number(values) for values in self._each_list(new, "update_sum_squares")]
+        self._sampled = np.concatenate([self._sampled, np.array(found, bool)])
         return self._sampled
 
     def rows(self, numbers: np.ndarray) -> list[dict[str, np.ndarray]]:
-        """Every list column of each of these rows."""
+        """Every list column of each of these rows, by name; each of shape (T of that row,)."""
         if not len(numbers):
             return []
-        with self.open() as data:
-            return [self._row(data, int(number)) for number in numbers]
+        layouts = [self._layouts[shape] for shape in self._shapes[numbers]]
+        sizes = np.array([layout.body_size for layout in layouts])
+        with self.stream.open() as data:
+            bodies = data.take_each(self._bodies[numbers], sizes)
+            return [
+                {column.name: _take(body, layout, column) for column in LISTS}
+                for body, layout in zip(bodies, layouts, strict=True)
+            ]
 
-    def _row(self, data: FileBytes, row: int) -> dict[str, np.ndarray]:
-        layout, body = self._layouts[self._shapes[row]], int(self._bodies[row])
-        content = data.take(body, layout.body_size)
-        return {column.name: _take(content, layout, column) for column in LISTS}
+    def _each_list(self, rows: np.ndarray, name: str) -> Iterator[bytes]:
+        """The bytes of one list column of each row; empty where the stream has no such column."""
+        starts = self._starts(rows, name)
+        if starts is None or not len(rows):
+            yield from (b"" for _ in rows)
+            return
+        lengths = np.array([layout.entries for layout in self._layouts])
+        with self.stream.open() as data:
+            yield from data.take_each(starts, lengths[self._shapes[rows]] * _BY_NAME[name].dtype.itemsize)
+
+    def _starts(self, rows: np.ndarray, name: str) -> np.ndarray | None:
+        """Where in the file this list starts in each row; None where the stream has no such column."""
+        if not all(name in layout.lists for layout in self._layouts):
+            return None
+        offsets = np.array([layout.lists[name][0] for layout in self._layouts], np.int64)
+        return self._bodies[rows] + offsets[self._shapes[rows]]
 
 
-def _any_number(values: np.ndarray) -> bool:
-    # Most rows hold nothing but numpy's own NaN, and comparing bytes is ten times faster than looking at
-    # each.
-    return values.tobytes() != _NAN_BYTES * len(values) and not bool(np.isnan(values).all())
+def _place(ids: bytes, tensor: int) -> int:
+    found = np.flatnonzero(np.frombuffer(ids, _BY_NAME["tensor"].dtype) == tensor)
+    return int(found[0]) if len(found) else -1
 
 
-def _decode(data: FileBytes, body: int, layout: Layout, column: Column, first: int, count: int) -> np.ndarray:
-    place = layout.lists.get(column.name)
-    if place is None:
-        return np.full(count, column.missing, column.dtype)
-    offset, dtype = place
-    return np.frombuffer(data.take(body + offset + first * dtype.itemsize, count * dtype.itemsize), dtype)
+def _any_number(values: bytes) -> bool:
+    # Most rows hold nothing but numpy's own NaN, and comparing bytes is the fast way to see that.
+    if values == _NAN_BYTES * (len(values) // len(_NAN_BYTES)):
+        return False
+    return not bool(np.isnan(np.frombuffer(values, "<f8")).all())
 
 
 def _take(content: bytes, layout: Layout, column: Column) -> np.ndarray:

@@ -4,9 +4,8 @@ import difflib
 import os
 import socket
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -177,28 +176,13 @@ class Run:
         if statistic not in SOURCES:
             raise UsageError(f"unknown statistic {statistic!r}; choose from {', '.join(TENSOR_STATISTICS)}")
         found = self.tensor(tensor, subject)
-        if not len(self):
+        rows = self._rows(found.subject)
+        places = self._table.places(found.id)[rows]
+        rows, places = rows[places >= 0], places[places >= 0]
+        if not len(rows):
             return np.empty(0, np.int64), np.empty(0)
-        rows, values = [], []
-        with self._table.open() as data:
-            for row, place in self._places(data, found):
-                rows.append(row)
-                values.append([self._table.entry(data, row, name, place) for name in SOURCES[statistic]])
-        table = np.array(values, np.float64).reshape(len(rows), len(SOURCES[statistic]))
-        stored = dict(zip(SOURCES[statistic], table.T, strict=True))
+        stored = {name: self._table.entries(rows, places, name) for name in SOURCES[statistic]}
         return self._table.scalars["step"][rows], derive(statistic, stored, found.count or float("nan"))
-
-    def _places(self, data: Any, tensor: Tensor) -> Iterator[tuple[int, int]]:
-        """(row, place in its lists) of every row that holds `tensor`."""
-        places: dict[bytes, int] = {}
-        for row in self._rows(tensor.subject).tolist():
-            ids = self._table.values(data, row, "tensor")
-            key = ids.tobytes()
-            if key not in places:
-                match = np.flatnonzero(ids == tensor.id)
-                places[key] = int(match[0]) if len(match) else -1
-            if places[key] >= 0:
-                yield row, places[key]
 
     def tensor(self, tensor: str | int, subject: int | None = None) -> Tensor:
         """The tensor with this name or id. Raises UsageError where there is none, or more than one."""

@@ -1,19 +1,17 @@
 """An Arrow IPC stream on disk, maybe still growing: finds its whole messages, reads the bytes asked for."""
 
-import errno
-import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import nanoarrow as na
 import numpy as np
 
 from livegrad.errors import RunError
 from livegrad.run.columns import SCHEMA_VERSION, VERSION_KEY, Column
+from livegrad.run.file_bytes import AHEAD, FileBytes
 from livegrad.run.framing import CONTINUATION, PREFIX_SIZE, Field, FramingError, Layout, parse_layout
 from livegrad.run.info_file import newer_version_error
 
@@ -34,28 +32,6 @@ class Message:
     def flat(self) -> np.ndarray:
         """The per-row columns as a structured scalar; `[name]` has shape (rows,)."""
         return np.frombuffer(self.head, self.layout.flat, 1)[0]
-
-
-class FileBytes:
-    """Positioned reads on an open file."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.size = os.fstat(file.fileno()).st_size
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Up to `size` bytes; fewer where the file ends."""
-        if hasattr(os, "pread"):
-            return os.pread(self._file.fileno(), size, offset)
-        self._file.seek(offset)
-        return self._file.read(size)
-
-    def take(self, offset: int, size: int) -> bytes:
-        """Exactly `size` bytes. Raises OSError where the file has become shorter."""
-        content = self.read(offset, size)
-        if len(content) < size:
-            raise OSError(errno.EIO, "the file has become shorter since it was opened")
-        return content
 
 
 class Stream:
@@ -107,7 +83,9 @@ class Stream:
             while message := self._next(data, guess):
                 yield message
                 guess = message.body - self.end + message.layout.flat.itemsize
-                self.end = message.body + message.layout.body_size
+                end = message.body + message.layout.body_size
+                data.expect(end + AHEAD * (end - self.end), guess, stride=end - self.end)
+                self.end = end
         except FramingError as error:
             self.damage = f"{self.path.name}: {error} at byte {self.end}; what follows is not read"
 
