@@ -128,6 +128,34 @@ def rmsprop(model: nn.Module, lr: float = 1e-3, **options) -> torch.optim.Optimi
     return torch.optim.RMSprop(model.parameters(), lr=lr, **options)
 
 
+def adversaries(generator, discriminator, lr=1e-3, *, through=lambda x: x):
+    """GAN on the digits' pixels, noise of size 8: returns both Adams and a step that trains first D, then G.
+
+    `through` stands between generator and discriminator in the generator's own step.
+    """
+    real = data.digit_pixels()
+    optimizers = adam(generator, lr, betas=(0.5, 0.999)), adam(discriminator, lr, betas=(0.5, 0.999))
+    randomness = torch.Generator().manual_seed(0)
+
+    def step():
+        x = real[torch.randint(len(real), (32,), generator=randomness)]
+        noise = torch.randn(32, 8, generator=randomness)
+        true, false = discriminator(x), discriminator(generator(noise).detach())
+        loss = F.softplus(-true).mean() + F.softplus(false).mean()
+        optimizers[1].zero_grad()
+        loss.backward()
+        optimizers[1].step()
+
+        score = discriminator(through(generator(torch.randn(32, 8, generator=randomness))))
+        loss = F.softplus(-score).mean()
+        optimizers[0].zero_grad()
+        loss.backward()
+        optimizers[0].step()
+        return loss.item()
+
+    return optimizers, step
+
+
 def never_moves(parameters: Iterable[Tensor], within: float = 0.0) -> Callable[[], bool]:
     """A check that these tensors end where they began, to `within` times their norm."""
     tensors = list(parameters)
