@@ -291,10 +291,11 @@ def _scan(step, layers, audible, gradients, **more):
     return ScanRow(**values | more)
 
 
-def write_run(path, document, steps=60, scan_steps=(0, 10, 40), subject=0, spoil=None):
-    """Write a run that fits a document of one model: gradient and audibility as its layers have them."""
+def make_rows(document, steps=60, scan_steps=(0, 10, 40), subject=0, spoil=None):
+    """Return what a recorder would write of one model whose layers are those of a document."""
     layers = document["layers"]
     weighted = [i for i, layer in enumerate(layers) if layer["tensors"]]
+    names = [layers[i]["name"] for i in weighted]
     told = document["run"]
     info = {
         "command": told["command"],
@@ -302,23 +303,17 @@ def write_run(path, document, steps=60, scan_steps=(0, 10, 40), subject=0, spoil
         "script": told["script"],
         "steps": steps,
         "seconds": 0.01 * steps,
-        "subjects": [
-            {
-                "id": subject,
-                "name": told["subjects"][0]["name"],
-                "type": "MLP",
-                "parameters": 64 * len(weighted),
-            }
-        ],
+        "subjects": [{"id": subject, "name": told["subjects"][0]["name"], "type": "MLP", "parameters": 9}],
         "tensors": [
             {
                 "id": i,
                 "subject": subject,
-                "name": f"{layers[at]['name']}.weight",
-                "module": layers[at]["name"],
+                "name": f"{name}.weight",
+                "module": name,
                 "count": 64,
+                "shape": [8, 8],
             }
-            for i, at in enumerate(weighted)
+            for i, name in enumerate(names)
         ],
         "layers": [
             {
@@ -333,19 +328,42 @@ def write_run(path, document, steps=60, scan_steps=(0, 10, 40), subject=0, spoil
             for i, layer in enumerate(layers)
         ],
     }
-    path.mkdir()
-    writer = RunWriter(path, info)
     gradients = np.array([float(layers[i]["gradient_rms"]) for i in weighted])
     audible = np.array([float(layer["audibility_ratio"]) for layer in layers])
-    for step in range(steps):
-        row = _pulse(
+    pulses = [
+        _pulse(
             step, range(len(weighted)), gradients * (1 + 0.1 * np.sin(step)), 2.3 + 0.2 * np.exp(-step / 9)
         )
-        writer.pulse(spoil(row) if spoil else row)
-    for step in scan_steps:
-        writer.scan(_scan(step, range(len(layers)), audible, audible * 4e-3))
+        for step in range(steps)
+    ]
+    return {
+        "info": info,
+        "pulses": [spoil(row) for row in pulses] if spoil else pulses,
+        "scans": [_scan(step, range(len(layers)), audible, audible * 4e-3) for step in scan_steps],
+    }
+
+
+def write_run(path, document, **how):
+    """Write a run of one model whose layers are those of a document."""
+    rows = make_rows(document, **how)
+    path.mkdir()
+    writer = RunWriter(path, rows["info"])
+    for row in rows["pulses"]:
+        writer.pulse(row)
+    for scan in rows["scans"]:
+        writer.scan(scan)
     writer.close(status="finished", exit_code=0)
     return load(path)
+
+
+@pytest.fixture
+def synthetic_rows():
+    return make_rows
+
+
+@pytest.fixture
+def write_synthetic_run():
+    return write_run
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def _folded(layers: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> str:
 
 
 def _with_previous(rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:
-    return list(zip(rows, [None, *rows[:-1]], strict=True))
+    return list(zip(rows, [None, *rows], strict=False))
 
 
 def _severity(row: Row | None) -> str:

@@ -48,7 +48,7 @@ def profile(depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> Figure:
         ]
         low, high = _limits([decades(v) for v in values])
         top = 1 - i * (height + _GAP)
-        axes[f"yaxis{number}"] = log_axis(low, high, title=title(words), domain=[top - height, top])
+        axes[f"yaxis{number}"] = log_axis(low, high, title=title(words), domain=[max(0.0, top - height), top])
         for j, (step, scan) in enumerate(scans.items()):
             last = j == len(scans) - 1
             broken = depth.nonfinite(scan) if column != "activation_rms" else np.zeros(len(values[j]), bool)
