@@ -45,15 +45,15 @@ def harm_to(patient: Patient, tensors: Iterable[int]) -> Harm:
     inside = [k for k in matrices if k in chosen] or [k for k in chosen if k in patient.tensors]
     outside = [k for k in matrices if k not in chosen]
 
-    def median(table: dict[int, float], ids: list[int]) -> float:
+    def level(table: dict[int, float], ids: list[int], quantile: float = 0.5) -> float:
         values = [table[k] for k in ids if k in table and np.isfinite(table[k])]
-        return float(np.median(values)) if values else float("nan")
+        return float(np.quantile(values, quantile)) if values else float("nan")
 
     return Harm(
-        median(patient.update_ratio, inside),
-        median(patient.update_ratio, outside),
-        median(patient.eps_dominated, inside),
-        median(patient.swallowed, inside),
+        level(patient.update_ratio, inside),
+        level(patient.update_ratio, outside, 0.75),
+        level(patient.eps_dominated, inside),
+        level(patient.swallowed, inside),
     )
 
 

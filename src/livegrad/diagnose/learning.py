@@ -9,7 +9,7 @@ import numpy as np
 _FEWEST = 8
 # Falling means: the last fifth lies under the second quarter by more than this share and by three standard
 # errors.
-_FALL = 0.03
+_FALL = 0.05
 _CONVERGED = 0.1
 
 
@@ -36,7 +36,7 @@ def judge_learning(loss: np.ndarray) -> Learning:
     if len(values) == 0:
         nan = float("nan")
         return Learning("unknown", nan, nan, nan)
-    tail = max(3, len(values) // 5)
+    tail = max(3, len(values) // 4)
     # The lower of the very first loss and the first few: a loss that jumps up at once has not "come down"
     # later.
     first = float(min(values[0], np.median(values[:3])))
@@ -44,9 +44,9 @@ def judge_learning(loss: np.ndarray) -> Learning:
     best = float(values.min())
     if len(values) < _FEWEST:
         return Learning("unknown", first, last, best)
-    quarter = values[len(values) // 4 : max(len(values) // 2, len(values) // 4 + 2)]
-    middle = float(np.median(quarter))
-    error = np.hypot(_standard_error(quarter), _standard_error(values[-tail:]))
+    before = values[len(values) // 2 : -tail] if len(values) >= 12 else values[:-tail]
+    middle = float(np.median(before))
+    error = np.hypot(_standard_error(before), _standard_error(values[-tail:]))
     scale = max(abs(middle), 1e-300)
     if first > 0 and 0 <= last < _CONVERGED * first:
         return Learning("converged", first, last, best)

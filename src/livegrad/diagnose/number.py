@@ -14,8 +14,8 @@ _WRITTEN = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 def to_json(value: Any) -> Any:
     """Return `value` built of dicts, lists, strings, finite numbers, booleans and None only.
 
-    Array scalars become Python numbers, tuples and arrays become lists, non-finite numbers their names. Needs no
-    numpy, so that a report can be read where there is none.
+    Array scalars become Python numbers, tuples and arrays become lists, non-finite numbers their names.
+    Needs no numpy, so that a report can be read where there is none.
 
     Raises:
         TypeError: a value has no place in JSON.

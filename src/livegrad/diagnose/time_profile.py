@@ -1,4 +1,4 @@
-"""One scan's profile along time: what the output still hears of each step of an unrolled or fused recurrence."""
+"""One scan along time: what the output still hears of each step of an unrolled or fused recurrence."""
 
 import re
 from collections import defaultdict

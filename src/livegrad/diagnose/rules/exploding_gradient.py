@@ -14,16 +14,21 @@ from livegrad.diagnose.bill import blame
 from livegrad.diagnose.finding import Finding, Remedy, layers_text
 from livegrad.diagnose.harm import harm_to, turnover
 from livegrad.diagnose.patient import Patient, persists
+from livegrad.diagnose.rules.update_too_large import SINGLE_STEP, update_sizes
 from livegrad.diagnose.spine_profile import SpineProfile
+from livegrad.run.schema import Layer
 from livegrad.theory.trend import block_trend
 
 CEILING_DECADES = 3.0
+# A smaller excess counts where the optimizer turned it into harm: steps larger than the weights, and nothing
+# learnt.
+HARMFUL_DECADES = 1.5
 NULL_DEVIATIONS = 3.0
 
 
-def deafening(profile: SpineProfile) -> np.ndarray:
+def deafening(profile: SpineProfile, ceiling: float = CEILING_DECADES) -> np.ndarray:
     """Return which spine layers (L,) move the output far more than their size warrants."""
-    limit = np.maximum(CEILING_DECADES, profile.null_mean + NULL_DEVIATIONS * profile.null_sd)
+    limit = np.maximum(ceiling, profile.null_mean + NULL_DEVIATIONS * profile.null_sd)
     with np.errstate(invalid="ignore"):
         return (profile.relative > limit) | (profile.absolute > limit)
 
@@ -81,10 +86,34 @@ def find(patient: Patient) -> list[Finding]:
     ]
 
 
+def _overshoots(patient: Patient, profiles: list[SpineProfile]) -> bool:
+    """True if the loudest layers' weights were at some step changed by more than their own size, the others'
+    far less.
+    """
+    if not profiles:
+        return False
+    loud = {t for layer in _loudest(profiles[0]) for t in layer.tensors}
+    sizes = {
+        t.id: size[1] for t in patient.tensors.values() if (size := update_sizes(patient, t)) is not None
+    }
+    inside = [size for key, size in sizes.items() if key in loud]
+    outside = [size for key, size in sizes.items() if key not in loud]
+    return (
+        bool(inside and outside) and max(inside) > SINGLE_STEP and max(inside) > 3 * float(np.median(outside))
+    )
+
+
+def _loudest(profile: SpineProfile) -> list[Layer]:
+    with np.errstate(invalid="ignore"):
+        return [
+            layer for layer, r in zip(profile.layers, profile.relative, strict=True) if r > HARMFUL_DECADES
+        ]
+
+
 def _message(profile: SpineProfile) -> str:
     relative = float(np.nanmax(profile.relative))
     first, last = profile.layers[0].name, profile.layers[-1].name
-    if relative > CEILING_DECADES:
+    if relative > HARMFUL_DECADES:
         return f"the gradient grows by {relative:.1f} decades from {last} back to {first}"
     size = float(np.nanmax(profile.absolute))
     return f"the output of {last} is {size:.1f} decades larger than its unit, and every gradient with it"

@@ -83,7 +83,7 @@ def _what(loss: bool, gradient: bool, weight: bool) -> str:
 
 
 def _origin(patient: Patient, first: int) -> tuple[str, str | None] | None:
-    """The first layer in order of execution whose activation was not finite, at the first scan that saw one."""
+    """The first layer in order of execution that was not finite, at the first scan that saw one."""
     for scan in patient.scans:
         bad = [
             int(k)

@@ -23,7 +23,7 @@ def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     if patient.is_finite and patient.learning.is_learning:
         return []
-    found = [(t, *sizes) for t in patient.tensors.values() if (sizes := _sizes(patient, t)) is not None]
+    found = [(t, *sizes) for t in patient.tensors.values() if (sizes := update_sizes(patient, t)) is not None]
     large = [
         (t, usual, most, step) for t, usual, most, step in found if usual > USUAL_STEP or most > SINGLE_STEP
     ]
@@ -70,8 +70,8 @@ def find(patient: Patient) -> list[Finding]:
     ]
 
 
-def _sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] | None:
-    """Return (median, largest, step of the largest) ‖ΔW‖/‖W‖ of a weight matrix that does not start at zero."""
+def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] | None:
+    """Return (median, largest, its step) of ‖ΔW‖/‖W‖ for a weight matrix that does not start at zero."""
     if len(tensor.shape) < 2 or tensor.count < 16:
         return None
     pulses = patient.pulses

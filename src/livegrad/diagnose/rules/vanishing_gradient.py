@@ -62,9 +62,14 @@ def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     profiles = patient.profiles
     masks = [inaudible(profile) & _trainable(patient, profile) for profile in profiles]
-    if not persists([bool(mask.any()) for mask in masks]):
+    flags: list[bool] = []
+    for profile, mask in zip(profiles, masks, strict=True):
+        # Silence that ends in exact zero is still the same silence.
+        flags.append(bool(mask.any()) or (bool(flags) and flags[-1] and bool(_cut_off(profile).any())))
+    if not persists(flags):
         return []
-    profile, mask = profiles[-1], masks[-1]
+    at = max(i for i, mask in enumerate(masks) if mask.any())
+    profile, mask = profiles[at], masks[at]
     sick = [layer for layer, bad in zip(profile.layers, mask, strict=True) if bad]
     harm = harm_to(patient, {t for layer in sick for t in layer.tensors})
     severity = _severity(patient, harm)
