@@ -3,10 +3,11 @@
     python benchmarks/overhead.py [--workload W]… [--monitor M]… [--repeats N] [--quick] [--peers]
 
 Identical processes differ by 12 to 18 % from memory layout alone, so each process is compared with itself:
-steps before the monitor is attached, with it, and after it is detached; the ratio is the middle over the mean
-of the outer two. Processes take turns, malloc's thresholds are fixed, torch has one thread, and the table shows
-medians over processes. The row "plain" attaches nothing: what it differs from 1 by is noise. Peak memory is
-compared between processes of the same number of steps. With `--clock cpu` other programs do not count.
+steps before the monitor is attached, with it, and after it is detached; the ratio is the middle over the
+mean of the outer two. Processes take turns, malloc's thresholds are fixed, torch has one thread, and the
+table shows medians over processes. The row "plain" attaches nothing: what it differs from 1 by is noise.
+Peak memory is compared between processes of the same number of steps. With `--clock cpu` other programs do
+not count.
 """
 
 import argparse
