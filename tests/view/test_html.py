@@ -233,3 +233,13 @@ def test_a_place_that_cannot_be_written_is_told(sick_run, tmp_path):
 
 def test_both_palettes_have_the_same_colours():
     assert LIGHT.keys() == DARK.keys()
+
+
+def test_layers_named_by_a_number_keep_their_rows(tmp_path, write_synthetic_run, vanishing):
+    vanishing["layers"] = vanishing["layers"][:6]
+    for i, layer in enumerate(vanishing["layers"]):
+        layer["name"] = str(2 * i)
+    run = write_synthetic_run(tmp_path / "run", vanishing)
+    drawn = figure(Page(render_html(run, vanishing | {"findings": []})), "gradient")
+    assert drawn["layout"]["yaxis"]["type"] == "category"
+    assert drawn["data"][0]["y"] == ["layer 0", "layer 4", "layer 8"]

@@ -60,6 +60,7 @@ def heatmap(
             height,
             xaxis=axis(title=title("step"), showgrid=False, range=_step_range(grid.steps)),
             yaxis=axis(
+                type="category",
                 autorange="reversed",
                 showgrid=False,
                 ticks="outside",
@@ -93,11 +94,11 @@ def _row_names(grid: Grid, found: Sequence[str | None]) -> list[str]:
 def _ticks(names: Sequence[str], found: Sequence[str | None]) -> Figure:
     """Return which rows are named: all, or as many as fit, the ends of the sick stretches among them."""
     if len(names) <= _LABELS:
-        return {"tickvals": list(range(len(names))), "ticktext": list(names)}
+        return {"tickvals": list(names), "ticktext": list(names)}
     chosen = set(np.linspace(0, len(names) - 1, _LABELS * 2 // 3).round().astype(int).tolist())
     ends = {end for first, last, _ in stretches(found)[:5] for end in (first, last)}
     chosen = {i for i in chosen if all(abs(i - end) > 2 for end in ends)} | ends
-    return {"tickvals": sorted(chosen), "ticktext": [names[i] for i in sorted(chosen)]}
+    return {"tickvals": (shown := [names[i] for i in sorted(chosen)]), "ticktext": shown}
 
 
 def _colour_bar() -> Figure:

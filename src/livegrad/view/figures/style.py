@@ -17,8 +17,13 @@ _SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
 
 
 def label(name: object, width: int = 28) -> str:
-    """Return a name as plotly shows it letter by letter: plotly would take `<b>` or `<a href>` for markup."""
-    return escape(shorten(clean(name), width), quote=False)
+    """Return a name as plotly shows it letter by letter: plotly would take `<b>` or `<a href>` for markup.
+
+    A bare number, as nn.Sequential names its layers, becomes "layer 3": plotly would take it for a position.
+    """
+    text = clean(name)
+    bare = text.replace(".", "").isdecimal()
+    return escape(shorten(f"layer {text}" if bare else text, width), quote=False)
 
 
 def unique(names: Iterable[str]) -> list[str]:
@@ -68,7 +73,7 @@ def axis(**more: Any) -> Figure:
     return {
         "gridcolor": token("grid"),
         "linecolor": token("line"),
-        "zerolinecolor": token("grid"),
+        "zeroline": False,
         "tickfont": {"color": token("muted"), "size": 12},
         "automargin": True,
         "fixedrange": False,

@@ -115,24 +115,24 @@ def _loss(progress: Progress) -> tuple[list[Figure], Figure]:
 
 
 def _updates(progress: Progress) -> tuple[list[Figure], Figure]:
-    low, middle, high = (decades(row) for row in progress.update_ratio)
+    lower, middle, upper = (decades(row) for row in progress.update_ratio)
     steps = progress.update_steps.tolist()
-    hidden = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": steps}
+    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": steps}
+    band = {"fill": "tonexty", "fillcolor": token("band"), "name": "90 % of tensors"}
     traces = [
-        hidden | {"y": numbers(low, 3), "showlegend": False},
-        hidden
-        | {"y": numbers(high, 3), "fill": "tonexty", "fillcolor": token("band"), "name": "90 % of tensors"},
+        edge | {"y": numbers(lower, 3), "showlegend": False},
+        edge | band | {"y": numbers(upper, 3)},
         _ratio(steps, middle, "median tensor", token("series"), "solid"),
     ]
+    drawn = [lower, upper]
     if progress.sick_ratio is not None:
         sick = decades(progress.sick_ratio)
+        drawn.append(sick)
         traces.append(_ratio(steps, sick, "median tensor of layers with a finding", token("second"), "dash"))
-    drawn = np.concatenate(
-        [low, high, *([decades(progress.sick_ratio)] if progress.sick_ratio is not None else [])]
-    )
-    known = drawn[np.isfinite(drawn)]
-    limits = (float(known.min()) - 0.3, float(known.max()) + 0.3) if known.size else (-6.0, 0.0)
-    return traces, log_axis(*limits, title=title("update ratio ‖ΔW‖ / ‖W‖"))
+    known = np.concatenate([values[np.isfinite(values)] for values in drawn])
+    low, high = (float(known.min()), float(known.max())) if known.size else (-4.0, -2.0)
+    spare = 0.2 + max(0.0, 2.0 - (high - low)) / 2
+    return traces, log_axis(low - spare, high + spare, title=title("update ratio ‖ΔW‖ / ‖W‖"))
 
 
 def _ratio(steps: list[int], logs: np.ndarray, name: str, colour: str, dash: str) -> Figure:
