@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, cast
 
 # isort: off
 from livegrad.cli import at_start as _at_start  # noqa: F401  (first: it notes what was loaded before livegrad)
@@ -19,13 +19,13 @@ EPILOG = """\b
 Examples:
   livegrad run train.py --epochs 3     watch a training script, unmodified
   livegrad report                      the newest run under ./livegrad-runs once more
-  livegrad doctor                      what livegrad finds on this machine
+  livegrad live                        follow a run while it trains
 """
 
 
 @click.group(
     cls=LazyGroup,
-    verbs=("run", "report", "doctor"),
+    verbs=("run", "report", "live", "doctor"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
@@ -63,7 +63,8 @@ def _parse(arguments: list[str] | None) -> Callable[[], None] | None:
         sys.exit(USAGE if isinstance(error, UsageError | RunError) else OUR_FAILURE)
     except BrokenPipeError:
         _leave_closed_pipe()
-    return result
+    # --help and --version end as a number.
+    return cast(Callable[[], None], result) if callable(result) else None
 
 
 def _explain_usage(error: click.ClickException) -> None:

@@ -20,7 +20,7 @@ class ProgramCommand(click.Command):
         i = 0
         while i < len(args) and args[i].startswith("-") and args[i] not in ("-", "--"):
             width = 1 + self._takes_value(args[i])
-            if args[i][:2] in ("-m", "-c"):
+            if args[i][:2] in ("-m", "-c") and i + width <= len(args):
                 return [*args[: i + width], "--", *args[i + width :]]
             i += width
         return args

@@ -94,7 +94,8 @@ def _compile_line(source: str) -> CodeType:
         import linecache
 
         # From 3.13 on tracebacks show the source lines of -c.
-        linecache._register_code(code, source, "<string>")  # type: ignore[attr-defined]
+        lines = [f"{line}\n" for line in source.splitlines()]
+        linecache.cache["<string>"] = (len(source) + 1, None, lines, "<string>")
     return code
 
 
