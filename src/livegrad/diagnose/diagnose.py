@@ -47,7 +47,7 @@ def examine(patient: Patient) -> list[Finding]:
 
 
 # Layers that hear nothing are not moved either: of the two, the first is the fault and the second its sign.
-_SIGNS = {"LG101": ("LG401",), "LG301": ("LG401",), "LG202": ("LG401",)}
+_SIGNS = {"LG101": ("LG401", "LG404"), "LG301": ("LG401", "LG404"), "LG202": ("LG401", "LG404")}
 
 
 def _explains(other: Finding, finding: Finding) -> bool:

@@ -4,9 +4,13 @@ What it is. A detach() or no_grad() on the way, a layer that forward never calls
 given another model's parameters: no gradient exists, and no training can help. It is not vanishing; nothing
 arrives at all.
 
-How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step. Frozen
-parameters are not reported, nor are idle experts: modules never called whose siblings of the same kind were.
+How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step, or one that
+was exactly zero at every step although its neighbours are alive (a rounding or a sign between it and the
+loss). Frozen parameters are not reported, nor are idle experts: modules never called whose siblings of the
+same kind were.
 """
+
+import numpy as np
 
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient
@@ -27,6 +31,7 @@ def find(patient: Patient) -> list[Finding]:
     names = tuple(dict.fromkeys(t.module or t.name for t in cut))
     steps = patient.pulses.step
     nothing = not heard
+    zeros = _gets_zeros(patient, cut)
     return [
         Finding(
             code="LG404",
@@ -37,7 +42,7 @@ def find(patient: Patient) -> list[Finding]:
             layers_text=layers_text(names),
             source=cut[0].source,
             message=_message(cut, nothing),
-            cause=Cause(_cause(called, nothing)),
+            cause=Cause(_cause(called, nothing, zeros)),
             evidence={
                 "parameters_without_gradient_count": sum(t.count for t in cut),
                 "tensors_without_gradient_count": len(cut),
@@ -52,7 +57,7 @@ def find(patient: Patient) -> list[Finding]:
             first_step=int(steps[0]),
             last_step=int(steps[-1]),
             remedies=(Remedy("connect"),),
-            next=_next(called, nothing),
+            next=_next(called, nothing, zeros),
         )
     ]
 
@@ -65,8 +70,14 @@ def _by_gradient(patient: Patient) -> tuple[list[Tensor], list[Tensor]]:
         seen = pulses.recorded[:, j]
         if tensor is None or seen.sum() < FEWEST_PULSES:
             continue
-        (heard if (pulses.has_gradient[:, j] & seen).any() else silent).append(tensor)
+        norms = pulses.gradient_norm[pulses.has_gradient[:, j] & seen, j]
+        (heard if (norms != 0).any() else silent).append(tensor)
     return silent, heard
+
+
+def _gets_zeros(patient: Patient, cut: list[Tensor]) -> bool:
+    columns = np.isin(patient.pulses.tensor, [t.id for t in cut])
+    return bool(patient.pulses.has_gradient[:, columns].any())
 
 
 def _is_idle(tensor: Tensor, heard: list[Tensor]) -> bool:
@@ -94,9 +105,14 @@ def _message(cut: list[Tensor], nothing: bool) -> str:
     return f"no gradient ever reaches {modules}"
 
 
-def _cause(called: list[Tensor], nothing: bool) -> str:
+def _cause(called: list[Tensor], nothing: bool, zeros: bool) -> str:
     if nothing:
         return "the loss is computed with other parameters than those the optimizer was given"
+    if zeros:
+        return (
+            "the graph is whole, but an operation in it has slope zero everywhere: round, sign, floor, a "
+            "comparison"
+        )
     if called:
         return (
             "their module runs in forward, but the graph between it and the loss is cut: detach(), "
@@ -105,11 +121,16 @@ def _cause(called: list[Tensor], nothing: bool) -> str:
     return "forward never uses them"
 
 
-def _next(called: list[Tensor], nothing: bool) -> str:
+def _next(called: list[Tensor], nothing: bool, zeros: bool) -> str:
     if nothing:
         return (
             "Give the optimizer model.parameters() of the model that computes the loss, after the model "
             "is built."
+        )
+    if zeros:
+        return (
+            "Look between the named layer and the loss for round, sign, floor or argmax; use a "
+            "straight-through estimator."
         )
     if called:
         return (

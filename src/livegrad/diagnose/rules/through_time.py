@@ -19,7 +19,7 @@ REACH_DECADES = 3.0
 
 
 def _early(profile: TimeProfile) -> float:
-    """Return the median decades of the earliest tenth of the time steps; −inf where they are exactly silent."""
+    """Return the median decades of the earliest tenth of the steps; −inf if exactly silent."""
     return float(np.median(profile.relative[: max(1, len(profile.relative) // 10)]))
 
 

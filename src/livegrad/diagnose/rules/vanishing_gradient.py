@@ -22,16 +22,19 @@ from livegrad.theory.activation import CATALOGUE, backward_factor
 from livegrad.theory.trend import block_trend
 
 FLOOR_DECADES = -3.0
+# A smaller loss counts where the optimizer turned it into harm: the quiet layers starve and nothing is
+# learnt.
+HARMFUL_DECADES = -2.0
 NULL_DEVIATIONS = 3.0
 # Under this a float32 product of many small factors is exactly zero; a silence that starts higher has another
 # reason.
 UNDERFLOW_DECADES = -20.0
 
 
-def inaudible(profile: SpineProfile) -> np.ndarray:
+def inaudible(profile: SpineProfile, floor: float = FLOOR_DECADES) -> np.ndarray:
     """Return which spine layers (L,) are inaudible at the output beyond what finite width alone explains."""
     null = profile.null_mean - NULL_DEVIATIONS * profile.null_sd
-    limit = np.minimum(FLOOR_DECADES, null)
+    limit = np.minimum(floor, null)
     with np.errstate(invalid="ignore"):
         by_depth = profile.relative < limit
         # Where output and early layers shrink together the ratio hides it; the output's own unit does not.
@@ -62,6 +65,10 @@ def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     profiles = patient.profiles
     masks = [inaudible(profile) & _trainable(patient, profile) for profile in profiles]
+    if not any(mask.any() for mask in masks[-1:]) and not patient.learning.is_learning:
+        quieter = [inaudible(profile, HARMFUL_DECADES) & _trainable(patient, profile) for profile in profiles]
+        if quieter and harm_to(patient, _tensors_of(profiles[-1], quieter[-1])).starved:
+            masks = quieter
     flags: list[bool] = []
     for profile, mask in zip(profiles, masks, strict=True):
         # Silence that ends in exact zero is still the same silence.
@@ -71,7 +78,7 @@ def find(patient: Patient) -> list[Finding]:
     at = max(i for i, mask in enumerate(masks) if mask.any())
     profile, mask = profiles[at], masks[at]
     sick = [layer for layer, bad in zip(profile.layers, mask, strict=True) if bad]
-    harm = harm_to(patient, {t for layer in sick for t in layer.tensors})
+    harm = harm_to(patient, _tensors_of(profile, mask))
     severity = _severity(patient, harm)
     cause, culprit = blame(patient, profile, growing=False)
     names = tuple(layer.name for layer in sick)
@@ -95,6 +102,10 @@ def find(patient: Patient) -> list[Finding]:
             next=_next(cause.operator, severity),
         )
     ]
+
+
+def _tensors_of(profile: SpineProfile, mask: np.ndarray) -> set[int]:
+    return {t for layer, bad in zip(profile.layers, mask, strict=True) if bad for t in layer.tensors}
 
 
 def _trainable(patient: Patient, profile: SpineProfile) -> np.ndarray:
@@ -124,7 +135,7 @@ def _message(profile: SpineProfile, mask: np.ndarray, severity: str) -> str:
     first, last = profile.layers[0].name, profile.layers[-1].name
     exact = np.isneginf(profile.relative[mask]).any()
     lost = "all of it, in this precision," if exact else f"{_lost(profile):.1f} decades"
-    if not np.any(profile.relative[mask] < FLOOR_DECADES):
+    if not np.any(profile.relative[mask] < HARMFUL_DECADES):
         lost = f"{-float(np.nanmax(profile.absolute)):.1f} decades, output and all,"
     text = f"the signal from {first} loses {lost} on its way to {last}"
     return text + (", but the optimizer makes up for it and the loss falls" if severity == "info" else "")
