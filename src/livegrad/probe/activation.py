@@ -1,15 +1,18 @@
 """Activation functions as they behave on live data: slope, saturated share, dead share.
 
-The slope φ'(x) is read from the autograd node itself (node(1) = φ'(x) for an elementwise operation), so it is right
-for functional calls, in-place calls and any argument the activation takes.
+ReLU, tanh and sigmoid tell their slope by their output. Of any other activation φ'(x) is read from the
+autograd node (node(1) = φ'(x) for an elementwise operation), so it is right for functional and in-place calls
+and any argument φ takes.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
-# Autograd node of each elementwise activation -> largest |φ'| where φ saturates on both sides (None: it does not).
+# Autograd node of each elementwise activation -> largest |φ'| where φ saturates on both sides (None: it does
+# not).
 SATURATING: dict[str, float] = {
     "SigmoidBackward0": 0.25,
     "TanhBackward0": 1.0,
@@ -17,22 +20,11 @@ SATURATING: dict[str, float] = {
     "HardsigmoidBackward0": 1.0 / 6.0,
 }
 RECTIFYING = frozenset({"ReluBackward0", "ThresholdBackward0"})
-SMOOTH = frozenset(
-    {
-        "LeakyReluBackward0",
-        "LeakyReluBackward1",
-        "EluBackward0",
-        "CeluBackward0",
-        "GeluBackward0",
-        "SiluBackward0",
-        "MishBackward0",
-        "SoftplusBackward0",
-        "HardswishBackward0",
-        "LogSigmoidBackward0",
-        "SoftshrinkBackward0",
-        "HardshrinkBackward0",
-    }
-)
+SMOOTH = frozenset({
+    "LeakyReluBackward0", "EluBackward0", "CeluBackward0", "GeluBackward0", "SiluBackward0",
+    "MishBackward0", "SoftplusBackward0", "HardswishBackward0", "LogSigmoidBackward0",
+    "SoftshrinkBackward0", "HardshrinkBackward0", "RreluWithNoiseBackward0",
+})  # fmt: skip
 ACTIVATIONS = frozenset(SATURATING) | RECTIFYING | SMOOTH
 # A unit entry is called saturated where its slope is under this fraction of the activation's largest slope:
 # |x| > 4.36 for the sigmoid, |x| > 2.18 for tanh.
@@ -41,15 +33,17 @@ SATURATED_SLOPE = 0.05
 
 @dataclass(frozen=True)
 class ActivationState:
-    """What one activation did to one batch; 0-dim tensors on the model's device, so that reading costs no sync here.
+    """What one activation did to one batch; 0-dim tensors on the model's device, so that reading costs no
+    sync here.
 
-    slope: rms of φ'(x) over all entries.  saturated: share of entries with |φ'| < 5 % of its maximum (None if φ does not
-    saturate on both sides).  dead: share of units with φ' = 0 on every sample of the batch (None unless φ rectifies).
+    slope: rms of φ'(x) over all entries.  saturated: share of entries with |φ'| < 5 % of its maximum (None if
+    φ does not saturate on both sides).  dead: share of units with φ' = 0 on every sample of the batch (None
+    unless φ rectifies).
     """
 
-    slope: torch.Tensor
-    saturated: torch.Tensor | None
-    dead: torch.Tensor | None
+    slope: Tensor
+    saturated: Tensor | None
+    dead: Tensor | None
 
 
 def is_activation(node: Any) -> bool:
@@ -57,28 +51,66 @@ def is_activation(node: Any) -> bool:
     return node.name() in ACTIVATIONS
 
 
-def measure_activation(node: Any, output: torch.Tensor) -> ActivationState | None:
-    """Measure slope, saturation and death of the activation that made `output` (shape: batch × … ), or None if it cannot be read."""
+def measure_activation(node: Any, output: Tensor, may_read_node: bool = True) -> ActivationState | None:
+    """Measure slope, saturation and death of the activation that made `output` (shape: batch × … ), or None
+    if it cannot be read.
+
+    may_read_node: False while saved tensors are packed away (checkpointing): reading the node would run the
+    user's code.
+    """
+    name = node.name()
     with torch.no_grad():
-        try:
-            slope = node(torch.ones_like(output))
-        except RuntimeError:
-            return None
-        if isinstance(slope, tuple):
-            slope = slope[0]
-        if slope is None:
-            return None
-        name = node.name()
-        size = slope.abs() if slope.dtype in (torch.float32, torch.float64) else slope.abs().float()
-        top = SATURATING.get(name)
-        saturated = None if top is None else (size < SATURATED_SLOPE * top).float().mean()
-        dead = _dead_share(size) if name in RECTIFYING else None
-        return ActivationState(size.square().mean().sqrt(), saturated, dead)
+        y = output.detach()
+        y = y if y.dtype in (torch.float32, torch.float64) else y.float()
+        if name == "ReluBackward0":
+            return _rectified(y > 0)
+        if name == "TanhBackward0":
+            return _saturating(1 - y * y, 1.0)
+        if name == "SigmoidBackward0":
+            return _saturating(y - y * y, 0.25)
+        return _read_from(node, name, y) if may_read_node else None
 
 
-def _dead_share(size: torch.Tensor) -> torch.Tensor | None:
-    if size.ndim < 2 or size.shape[0] < 2 or size.numel() == 0:
+def _rectified(active: Tensor) -> ActivationState:
+    """For slopes of 0 and 1: the rms slope is the root of the active share."""
+    others = _not_unit(active)
+    if others is None:
+        return ActivationState(active.sum().double().div(active.numel()).sqrt(), None, None)
+    per_unit = active.sum(dim=others)
+    share = per_unit.sum().double().div(active.numel())
+    return ActivationState(share.sqrt(), None, (per_unit == 0).float().mean())
+
+
+def _saturating(slope: Tensor, top: float) -> ActivationState:
+    saturated = (slope.abs() < SATURATED_SLOPE * top).sum().double().div(slope.numel())
+    return ActivationState(_rms(slope), saturated, None)
+
+
+def _read_from(node: Any, name: str, y: Tensor) -> ActivationState | None:
+    try:
+        slope = node(torch.ones_like(y))
+    except RuntimeError:
         return None
-    unit = 1 if size.ndim in (4, 5) else size.ndim - 1
-    others = [d for d in range(size.ndim) if d != unit]
-    return (size.amax(dim=others) == 0).float().mean()
+    slope = slope[0] if isinstance(slope, tuple) else slope
+    if slope is None or slope.shape != y.shape:
+        return None
+    slope = slope if slope.dtype in (torch.float32, torch.float64) else slope.float()
+    # ReLU6 is a hardtanh from 0 to 6: its lower side rectifies.
+    if name in RECTIFYING or (name == "HardtanhBackward0" and node._saved_min_val >= 0):
+        return _rectified(slope != 0)
+    top = SATURATING.get(name)
+    return ActivationState(_rms(slope), None, None) if top is None else _saturating(slope, top)
+
+
+def _rms(slope: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(slope).double() / slope.numel() ** 0.5
+
+
+def _not_unit(values: Tensor) -> list[int] | None:
+    """Dimensions of samples and places: all but the channels of an image, all but the last otherwise; None if
+    there is one sample.
+    """
+    if values.ndim < 2 or values.shape[0] < 2:
+        return None
+    unit = 1 if values.ndim in (4, 5) else values.ndim - 1
+    return [d for d in range(values.ndim) if d != unit]

@@ -1,43 +1,64 @@
-"""Audibility: how far the output moves, in its own unit, if a layer's activation is replaced by noise of equal norm.
+"""Audibility: how far the output moves, in its own unit, if a layer's activation is replaced by noise of
+equal norm.
 
     S_l = rms over samples b and probes v of ‖J_l(b)ᵀ v‖ · ‖z_l(b)‖ / √N_l,     v ~ N(0, I) at the output
 
-z_l is the activation at cut l and N_l its size per sample. No loss is involved, so S is blind to convergence, to the
-reduction and the scale of the loss; z → c·z cancels, so it is blind to fan-in and to function-preserving rescaling.
+z_l is the activation at cut l and N_l its size per sample. No loss is involved, so S is blind to convergence,
+to the reduction and the scale of the loss; z → c·z cancels, so it is blind to fan-in and to
+function-preserving rescaling.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.autograd.graph import GradientEdge
 
-from livegrad.probe.trace import row_squares
+from livegrad.probe.graph import DataGraph
+from livegrad.probe.squares import count_nonfinite, is_measurable, row_squares
 
 
 class GradientTap:
     """Collects, per autograd node, the per-sample sum of squares of the gradient that flows into it.
 
-    `squares[node]`: float64 (B,), summed over the node's outputs; samples along dimension 0. Only these sums are kept, so
-    the gradients themselves are freed as the backward pass goes on.
+    squares[i]: for the i-th node, output number -> float64 (B,), samples along dimension 0; absent if no
+    gradient came. nonfinite[i]: how many entries are inf or NaN, of each output. Only these are kept, so the
+    gradients themselves are freed as the backward pass goes on.
     """
 
-    def __init__(self, nodes: Iterable[Any]) -> None:
-        self.squares: dict[Any, torch.Tensor] = {}
-        self._handles = [node.register_prehook(self._collector(node)) for node in nodes]
+    def __init__(self, nodes: Iterable[Any], batch: int = 0) -> None:
+        self.squares: dict[int, dict[int, Tensor]] = {}
+        self.nonfinite: dict[int, list[Tensor | int]] = {}
+        self._batch = batch
+        self._handles = [node.register_prehook(self._collector(i)) for i, node in enumerate(nodes)]
 
-    def _collector(self, node: Any) -> Any:
-        def collect(gradients: tuple[torch.Tensor | None, ...]) -> None:
-            if node not in self.squares:
-                found = [row_squares(g) for g in gradients if g is not None and g.numel()]
-                if found:
-                    same = [f for f in found if f.shape == found[0].shape]
-                    self.squares[node] = torch.stack(same).sum(0)
+    def _collector(self, i: int) -> Any:
+        # Holds a number, not the node: a node that its own hook holds could never be freed.
+        def collect(gradients: tuple[Tensor | None, ...]) -> None:
+            try:
+                self._collect(i, gradients)
+            except Exception:
+                self.squares.pop(
+                    i, None
+                )  # unknown is better than wrong, and the user's backward pass must go on
 
         return collect
 
-    def clear(self) -> None:
-        self.squares = {}
+    def _collect(self, i: int, gradients: tuple[Tensor | None, ...]) -> None:
+        if i in self.squares or torch._C._len_torch_dispatch_stack():
+            return
+        with torch._C.DisableTorchFunction():
+            kept = {k: g for k, g in enumerate(gradients) if g is not None and is_measurable(g)}
+            found = {k: row_squares(g, self._batch) for k, g in kept.items()}
+            self.nonfinite[i] = [count_nonfinite(g, found[k]) for k, g in kept.items()]
+        if found:
+            self.squares[i] = found
+
+    def take(self) -> dict[int, dict[int, Tensor]]:
+        """Return what was collected and start anew."""
+        taken, self.squares, self.nonfinite = self.squares, {}, {}
+        return taken
 
     def close(self) -> None:
         for handle in self._handles:
@@ -45,25 +66,39 @@ class GradientTap:
         self._handles = []
 
 
-def probe_output(
-    output: Any, shape: Sequence[int], like: torch.Tensor, ends: Sequence[tuple[Any, int]], seed: int
-) -> dict[Any, torch.Tensor]:
-    """Send one Gaussian probe from the node `output` back to `ends`, (node, output number) pairs where the graph stops.
+def send_probe(start: tuple[Any, int], probe: Tensor, ends: Sequence[tuple[Any, int]]) -> list[Tensor | None]:
+    """Send `probe` back from output number start[1] of node start[0]; return the gradients at `ends`, None
+    where it did not come.
 
-    shape: of the output's value; like: a tensor of its dtype and device. Returns the per-sample sum of squares at each
-    end node; nodes on the way are read by a `GradientTap`. The graph is kept for the user's own backward pass, and the
-    global random state is put back (a checkpointed segment draws from it when it is run again).
+    The graph is kept for the user's own backward pass, and the global random state is put back (a
+    checkpointed segment draws from it when it is run again).
     """
-    generator = torch.Generator(device=like.device).manual_seed(seed)
-    probe = torch.randn(tuple(shape), generator=generator, device=like.device, dtype=torch.float32).to(like.dtype)
-    edges = [GradientEdge(node, number) for node, number in ends]
-    devices = [like.device] if like.device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        found = torch.autograd.grad([GradientEdge(output, 0)], edges, [probe], retain_graph=True, allow_unused=True)
-    squares: dict[Any, torch.Tensor] = {}
-    for (node, _), gradient in zip(ends, found, strict=True):
-        if gradient is not None:
-            rows = row_squares(gradient)
-            known = squares.get(node)
-            squares[node] = rows if known is None or known.shape != rows.shape else known + rows
-    return squares
+    kind = probe.device.type
+    devices = [] if kind in ("cpu", "meta") else [probe.device]
+    fork = torch.random.fork_rng(devices=devices, device_type=kind if devices else "cuda")
+    anomaly = torch.autograd.set_detect_anomaly(False)  # a NaN on the way is an answer here, not an error
+    with torch._C.DisableTorchFunction(), torch.enable_grad(), fork, anomaly:
+        edges = [GradientEdge(node, number) for node, number in ends]
+        return list(
+            torch.autograd.grad([GradientEdge(*start)], edges, [probe], retain_graph=True, allow_unused=True)
+        )
+
+
+def gaussian_probe(shape: Sequence[int], dtype: torch.dtype, device: torch.device, seed: int) -> Tensor:
+    """Draw v ~ N(0, I) of the output's shape without touching the global random state."""
+    generator = torch.Generator(device=device).manual_seed(seed)
+    with torch._C.DisableTorchFunction():
+        real = torch.complex64 if dtype.is_complex else torch.float32
+        return torch.randn(tuple(shape), generator=generator, device=device, dtype=real).to(dtype)
+
+
+def open_ends(graph: DataGraph) -> list[tuple[Any, int]]:
+    """Return (node, output number) of every data node below which no activation flows, for each output that
+    is used.
+    """
+    ends: dict[int, set[int]] = {i: set() for i in range(len(graph.nodes)) if not graph.inputs[i]}
+    for reads in graph.reads:
+        for i, number in reads:
+            if i in ends:
+                ends[i].add(number)
+    return [(graph.nodes[i], number) for i in ends for number in sorted(ends[i] or {0})]

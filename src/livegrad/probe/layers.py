@@ -1,6 +1,6 @@
 """Layers: the operations of a traced forward pass that deserve a row, with the names a user knows them by."""
 
-from collections import Counter
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,25 +9,27 @@ import torch
 
 from livegrad.probe.activation import is_activation
 from livegrad.probe.graph import DataGraph
+from livegrad.probe.label import label, numbered, operator_label
+from livegrad.probe.operation import Operation
 from livegrad.probe.source import shown_path
 from livegrad.probe.spine import Spine
-from livegrad.probe.trace import ForwardTrace, Operation
+from livegrad.probe.trace import ForwardTrace
 
 MOST_LAYERS = 4000
-_PRETTY = {
-    "Relu": "ReLU", "Gelu": "GELU", "Silu": "SiLU", "Elu": "ELU", "LeakyRelu": "LeakyReLU", "Celu": "CELU",
-    "Threshold": "ReLU6", "LogSigmoid": "LogSigmoid",
-}  # fmt: skip
-_QUIET_CALLS = frozenset({"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"})
+MOST_TIME_ROWS = 600
+_QUIET_CALLS = frozenset(
+    {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
+)
 
 
 @dataclass(frozen=True)
 class LayerSpec:
     """One row of a scan.
 
-    depth counts spine cuts from the input side (0 nearest the input). kind: "depth" (a cut on the spine), "branch" (an
-    operation beside it) or "time" (a step of an unrolled loop below the spine's end). tensors: ids of the parameters it
-    owns. width: entries of its activation per sample. source: call site; made: where its module was created.
+    depth counts spine cuts from the input side (0 nearest the input). kind: "depth" (a cut on the spine),
+    "branch" (an operation beside it) or "time" (a step of an unrolled loop below the spine's end). tensors:
+    ids of the parameters it owns. width: entries of its activation per sample. source: call site; made: where
+    its module was created.
     """
 
     name: str
@@ -51,78 +53,139 @@ class LayerNode:
     operation: Operation
 
 
-def operator_name(node: Any) -> str:
-    """Return the autograd operation's plain name: SigmoidBackward0 → Sigmoid, AddmmBackward0 → Addmm."""
-    name = node.name().rstrip("0123456789").removesuffix("Backward")
-    return _PRETTY.get(name, name)
+@dataclass(frozen=True)
+class LayerNames:
+    """What is known of the model by name. tensor_ids: id(parameter) -> tensor id of the run. made_at(module):
+    "file:line" or None.
+    """
+
+    modules: dict[torch.nn.Module, str]
+    tensor_ids: dict[int, int]
+    made_at: Callable[[torch.nn.Module], str | None]
 
 
-def choose_layers(
-    trace: ForwardTrace,
-    graph: DataGraph,
-    spine: Spine,
-    module_names: dict[torch.nn.Module, str],
-    tensor_ids: dict[int, int],
-    made_at: Callable[[torch.nn.Module], str | None],
-) -> list[LayerNode]:
-    """Pick and name the layers of `graph`: spine cuts from the input side up, then branches in the same order."""
-    place = {i: k for k, i in enumerate(spine.chain)}
-    chosen = _thin([i for i in range(len(graph.nodes)) if _deserves_row(graph, trace, i, i in place)], place)
+def choose_layers(trace: ForwardTrace, graph: DataGraph, spine: Spine, names: LayerNames) -> list[LayerNode]:
+    """Pick and name the layers of `graph`: spine cuts from the input side up, then the others in order of
+    execution.
+    """
+    place = set(spine.chain)
+    found = [i for i in range(len(graph.nodes)) if _deserves_row(trace, graph, i, i in place)]
+    found.sort(key=lambda i: graph.nodes[i]._sequence_nr())
+    titles = _titles(trace, graph, found, spine.steps, names.modules)
+    chosen = _thin(graph, spine, found)
     cuts = [i for i in reversed(spine.chain) if i in chosen]
-    depth_of = {i: d for d, i in enumerate(cuts)}
-    others = [i for i in sorted(chosen, reverse=True) if i not in place]
-    owned = _owned_tensors(graph, spine, chosen, tensor_ids)
-    below = _nearest_depth(spine, depth_of)
+    others = [i for i in found if i in chosen and i not in place]
+    depth = _depths(spine, {i: d for d, i in enumerate(cuts)})
+    owned = _owned_tensors(graph, spine, chosen, names.tensor_ids)
     layers: list[LayerNode] = []
-    taken: Counter[str] = Counter()
-    labels = {i: _label(trace, graph, i, module_names) for i in (*cuts, *others)}
-    repeated = {name for name, n in Counter(name for name, _ in labels.values()).items() if n > 1}
-    numbered: dict[int, str] = {}
-    for i in sorted(labels, key=lambda i: graph.nodes[i]._sequence_nr()):
-        name = labels[i][0]
-        taken[name] += 1
-        numbered[i] = f"{name}#{taken[name]}" if name in repeated else name
-    in_time = {_home(spine, i, chosen) for i in spine.loop} - set(cuts)
     for i in (*cuts, *others):
         operation = trace.operations[graph.nodes[i]]
-        name, kind = numbered[i], labels[i][1]
-        module = trace.finals.get(operation.node) or operation.module
-        spec = LayerSpec(
-            name=name,
-            depth=depth_of.get(i, below[i]),
-            type=kind,
-            operator=operator_name(operation.node),
-            module=module_names.get(module) if module is not None else None,
-            source=_shown(operation.line),
-            made=made_at(module) if module is not None else None,
-            tensors=tuple(sorted(owned.get(i, ()))),
-            kind="depth" if i in place else ("time" if i in in_time else "branch"),
-            width=operation.entries,
-        )
+        kind = "depth" if i in place else ("time" if i in spine.in_time else "branch")
+        spec = _spec(trace, operation, names, titles[i], depth[i], kind, tuple(sorted(owned.get(i, ()))))
         layers.append(LayerNode(spec, operation.node, operation))
     return layers
 
 
-def _deserves_row(graph: DataGraph, trace: ForwardTrace, i: int, on_spine: bool) -> bool:
+def _spec(
+    trace: ForwardTrace,
+    operation: Operation,
+    names: LayerNames,
+    title: tuple[str, str],
+    depth: int,
+    kind: str,
+    tensors: tuple[int, ...],
+) -> LayerSpec:
+    module = trace.finals.get(operation.node) or operation.module
+    line = operation.line
+    return LayerSpec(
+        name=title[0],
+        depth=depth,
+        type=title[1],
+        operator=operator_label(operation),
+        module=names.modules.get(module) if module is not None else None,
+        source=None if line is None else f"{shown_path(line[0])}:{line[1]}",
+        made=names.made_at(module) if module is not None else None,
+        tensors=tensors,
+        kind=kind,
+        width=sum(value.entries for value in operation.values),
+    )
+
+
+def credit_enclosed(trace: ForwardTrace, graph: DataGraph) -> None:
+    """Credit the parameters that a call uses inside itself to the call (a linear map of three dimensions ends
+    in a view).
+    """
+    recorded = sorted(
+        (o.node._sequence_nr(), o.first, graph.index.get(o.node, -1)) for o in trace.operations.values()
+    )
+    ends = [number for number, _, _ in recorded]
+    for i, node in enumerate(graph.nodes):
+        if graph.parameters[i] and node not in trace.operations:
+            number = node._sequence_nr()
+            at = bisect_left(ends, number)
+            if at < len(recorded) and recorded[at][1] <= number and recorded[at][2] >= 0:
+                graph.parameters[recorded[at][2]] |= graph.parameters[i]
+                graph.parameters[i] = set()
+
+
+def _deserves_row(trace: ForwardTrace, graph: DataGraph, i: int, on_spine: bool) -> bool:
     operation = trace.operations.get(graph.nodes[i])
-    if operation is None or operation.squares is None or operation.call in _QUIET_CALLS:
+    if operation is None or not operation.values:
         return False
-    return on_spine or bool(graph.parameters[i]) or is_activation(graph.nodes[i])
+    if on_spine:
+        return i == 0 or operation.call not in _QUIET_CALLS
+    return bool(graph.parameters[i]) or operation.weighted or is_activation(graph.nodes[i])
 
 
-def _thin(found: list[int], place: dict[int, int]) -> set[int]:
+def _thin(graph: DataGraph, spine: Spine, found: list[int]) -> set[int]:
+    """Keep a bounded number of rows, evenly: cuts (both ends kept), steps of time (whole steps, the last
+    kept), branches.
+    """
+    place = set(spine.chain)
     cuts = [i for i in found if i in place]
-    others = [i for i in found if i not in place]
-    for group in (cuts, others):
-        if len(group) > MOST_LAYERS:
-            step = len(group) / MOST_LAYERS
-            group[:] = [group[int(k * step)] for k in range(MOST_LAYERS - 1)] + [group[-1]]
-    return {*cuts, *others}
+    time = [i for i in found if i in spine.in_time and i not in place]
+    branches = [i for i in found if i not in spine.in_time and i not in place]
+    if len(time) > MOST_TIME_ROWS:
+        stride = -(-len(time) // MOST_TIME_ROWS)
+        starts = sorted(graph.nodes[i]._sequence_nr() for i in spine.loop)
+        starts = starts[:: max(1, len(starts) // spine.steps)]
+        step = {i: len(starts) - bisect_right(starts, graph.nodes[i]._sequence_nr()) for i in time}
+        time = [i for i in time if step[i] % stride == 0]
+    return {*_spread(cuts), *time, *_spread(branches)}
 
 
-def _owned_tensors(graph: DataGraph, spine: Spine, chosen: set[int], tensor_ids: dict[int, int]) -> dict[int, set[int]]:
+def _spread(group: list[int]) -> list[int]:
+    if len(group) <= MOST_LAYERS:
+        return group
+    step = len(group) / MOST_LAYERS
+    return [group[0], *(group[int(k * step)] for k in range(1, MOST_LAYERS - 1)), group[-1]]
+
+
+def _titles(
+    trace: ForwardTrace,
+    graph: DataGraph,
+    order: list[int],
+    steps: int,
+    module_names: dict[torch.nn.Module, str],
+) -> dict[int, tuple[str, str]]:
+    """Return node -> (unique name, type) of the nodes in `order`, the order of execution."""
+    labels = [
+        label(
+            trace.operations[graph.nodes[i]], len(graph.inputs[i]) > 1, trace.finals, module_names, trace.root
+        )
+        for i in order
+    ]
+    return {
+        i: (name, item.type) for i, name, item in zip(order, numbered(labels, steps), labels, strict=True)
+    }
+
+
+def _owned_tensors(
+    graph: DataGraph, spine: Spine, chosen: set[int], tensor_ids: dict[int, int]
+) -> dict[int, set[int]]:
     owner: dict[int, int] = {}
-    # From the output down, so that a tied weight ends at its deepest use; a loop's weights stay at its last step.
+    # From the output down, so that a tied weight ends at its deepest use; a loop's weights stay at its last
+    # step.
     for i in range(len(graph.nodes)):
         for parameter in graph.parameters[i]:
             tensor = tensor_ids.get(parameter)
@@ -145,30 +208,9 @@ def _home(spine: Spine, i: int, chosen: set[int]) -> int | None:
     return node
 
 
-def _nearest_depth(spine: Spine, depth_of: dict[int, int]) -> list[int]:
+def _depths(spine: Spine, depth_of: dict[int, int]) -> list[int]:
+    """Depth of every node: its own on the spine, else that of the nearest cut that dominates it."""
     depths = [0] * len(spine.dominator)
     for i, above in enumerate(spine.dominator):
         depths[i] = depth_of[i] if i in depth_of else (depths[above] if above >= 0 else len(depth_of))
     return depths
-
-
-def _label(trace: ForwardTrace, graph: DataGraph, i: int, module_names: dict[torch.nn.Module, str]) -> tuple[str, str]:
-    operation = trace.operations[graph.nodes[i]]
-    module = operation.module
-    operator = operator_name(operation.node)
-    call = operator if is_activation(operation.node) else operation.call
-    path = module_names.get(module, "") if module is not None else ""
-    if module is not None and next(module.children(), None) is None and module is not trace.root:
-        if trace.finals.get(operation.node) is module:
-            return path or type(module).__name__, type(module).__name__
-        return f"{path}.{call.strip('_')}", call
-    whole = trace.finals.get(operation.node)
-    joins = len(graph.inputs[i]) > 1
-    if whole is not None and whole is not trace.root and joins:
-        return module_names.get(whole, path), type(whole).__name__
-    prefix = f"{path}." if path else ""
-    return f"{prefix}{call.strip('_').lower()}", call if is_activation(operation.node) else call.strip("_")
-
-
-def _shown(line: tuple[str, int] | None) -> str | None:
-    return None if line is None else f"{shown_path(line[0])}:{line[1]}"

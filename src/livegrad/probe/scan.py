@@ -1,21 +1,35 @@
 """A scan: the deep measurement of one training step, taken while the user's own step runs.
 
-open() before the forward pass, before_backward(loss) when the graph is complete (one extra vector-Jacobian product for
-audibility), after_backward() when the true gradients have passed, close() for the result.
+open() before the forward pass, before_backward(loss) when the graph is complete (one extra vector-Jacobian
+product for audibility), after_backward() when the true gradients have passed, close() for the result.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from livegrad.probe.audibility import GradientTap, probe_output
-from livegrad.probe.graph import DataGraph, data_graph, reached_parameters, topological
-from livegrad.probe.layers import LayerNode, LayerSpec, choose_layers
-from livegrad.probe.output_scale import output_scale
-from livegrad.probe.spine import Spine, find_spine
+from livegrad.probe.audibility import GradientTap, gaussian_probe, open_ends, send_probe
+from livegrad.probe.eager import Eager
+from livegrad.probe.graph import (
+    DataGraph,
+    StepGraph,
+    data_flow,
+    data_graph,
+    heights,
+    nodes_under,
+    parameters_of,
+    step_graph,
+)
+from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layers, credit_enclosed
+from livegrad.probe.measure import Squares, columns
+from livegrad.probe.obstacle import function_obstacle
+from livegrad.probe.output import choose_output
+from livegrad.probe.rerun import unchanged_by_rerun
+from livegrad.probe.spine import find_spine
+from livegrad.probe.squares import is_measurable, row_squares
 from livegrad.probe.trace import ForwardTrace
 
 
@@ -23,9 +37,9 @@ from livegrad.probe.trace import ForwardTrace
 class ScanResult:
     """What one scan found.
 
-    layers: L rows. columns: name -> array (L,), the columns of a run's scan stream without step, subject and layer.
-    reached: ids of the parameters the loss reaches; called: ids of those whose module ran with gradients on;
-    called_without_grad: ids of those whose module ran under no_grad.
+    layers: L rows. columns: name -> array (L,), the columns of a run's scan stream without step, subject and
+    layer. reached: ids of the parameters the loss reaches; called: ids of those whose module ran with
+    gradients on; called_without_grad: ids of those whose module ran under no_grad.
     """
 
     layers: list[LayerSpec]
@@ -38,8 +52,9 @@ class ScanResult:
 class StepScan:
     """Scan one training step of `root`.
 
-    module_names: every module of root -> its dotted name. parameter_ids: id(parameter) -> tensor id of the run.
-    made_at(module): where the module was created ("file:line") or None. `reason` says why a part was not measured.
+    module_names: every module of root -> its dotted name. parameter_ids: id(parameter) -> tensor id of the
+    run. made_at(module): where the module was created ("file:line") or None. `reason` says why a part was not
+    measured. No method raises: training goes on whatever happens here.
     """
 
     def __init__(
@@ -51,221 +66,152 @@ class StepScan:
         made_at: Callable[[torch.nn.Module], str | None] = lambda module: None,
     ) -> None:
         self.reason: str | None = None
+        self._root = root
         self._trace = ForwardTrace(root)
-        self._module_names = module_names
-        self._parameter_ids = parameter_ids
+        self._eager = Eager()
+        self._names = LayerNames(module_names, parameter_ids, made_at)
         self._seed = seed
-        self._made_at = made_at
         self._layers: list[LayerNode] = []
-        self._output: LayerNode | None = None
+        self._out = 0
         self._tap: GradientTap | None = None
-        self._probed: dict[Any, torch.Tensor] = {}
+        self._probed: Squares = {}
         self._reached: set[int] = set()
-        self._samples = 1
-        self._unit: float | None = None
-        self._done = False
+
+    @property
+    def probed(self) -> bool:
+        """True once a backward pass of this step has been met: later ones are not listened to."""
+        return self._tap is not None
 
     def open(self) -> None:
         """Watch the forward passes of the root until before_backward or close."""
+        self._eager.begin()
         self._trace.open()
 
     def before_backward(self, loss: torch.Tensor) -> None:
-        """Find the spine under the model's output and probe it; `loss` is the root of the backward pass about to run."""
+        """Find the spine under the model's output and probe it; `loss` is the root of the backward pass about
+        to run.
+        """
         if self._tap is not None or loss.grad_fn is None:
             return
-        self._trace.close()
-        in_loss = set(topological([loss.grad_fn]))
-        self._reached |= {self._parameter_ids[p] for p in reached_parameters([loss.grad_fn]) if p in self._parameter_ids}
-        if not self._trace.operations:
-            self.reason = "the model's forward pass did not run before backward, so it could not be followed"
-            return
-        start = self._output_node(in_loss)
-        if start is None:
-            self.reason = "no output of the model's forward pass leads to the loss"
-            return
-        graph = data_graph([start], self._is_data)
-        spine = find_spine(graph, {0})
-        self._layers = choose_layers(
-            self._trace, graph, spine, self._module_names, self._parameter_ids, self._made_at
-        )
-        self._output = self._layer_of(start)
-        self._unit = output_scale(loss.grad_fn, start)
-        self._tap = GradientTap(layer.node for layer in self._layers)
-        self._probe(graph, spine, start)
+        self._stop_watching()
+        try:
+            self._find_layers(loss)
+        except Exception as error:
+            self.reason = f"the step could not be scanned: {type(error).__name__}: {error}"
+            self._layers = []
 
     def after_backward(self) -> None:
         """Stop listening: the gradients of the true loss have passed."""
         if self._tap is not None:
             self._tap.close()
-            self._done = True
 
     def close(self) -> ScanResult | None:
-        """Remove every hook and return what was measured, or None with `reason` set."""
-        self._trace.close()
-        if self._tap is not None:
-            self._tap.close()
-        if not self._layers or self._output is None:
-            self.reason = self.reason or "no differentiable operation of the model was seen"
-            return None
-        result = ScanResult(
-            [layer.spec for layer in self._layers],
-            self._columns(),
-            frozenset(self._reached),
-            frozenset(self._ids(self._trace.called)),
-            frozenset(self._ids(self._trace.called_without_grad)),
-        )
-        self._layers, self._output, self._tap, self._probed = [], None, None, {}
-        self._trace = ForwardTrace(self._trace.root)
-        return result
-
-    def _is_data(self, node: Any) -> bool | None:
-        operation = self._trace.operations.get(node)
-        return None if operation is None else operation.uses_data
-
-    def _output_node(self, in_loss: set[Any]) -> Any | None:
-        """Choose the output to judge the model by, and peel the model's own output link off it."""
-        tensors = [t for value in self._trace.outputs for t in _tensors_in(value)]
-        live = [t for t in tensors if t.grad_fn is not None and t.grad_fn in in_loss]
-        live = [t for t in live if t.numel() > 1] or live
-        if not live:
-            return None
-        starts = _not_below_another([t.grad_fn for t in live])
-        best = max(starts, key=lambda node: len(find_spine(data_graph([node], self._is_data), {0}).chain))
-        return self._peel(data_graph([best], self._is_data))
-
-    def _peel(self, graph: DataGraph) -> Any:
-        """Walk down from the output past parameter-free operations of one input: softmax, sigmoid, pooling, a loss inside the model.
-
-        A final sigmoid or softmax saturates as the network converges; that is success, not disease.
+        """Remove every hook and return what was measured, or None with `reason` set. Nothing of the step is
+        kept.
         """
-        i = 0
-        while not graph.parameters[i] and len(graph.inputs[i]) == 1:
-            i = graph.inputs[i][0]
-        # The nearest node whose value is known: the inner product of a linear call is seen at its outer view.
-        while i > 0 and not self._is_valued(graph.nodes[i]):
-            i = graph.consumers[i][0]
-        return graph.nodes[i]
-
-    def _is_valued(self, node: Any) -> bool:
-        operation = self._trace.operations.get(node)
-        return operation is not None and operation.squares is not None
-
-    def _layer_of(self, node: Any) -> LayerNode | None:
-        return next((layer for layer in self._layers if layer.node is node), None)
-
-    def _probe(self, graph: DataGraph, spine: Spine, start: Any) -> None:
-        if self._output is None or self._tap is None:
-            return
-        if self._trace.user_hooks:
-            self.reason = "the model has backward hooks of its own, which a probe would run: audibility was not measured"
-            return
-        ends = _open_ends(graph)
-        self._samples = self._output.operation.squares.numel() if self._output.operation.squares is not None else 1
+        self._stop_watching()
+        self.after_backward()
         try:
-            found = probe_output(start, self._output.operation.shape, self._output.operation.example, ends, self._seed)
-        except (RuntimeError, NotImplementedError) as error:
-            self.reason = f"audibility was not measured: {str(error).splitlines()[0]}"
-            self._tap.clear()
+            return self._result() if self._layers and self._tap is not None else None
+        except Exception as error:
+            self.reason = f"the step could not be measured: {type(error).__name__}: {error}"
+            return None
+        finally:
+            self.reason = self.reason or self._trace.trouble
+            if not self._layers:
+                self.reason = self.reason or "no differentiable operation of the model was seen"
+            self._layers, self._probed = [], {}
+            self._trace.forget()
+
+    def _stop_watching(self) -> None:
+        self._trace.close()
+        self._eager.end()
+
+    def _find_layers(self, loss: torch.Tensor) -> None:
+        trace = self._trace
+        graph = step_graph(loss.grad_fn)
+        self._reached |= self._ids(graph.parameters())
+        if not trace.operations:
+            self.reason = (
+                trace.trouble
+                or "the model's forward pass did not run before backward, so it could not be followed"
+            )
             return
-        self._probed = {**found, **self._tap.squares}
-        self._tap.clear()
+        outside = _outside(graph, trace)
+        flow = data_flow(graph, trace.is_data, outside)
+        beyond = {graph.index[node] for node in outside}
+        start = choose_output(
+            graph, flow, heights(graph, flow), trace, lambda i: bool(parameters_of(graph, flow, i, beyond))
+        )
+        if start is None:
+            self.reason = "no output of the model's forward pass leads to the loss"
+            return
+        data = data_graph(graph, flow, start[0], beyond)
+        credit_enclosed(trace, data)
+        layers = choose_layers(trace, data, find_spine(data), self._names)
+        self._out = next(i for i, layer in enumerate(layers) if layer.node is data.nodes[0])
+        self._tap = GradientTap((layer.node for layer in layers), trace.batch)
+        self._layers = layers
+        self._probe(data, start[1])
+
+    def _probe(self, data: DataGraph, number: int) -> None:
+        trace, output = self._trace, self._layers[self._out].operation
+        hooked = not trace.hooked_nodes().isdisjoint(data.nodes)
+        obstacle = trace.obstacle or (
+            "the model has tensor hooks of its own, which a probe would run" if hooked else None
+        )
+        obstacle = obstacle or function_obstacle(data.nodes)
+        if obstacle is not None:
+            self.reason = f"audibility was not measured: {obstacle}"
+            return
+        value = next(value for value in output.values if value.number == number)
+        probe = gaussian_probe(value.shape, output.dtype, output.device, self._seed)
+        ends = open_ends(data)
+        try:
+            with unchanged_by_rerun(self._root, trace.checkpointed):
+                found = send_probe((data.nodes[0], number), probe, ends)
+        except Exception as error:
+            self.reason = f"audibility was not measured: {str(error).splitlines()[0]}"
+            self._clear_tap()
+        else:
+            self._probed = self._clear_tap()
+            self._take_ends(ends, found)
+
+    def _take_ends(self, ends: list[tuple[Any, int]], found: list[torch.Tensor | None]) -> None:
+        """Add the gradients at the ends of the graph, which no hook sees because the probe stops there."""
+        place = {layer.node: i for i, layer in enumerate(self._layers)}
+        for (node, number), gradient in zip(ends, found, strict=True):
+            if gradient is not None and node in place and is_measurable(gradient):
+                squares = row_squares(gradient, self._trace.batch)
+                self._probed.setdefault(place[node], {})[number] = squares
+
+    def _clear_tap(self) -> Squares:
+        return self._tap.take() if self._tap is not None else {}
 
     def _ids(self, parameters: set[int]) -> set[int]:
-        return {self._parameter_ids[p] for p in parameters if p in self._parameter_ids}
+        ids = self._names.tensor_ids
+        return {ids[p] for p in parameters if p in ids}
 
-    def _columns(self) -> dict[str, np.ndarray]:
-        assert self._output is not None
-        loss = self._tap.squares if self._tap is not None else {}
-        rows = [self._row(layer, loss) for layer in self._layers]
-        columns = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
-        out = self._layers.index(self._output)
-        # In units of σ_y where the loss tells it, else of the output itself.
-        unit = columns["audibility"][out] if self._unit is None else self._unit
-        with np.errstate(divide="ignore", invalid="ignore"):
-            columns["audibility"] = columns["audibility"] / unit
-        columns["audibility_output"] = np.full(len(rows), columns["audibility"][out])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            columns["transport"] = 0.5 * np.log10(columns["transport"] / columns["transport"][out])
-        columns["null_sd"] = _null_sd(self._layers, out)
-        return {k: v.astype(np.int64) if k in ("nonfinite", "width", "samples") else v for k, v in columns.items()}
-
-    def _row(self, layer: LayerNode, loss: dict[Any, torch.Tensor]) -> dict[str, float]:
-        operation = layer.operation
-        assert operation.squares is not None
-        squares = operation.squares.cpu().numpy()
-        entries = operation.entries
-        gradient = loss[layer.node].cpu().numpy() if layer.node in loss else np.array([np.nan])
-        probed = self._probed.get(layer.node)
-        state = operation.activation
-        return {
-            "audibility": np.nan if probed is None else _audibility(probed.cpu().numpy(), squares, entries, self._samples),
-            "transport": float(gradient.sum()),
-            "gradient_rms": float(np.sqrt(gradient.sum() / (squares.size * entries))),
-            "activation_rms": float(np.sqrt(squares.mean() / entries)),
-            "activation_slope": np.nan if state is None else float(state.slope),
-            "saturated": np.nan if state is None or state.saturated is None else float(state.saturated),
-            "dead": np.nan if state is None or state.dead is None else float(state.dead),
-            "nonfinite": float((~np.isfinite(squares)).sum() + (np.isinf(gradient).sum() if layer.node in loss else 0)),
-            "width": float(entries),
-            "samples": float(squares.size),
-        }
+    def _result(self) -> ScanResult | None:
+        assert self._tap is not None
+        trace = self._trace
+        return ScanResult(
+            [layer.spec for layer in self._layers],
+            columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite),
+            frozenset(self._reached),
+            frozenset(self._ids(trace.called)),
+            frozenset(self._ids(trace.called_without_grad)),
+        )
 
 
-def _audibility(probed: np.ndarray, squares: np.ndarray, entries: int, samples: int) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        if probed.shape == squares.shape:
-            total = float((probed * squares).sum()) / entries
-        else:
-            total = float(probed.sum()) * float(squares.mean()) / entries
-        return float(np.sqrt(total / samples))
-
-
-def _null_sd(layers: list[LayerNode], out: int) -> np.ndarray:
-    """Return the s.d. of ln S that finite width alone causes, √(5 Σ 1/n)/2, summed from the output down (Hanin & Nica 2020)."""
-    by_depth: dict[int, float] = {}
-    for layer in layers:
-        if layer.spec.kind == "depth" and layer.spec.tensors:
-            by_depth[layer.spec.depth] = 5.0 / max(1, layer.operation.channels)
-    top = layers[out].spec.depth
-    return np.array([0.5 * np.sqrt(sum(v for d, v in by_depth.items() if s.spec.depth < d < top)) for s in layers])
-
-
-def _open_ends(graph: DataGraph) -> list[tuple[Any, int]]:
-    """Return (node, output number) of every data node below which no activation flows, for each output that is used."""
-    ends: set[int] = {i for i in range(len(graph.nodes)) if not graph.inputs[i]}
-    numbers: dict[int, set[int]] = {}
-    for node in graph.nodes:
-        for child, number in node.next_functions:
-            i = graph.index.get(child)
-            if i in ends:
-                numbers.setdefault(i, set()).add(number)
-    return [(graph.nodes[i], k) for i in sorted(ends) for k in sorted(numbers.get(i, {0}))]
-
-
-def _not_below_another(nodes: list[Any]) -> list[Any]:
-    """Drop the nodes that lie in the graph of another one (hidden states returned beside the logits)."""
-    unique = list(dict.fromkeys(nodes))
-    if len(unique) == 1:
-        return unique
-    below: set[Any] = set()
-    for node in sorted(unique, key=lambda n: n._sequence_nr(), reverse=True):
-        if node not in below:
-            below |= set(topological([node])) - {node}
-    return [node for node in unique if node not in below]
-
-
-def _tensors_in(value: Any, depth: int = 0) -> list[torch.Tensor]:
-    """Return every tensor inside a model's output: tuples, lists, dicts, dataclasses, distributions."""
-    if isinstance(value, torch.Tensor):
-        return [value]
-    if depth > 4 or value is None or isinstance(value, (str, int, float, bool)):
-        return []
-    if isinstance(value, dict):
-        items = list(value.values())
-    elif isinstance(value, (tuple, list, set)):
-        items = list(value)
-    elif is_dataclass(value):
-        items = [getattr(value, f.name, None) for f in fields(value)]
-    else:
-        items = list(vars(value).values()) if hasattr(value, "__dict__") else []
-    return [tensor for item in items for tensor in _tensors_in(item, depth + 1)]
+def _outside(graph: StepGraph, trace: ForwardTrace) -> set[Any]:
+    """Nodes that made the model's inputs and under which the model itself did not run (its own earlier state
+    is no outside).
+    """
+    found = set()
+    for node in trace.outside:
+        if node in graph.index and not any(
+            under in trace.operations for under in nodes_under(graph, graph.index[node])
+        ):
+            found.add(node)
+    return found

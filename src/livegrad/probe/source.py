@@ -1,25 +1,32 @@
-"""Which line of the user's program is running: the innermost frame that is neither torch's nor livegrad's."""
+"""Which line of the user's program is running: the innermost frame that is neither torch's, Python's nor
+livegrad's.
+"""
 
 import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
 
 _OWN_ROOT = str(Path(__file__).resolve().parents[1])
+_STANDARD_LIBRARY = tuple({str(Path(sysconfig.get_paths()[name])) + "/" for name in ("stdlib", "platstdlib")})
 _SKIPPED_PACKAGES = ("torch", "livegrad", "functorch")
+# "<frozen …>" is Python's import system, "<eval_with_key>…" code that torch.fx generated.
+_GENERATED = ("<frozen", "<eval_with_key")
 
 
 @cache
 def _is_user_file(filename: str) -> bool:
-    if filename.startswith(_OWN_ROOT) or filename.startswith("<frozen"):
+    if filename.startswith((_OWN_ROOT, *_GENERATED)):
         return False
     parts = Path(filename).parts
     for marker in ("site-packages", "dist-packages"):
         if marker in parts:
             package = parts[parts.index(marker) + 1 : parts.index(marker) + 2]
             return bool(package) and package[0] not in _SKIPPED_PACKAGES
-    return "contextlib.py" != parts[-1] if parts else False
+    return not filename.startswith(_STANDARD_LIBRARY)
 
 
+@cache
 def shown_path(filename: str) -> str:
     """Return `filename` relative to the working directory when it lies inside, else unchanged."""
     try:
@@ -29,7 +36,9 @@ def shown_path(filename: str) -> str:
 
 
 def user_line(depth: int = 1) -> tuple[str, int] | None:
-    """Return (file, line) of the innermost user frame, starting `depth` frames above the caller; None if there is none."""
+    """Return (file, line) of the innermost user frame, starting `depth` frames above the caller; None if
+    there is none.
+    """
     frame = sys._getframe(depth)
     while frame is not None:
         if _is_user_file(frame.f_code.co_filename):

@@ -1,75 +1,68 @@
-"""A record of one forward pass: which user line and module ran each differentiable operation, and how large its output was.
+"""A record of one forward pass: which user line and module ran each differentiable operation, and how large
+its output was.
 
-Functional calls, tensor methods, operators and in-place operations are all seen, because the record is taken by a
-`TorchFunctionMode`, not by module hooks. The mode is active only while the root module's forward runs.
+Functional calls, tensor methods, operators and in-place operations are all seen, because the record is taken
+by a `TorchFunctionMode`, not by module hooks. The mode is active only while the model's forward runs.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import sys
+import threading
+import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 
-from livegrad.probe.activation import ActivationState, is_activation, measure_activation
+from livegrad.probe.activation import is_activation, measure_activation
+from livegrad.probe.obstacle import has_backward_hooks, packing_obstacle, tracing_obstacle
+from livegrad.probe.operation import Operation, Value, is_rearranging, tensors_in
 from livegrad.probe.source import user_line
+from livegrad.probe.squares import count_nonfinite, is_measurable, row_squares
 
-# Operations that only rearrange or relabel entries: their gain is 1, so they make no layer of their own.
-REARRANGING = frozenset(
-    "view reshape flatten unflatten transpose permute t T mT squeeze unsqueeze contiguous clone to float double half bfloat16 "
-    "type detach_ requires_grad_ expand expand_as view_as movedim swapaxes swapdims type_as __get__".split()
-)
+_next_number: Callable[[], int] = torch._C._autograd._get_sequence_nr  # pyright: ignore[reportAttributeAccessIssue]
+_HOOKING = frozenset({"register_hook", "retain_grad"})
+# Their fast path for inference, taken where nothing needs a gradient, is refused while any mode is on.
+_FAST_IN_EVALUATION = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerEncoder")
 
 
-@dataclass
-class Operation:
-    """One differentiable operation of the forward pass.
+class ForwardTrace:
+    """All operations of the forward passes seen since `open`, by autograd node, in order of execution.
 
-    squares: float64 (B,), the sum of squares of each sample's activation; samples lie along dimension 0, and a tensor of
-    fewer than two dimensions is one sample. entries: entries per sample. uses_data: False if only parameters and
-    buffers went in.
+    operations: node -> Operation. outputs: what each outermost call of the model returned. finals: node ->
+    innermost module whose output it made. outside: nodes that made the inputs of the model. called,
+    called_without_grad: id() of the parameters used with and without gradients on. batch: samples in the
+    batch, 0 if unknown. obstacle: why the gradients may not be probed, or None. trouble: why the record is
+    not whole, or None.
     """
 
-    node: Any
-    call: str
-    module: torch.nn.Module | None
-    line: tuple[str, int] | None
-    uses_data: bool
-    squares: torch.Tensor | None = None
-    entries: int = 0
-    rearranges: bool = False
-    activation: ActivationState | None = None
-    shape: tuple[int, ...] = ()
-    example: Any = None
-
-    @property
-    def channels(self) -> int:
-        """Number of units: channels of an image tensor, features otherwise."""
-        if len(self.shape) < 2:
-            return 1
-        return self.shape[1] if len(self.shape) in (4, 5) else self.shape[-1]
-
-
-@dataclass
-class ForwardTrace:
-    """All operations of the forward passes seen since `open`, by autograd node, in order of execution."""
-
-    root: torch.nn.Module
-    operations: dict[Any, Operation] = field(default_factory=dict)
-    outputs: list[Any] = field(default_factory=list)
-    finals: dict[Any, torch.nn.Module] = field(default_factory=dict)
-    called: set[int] = field(default_factory=set)
-    called_without_grad: set[int] = field(default_factory=set)
-    user_hooks: bool = False
-    _handles: list[Any] = field(default_factory=list)
-    _stack: list[torch.nn.Module] = field(default_factory=list)
-    _modes: list["_Recorder"] = field(default_factory=list)
-    _fixed: set[int] = field(default_factory=set)
+    def __init__(self, root: torch.nn.Module) -> None:
+        self.root = root
+        self.operations: dict[Any, Operation] = {}
+        self.outputs: list[Any] = []
+        self.finals: dict[Any, torch.nn.Module] = {}
+        self.outside: set[Any] = set()
+        self.called: set[int] = set()
+        self.called_without_grad: set[int] = set()
+        self.batch = 0
+        self.obstacle: str | None = None
+        self.trouble: str | None = None
+        self.hooked: set[Any] = set()
+        self.checkpointed = False
+        self._handles: list[Any] = []
+        self._stack: list[torch.nn.Module] = []
+        self._depth = 0
+        self._mode: _Recorder | None = None
+        self._paused_by: torch.nn.Module | None = None
+        self._thread: int | None = None
+        self._first_number = 0
+        self._alive: list[weakref.ref[torch.Tensor]] = []
 
     def open(self) -> None:
-        """Install the module hooks that start and stop the record around the root's forward."""
+        """Install the module hooks that start and stop the record around the model's forward."""
         registry = torch.nn.modules.module
-        self._fixed = {id(t) for t in self.root.parameters()} | {id(t) for t in self.root.buffers()}
+        self._parameters = {id(t) for t in self.root.parameters()}
+        self._fixed = self._parameters | {id(t) for t in self.root.buffers()}
         self._members = {id(m) for m in self.root.modules()}
         self._handles = [
             registry.register_module_forward_pre_hook(self._enter),
@@ -77,103 +70,277 @@ class ForwardTrace:
         ]
 
     def close(self) -> None:
-        """Remove the hooks; the record stays."""
+        """Remove the hooks and the mode; the record stays."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        while self._modes:
-            self._modes.pop().__exit__(None, None, None)
+        self._stop_recording()
         self._stack.clear()
 
+    def forget(self) -> None:
+        """Drop every tensor and node, so that nothing of the step outlives it."""
+        self.operations, self.outputs, self.finals, self._alive = {}, [], {}, []
+        self.outside, self.hooked = set(), set()
+
+    def hooked_nodes(self) -> set[Any]:
+        """Return the nodes of tensors that carry hooks or retain their gradient: a probe that passes them
+        would be noticed.
+        """
+        for reference in self._alive:
+            tensor = reference()
+            if (
+                tensor is not None
+                and tensor.grad_fn is not None
+                and (tensor._backward_hooks or tensor.retains_grad)
+            ):
+                self.hooked.add(tensor.grad_fn)
+        return self.hooked
+
+    # Module hooks. Whatever goes wrong in them must not reach the user's forward pass.
+
     def _enter(self, module: torch.nn.Module, inputs: Any) -> None:
-        if id(module) not in self._members:
+        if id(module) not in self._members or self._thread not in (None, threading.get_ident()):
             return
+        try:
+            with torch._C.DisableTorchFunction():
+                self._entered(module, inputs)
+        except Exception as error:
+            self._give_up(error)
+
+    def _leave(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
+        if not self._stack or self._stack[-1] is not module or self._thread != threading.get_ident():
+            return
+        try:
+            with torch._C.DisableTorchFunction():
+                self._left(module, output)
+        except Exception as error:
+            self._give_up(error)
+
+    def _entered(self, module: torch.nn.Module, inputs: Any) -> None:
+        if self._stack and module is self._stack[0] and _frame_depth() <= self._depth:
+            self._stack.clear()  # left behind by a KeyboardInterrupt, which calls no hook on its way out
+            self._stop_recording()
         grad = torch.is_grad_enabled()
         seen = self.called if grad else self.called_without_grad
         seen.update(id(p) for p in module._parameters.values() if p is not None)
-        if module._backward_hooks or module._backward_pre_hooks:
-            self.user_hooks = True
-        self._stack.append(module)
-        if module is self.root and grad and not self._modes:
-            mode = _Recorder(self)
-            mode.__enter__()
-            self._modes.append(mode)
-
-    def _leave(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
-        if not self._stack or self._stack[-1] is not module:
+        outermost = not self._stack
+        if outermost and not grad:
             return
+        self._stack.append(module)
+        if outermost:
+            self._depth = _frame_depth()
+            self._begin(inputs)
+        if grad and has_backward_hooks(module):
+            self.obstacle = "the model has backward hooks of its own, which a probe would run"
+        if self._mode is not None and _takes_fast_path(module):
+            self._stop_recording()
+            self._paused_by = module
+
+    def _left(self, module: torch.nn.Module, output: Any) -> None:
         self._stack.pop()
-        for tensor in _tensors(output):
-            if tensor.grad_fn is not None:
-                self.finals.setdefault(tensor.grad_fn, module)
-        if module is self.root and module not in self._stack and self._modes:
-            self._modes.pop().__exit__(None, None, None)
+        if self._mode is not None:
+            for tensor in tensors_in(output):
+                node = tensor.grad_fn
+                if node is not None:
+                    self._note_unseen([tensor], module)
+                    self._note_final(node, module)
+        if module is self._paused_by and self._stack:
+            self._paused_by = None
+            self._start_recording()
+        if not self._stack:
+            self._stop_recording()
+            self._paused_by = None
             self.outputs.append(output)
 
-    def note(self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any], output: Any) -> None:
-        """Record the operation `func(*args, **kwargs) = output` if it is differentiable."""
-        call = getattr(func, "__name__", str(func))
-        if call == "register_hook":
-            self.user_hooks = True
-        for tensor in _tensors(output):
-            node = tensor.grad_fn if tensor.requires_grad else None
-            if node is not None and node not in self.operations:
-                sources = [t for value in (*args, *kwargs.values()) for t in _tensors(value)]
-                self._note_unseen(sources)
-                self.operations[node] = self._measure(node, tensor, call, any(self._is_data(t) for t in sources))
+    def _note_final(self, node: Any, module: torch.nn.Module) -> None:
+        # A module that ends by rearranging its result is known by the operation before that.
+        while node is not None:
+            self.finals.setdefault(node, module)
+            operation = self.operations.get(node)
+            if operation is None or not operation.rearranges or operation.module is not module:
+                return
+            node = next((child for child, _ in node.next_functions if child is not None), None)
 
-    def _note_unseen(self, sources: list[torch.Tensor]) -> None:
-        # Custom autograd functions and fused recurrent kernels bypass the mode: their output is first met as an argument.
-        for tensor in sources:
+    def _begin(self, inputs: Any) -> None:
+        self._thread = threading.get_ident()
+        self.trouble = tracing_obstacle()
+        if self.trouble is not None:
+            return
+        self._first_number = _next_number()
+        given = list(tensors_in(inputs))
+        if not self.batch:
+            self.batch = next((t.shape[0] for t in given if t.ndim >= 2), 0)
+        self._start_recording()
+
+    def _start_recording(self) -> None:
+        self._mode = _Recorder(self)
+        _push_mode(self._mode)
+
+    def _stop_recording(self) -> None:
+        mode, self._mode = self._mode, None
+        if mode is not None:
+            mode.trace = None
+            if self._thread == threading.get_ident():
+                _remove_mode(mode)
+
+    def _give_up(self, error: Exception) -> None:
+        self.trouble = f"the forward pass could not be followed: {type(error).__name__}: {error}"
+        self.close()
+
+    # The record.
+
+    def note(
+        self, func: Callable[..., Any], args: Any, kwargs: dict[str, Any], output: Any, first: int
+    ) -> None:
+        """Record the operation `func(*args, **kwargs) = output` if it is differentiable; `first`: its first
+        node's number.
+        """
+        call = getattr(func, "__name__", "") or str(func)
+        if call in _HOOKING and args and args[0].grad_fn is not None:
+            self.hooked.add(args[0].grad_fn)
+        if call == "tolist" or (output is None and call != "__setitem__"):
+            return
+        output = args[0] if output is None else output
+        made = [t for t in tensors_in(output) if t.requires_grad and t.grad_fn is not None]
+        made = [t for t in made if t.grad_fn not in self.operations]
+        if not made or tracing_obstacle() is not None:
+            return
+        sources = [t for value in (*args, *kwargs.values()) for t in tensors_in(value)]
+        self._note_unseen([t for t in sources if t is not output], None)
+        uses_data = any(self._is_data(t) for t in sources) and not self._prepares_weights()
+        used = {id(t) for t in sources} & self._parameters
+        self.called |= used
+        weighted = bool(used) or any(not self._is_data(t) for t in sources if t.grad_fn is not None)
+        for tensor in made:
+            self._add(tensor, call, uses_data, weighted, first, self._stack[-1] if self._stack else None)
+
+    def _note_unseen(self, tensors: list[torch.Tensor], module: torch.nn.Module | None) -> None:
+        # Custom autograd functions bypass the mode: their output is first met as an argument, or leaving its
+        # module.
+        for tensor in tensors:
             node = tensor.grad_fn
-            if node is not None and node not in self.operations:
-                name = node.name().removesuffix("Backward0").removesuffix("Backward")
-                self.operations[node] = self._measure(node, tensor, name, True)
+            known = self.operations.get(node)
+            if (
+                known is not None
+                and known.unseen
+                and tensor.output_nr not in {v.number for v in known.values}
+            ):
+                self._measure(known, node, tensor)
+            if node is None or known is not None or node in self.outside:
+                continue
+            number = node._sequence_nr()
+            if number < self._first_number:
+                self.outside.add(node)
+                continue
+            name = node.name().rstrip("0123456789").removesuffix("Backward")
+            where = module or (self._stack[-1] if self._stack else None)
+            self._add(tensor, name, not self._prepares_weights(), False, number, where)
+            self.operations[node].unseen = True
+
+    def is_data(self, node: Any) -> bool | None:
+        """Say whether an activation flows through `node`; None if it was not seen."""
+        operation = self.operations.get(node)
+        return None if operation is None else operation.uses_data
 
     def _is_data(self, tensor: torch.Tensor) -> bool:
         if tensor.grad_fn is not None:
             made = self.operations.get(tensor.grad_fn)
             return made is None or made.uses_data
-        return id(tensor) not in self._fixed and not isinstance(tensor, torch.nn.Parameter)
+        return (
+            tensor.ndim > 0 and id(tensor) not in self._fixed and not isinstance(tensor, torch.nn.Parameter)
+        )
 
-    def _measure(self, node: Any, tensor: torch.Tensor, call: str, uses_data: bool) -> Operation:
-        module = self._stack[-1] if self._stack else None
-        operation = Operation(node, call, module, user_line(), uses_data, rearranges=call in REARRANGING)
-        operation.shape, operation.example = tuple(tensor.shape), tensor.detach().new_empty(0)
-        if uses_data and not operation.rearranges and tensor.numel() and tensor.is_floating_point():
-            operation.squares = row_squares(tensor)
-            operation.entries = tensor.numel() // operation.squares.numel()
-            if is_activation(node):
-                operation.activation = measure_activation(node, tensor.detach())
-        return operation
+    def _prepares_weights(self) -> bool:
+        return any(isinstance(m, torch.nn.utils.parametrize.ParametrizationList) for m in self._stack)
+
+    def _add(
+        self,
+        tensor: torch.Tensor,
+        call: str,
+        uses_data: bool,
+        weighted: bool,
+        first: int,
+        module: torch.nn.Module | None,
+    ) -> None:
+        node = tensor.grad_fn
+        self._alive.append(weakref.ref(tensor))
+        operation = self.operations.get(node)
+        if operation is None:
+            operation = Operation(
+                node,
+                call,
+                module,
+                user_line(),
+                uses_data,
+                weighted,
+                first,
+                tuple(tensor.shape),
+                tensor.dtype,
+                tensor.device,
+            )
+            operation.rearranges = not weighted and is_rearranging(call)
+            self.operations[node] = operation
+        self._measure(operation, node, tensor)
+
+    def _measure(self, operation: Operation, node: Any, tensor: torch.Tensor) -> None:
+        if not operation.uses_data or operation.rearranges or not is_measurable(tensor):
+            return
+        squares = row_squares(tensor, self.batch)
+        entries = tensor.numel() * (2 if tensor.is_complex() else 1) // squares.numel()
+        operation.values.append(Value(tensor.output_nr, tuple(tensor.shape), squares, entries))
+        operation.nonfinite.append(count_nonfinite(tensor, squares))
+        obstacle, checkpoint = packing_obstacle()
+        self.checkpointed |= checkpoint
+        self.obstacle = self.obstacle or obstacle
+        if is_activation(node):
+            operation.activation = measure_activation(node, tensor, obstacle is None and not checkpoint)
 
 
 class _Recorder(TorchFunctionMode):
     def __init__(self, trace: ForwardTrace) -> None:
         super().__init__()
-        self._trace = trace
+        self.trace: ForwardTrace | None = trace
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        first = _next_number()
         output = func(*args, **(kwargs or {}))
-        self._trace.note(func, args, kwargs or {}, output)
+        trace = self.trace
+        if trace is not None and not (output.__class__ in _PLAIN or not torch.is_grad_enabled()):
+            try:
+                with torch._C.DisableTorchFunction():
+                    trace.note(func, args, kwargs or {}, output, first)
+            except Exception as error:
+                trace._give_up(error)
         return output
 
 
-def row_squares(tensor: torch.Tensor) -> torch.Tensor:
-    """Return the float64 sum of squares of each sample of `tensor` (samples along dimension 0), shape (B,) or (1,)."""
-    with torch.no_grad():
-        rows = tensor.detach()
-        rows = rows.flatten(1) if rows.ndim >= 2 else rows.reshape(1, -1)
-        wide = torch.float64 if rows.device.type != "mps" else torch.float32
-        return torch.linalg.vector_norm(rows, dim=1, dtype=wide).square()
+_PLAIN = frozenset({int, float, bool, str, torch.Size, torch.device, torch.dtype, torch.layout})
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from _tensors(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _tensors(item)
+def _takes_fast_path(module: torch.nn.Module) -> bool:
+    return (
+        type(module).__name__ in _FAST_IN_EVALUATION
+        and not module.training
+        and not any(p.requires_grad for p in module.parameters())
+    )
+
+
+def _remove_mode(mode: TorchFunctionMode) -> None:
+    """Take `mode` off the stack of modes, from under any that a user's hook has pushed on top of it and not
+    yet removed.
+    """
+    above = []
+    while torch._C._len_torch_function_stack():
+        top = _pop_mode()
+        if top is mode:
+            break
+        above.append(top)
+    for other in reversed(above):
+        _push_mode(other)
+
+
+def _frame_depth() -> int:
+    depth, frame = 0, sys._getframe(1)
+    while frame is not None:
+        depth, frame = depth + 1, frame.f_back
+    return depth
