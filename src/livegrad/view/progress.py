@@ -24,8 +24,8 @@ class Progress:
         loss: (S,), NaN where it is unknown or not finite.
         loss_broken: (S,), where a known loss was not finite.
         update_steps: (U,) steps at which updates were sampled.
-        update_ratio: (3, U) ‖ΔW‖/‖W‖ of the tensors at their 5th, 50th and 95th percentile.
-        sick_ratio: (U,) the median over the tensors of layers with a finding, or None without any.
+        update_ratio: (3, U) ‖ΔW‖/‖W‖ of the weight matrices at their 5th, 50th and 95th percentile.
+        sick_ratio: (U,) the median over the matrices of layers with a finding, or None without any.
     """
 
     steps: np.ndarray
@@ -54,7 +54,8 @@ class Progress:
         ratio = np.where(np.isfinite(ratio), ratio, np.nan)
         sampled = ~np.isnan(ratio).all(axis=1) if ratio.size else np.zeros(len(pulses), bool)
         ratio = ratio[sampled]
-        sick = np.isin(pulses.tensor, list(sick_tensors))
+        ratio, ids = _of_matrices(run, ratio, pulses.tensor)
+        sick = np.isin(ids, list(sick_tensors))
         return cls(
             steps,
             loss,
@@ -63,6 +64,16 @@ class Progress:
             _percentiles(ratio, (5, 50, 95)),
             _percentiles(ratio[:, sick], (50,))[0] if sick.any() and not sick.all() else None,
         )
+
+
+def _of_matrices(run: "Run", ratio: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns of tensors with two axes or more: a bias starts at zero and says little of the pace.
+
+    Where a model has none, all columns.
+    """
+    matrices = [tensor.id for tensor in run.tensors if len(tensor.shape) > 1]
+    chosen = np.isin(ids, matrices)
+    return (ratio[:, chosen], ids[chosen]) if chosen.any() else (ratio, ids)
 
 
 def _percentiles(ratio: np.ndarray, at: tuple[int, ...]) -> np.ndarray:

@@ -255,7 +255,7 @@ def _profile(anchor: str, depth: Depth, worst: Mapping[str, Mapping[str, Any]]) 
 
 def _training(anchor: str, progress: Progress, findings: Sequence[Mapping[str, Any]]) -> PageFigure:
     caption = (
-        "Update ratio: how far one step moves a tensor, beside the tensor's own size. "
+        "Update ratio: how far one step moves a weight matrix, beside its own size. "
         "The bars at the top show from when to when each finding was seen."
     )
     return PageFigure(

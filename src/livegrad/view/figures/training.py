@@ -116,23 +116,40 @@ def _loss(progress: Progress) -> tuple[list[Figure], Figure]:
 
 def _updates(progress: Progress) -> tuple[list[Figure], Figure]:
     lower, middle, upper = (decades(row) for row in progress.update_ratio)
-    steps = progress.update_steps.tolist()
-    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": steps}
-    band = {"fill": "tonexty", "fillcolor": token("band"), "name": "90 % of tensors"}
-    traces = [
-        edge | {"y": numbers(lower, 3), "showlegend": False},
-        edge | band | {"y": numbers(upper, 3)},
-        _ratio(steps, middle, "median tensor", token("series"), "solid"),
-    ]
-    drawn = [lower, upper]
-    if progress.sick_ratio is not None:
-        sick = decades(progress.sick_ratio)
-        drawn.append(sick)
-        traces.append(_ratio(steps, sick, "median tensor of layers with a finding", token("second"), "dash"))
+    sick = None if progress.sick_ratio is None else decades(progress.sick_ratio)
+    drawn = [values for values in (lower, middle, upper, sick) if values is not None]
     known = np.concatenate([values[np.isfinite(values)] for values in drawn])
     low, high = (float(known.min()), float(known.max())) if known.size else (-4.0, -2.0)
     spare = 0.2 + max(0.0, 2.0 - (high - low)) / 2
-    return traces, log_axis(low - spare, high + spare, title=title("update ratio ‖ΔW‖ / ‖W‖"))
+    floor = low - spare
+    steps = progress.update_steps.tolist()
+    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "x": steps}
+    band = {"fill": "tonexty", "fillcolor": token("band"), "name": "90 % of weight matrices"}
+    traces = [
+        edge | {"y": numbers(np.maximum(lower, floor), 3), "showlegend": False},
+        edge | band | {"y": numbers(np.maximum(upper, floor), 3)},
+        _ratio(steps, middle, "median weight matrix", token("series"), "solid"),
+    ]
+    if sick is not None:
+        traces.append(_ratio(steps, sick, "median of layers with a finding", token("second"), "dash"))
+    still = np.isneginf(middle if sick is None else sick)
+    if still.any():
+        traces.append(_still(progress.update_steps[still].tolist(), floor))
+    return traces, log_axis(floor, high + spare, title=title("update ratio ‖ΔW‖ / ‖W‖"))
+
+
+def _still(steps: list[int], floor: float) -> Figure:
+    """Return marks at the panel's floor: zero has no logarithm."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "exactly zero: nothing moved",
+        "x": steps,
+        "y": [floor] * len(steps),
+        "marker": {"symbol": "triangle-down", "size": 9, "color": token("second")},
+        "cliponaxis": False,
+        "hovertemplate": "step %{x}<br>the updates were exactly zero<extra></extra>",
+    }
 
 
 def _ratio(steps: list[int], logs: np.ndarray, name: str, colour: str, dash: str) -> Figure:
