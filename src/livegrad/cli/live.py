@@ -63,9 +63,9 @@ def _wait_for_first_step(folder: Path, interval: float) -> None:
 
 
 def _follow(run: Run, interval: float) -> None:
-    from livegrad.view.console import make_console
+    from livegrad.cli.own_console import own_console
 
-    console = make_console(stderr=False)
+    console = own_console(stderr=False)
     if console.is_terminal:
         from livegrad.cli.live_screen import follow_on_screen
 
@@ -91,7 +91,8 @@ def _follow_in_lines(run: Run, interval: float) -> None:
 
 
 def _show_report(run: Run) -> None:
-    from livegrad.view.console import make_console, render_report
+    from livegrad.cli.own_console import own_console
+    from livegrad.view.console import render_report
 
     run.refresh()
-    render_report(run.report().to_dict(), make_console(stderr=False))
+    render_report(run.report().to_dict(), own_console(stderr=False))

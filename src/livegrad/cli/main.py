@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from typing import NoReturn, cast
+from typing import NoReturn
 
 # isort: off
 from livegrad.cli import at_start as _at_start  # noqa: F401  (first: it notes what was loaded before livegrad)
@@ -49,8 +49,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 def _parse(arguments: list[str] | None) -> Callable[[], None] | None:
     try:
         result = livegrad.main(arguments, prog_name="livegrad", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:
@@ -63,8 +61,9 @@ def _parse(arguments: list[str] | None) -> Callable[[], None] | None:
         sys.exit(USAGE if isinstance(error, UsageError | RunError) else OUR_FAILURE)
     except BrokenPipeError:
         _leave_closed_pipe()
-    # --help and --version end as a number.
-    return cast(Callable[[], None], result) if callable(result) else None
+    if isinstance(result, int):  # how click returns an exit, that of --help among them
+        sys.exit(result)
+    return result
 
 
 def _explain_usage(error: click.ClickException) -> None:
@@ -75,9 +74,7 @@ def _explain_usage(error: click.ClickException) -> None:
 
 
 def _leave_closed_pipe() -> NoReturn:
-    """Whoever read our output has gone (`livegrad report | head`): nothing is left to say, nor a failure of
-    ours.
-    """
+    """The reader of our output has gone (`livegrad report | head`): that is no failure."""
     import os
 
     # What is still buffered must not fail again when python closes the stream.

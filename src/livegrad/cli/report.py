@@ -49,9 +49,10 @@ def report(
         for line in annotations(document):
             click.echo(line)
     else:
-        from livegrad.view.console import make_console, render_report
+        from livegrad.cli.own_console import own_console
+        from livegrad.view.console import render_report
 
-        render_report(document, make_console(stderr=False))
+        render_report(document, own_console(stderr=False))
     if fails(document, fail_on):
         raise FindingsExit
 

@@ -153,11 +153,12 @@ class WatchedRun:
 def _show(document: dict, page: Path | None) -> None:
     from contextlib import redirect_stderr
 
-    from livegrad.view.console import make_console, render_report
+    from livegrad.cli.own_console import own_console
+    from livegrad.view.console import render_report
 
     if sys.__stderr__ is not None:
         with redirect_stderr(sys.__stderr__), suppress(OSError, ValueError):
-            render_report(document, make_console(), page)
+            render_report(document, own_console(stderr=True), page)
             sys.__stderr__.flush()
 
 
