@@ -99,3 +99,11 @@ def test_many_shapes_of_row_do_not_pile_up():
     assert pa.ipc.open_stream(start + b"".join(messages)).read_all().to_pylist() == [
         plain(row) for row, _ in rows
     ]
+
+
+def test_what_an_interrupted_record_left_does_not_reach_the_next():
+    encoder = BatchEncoder(PULSE_COLUMNS)
+    start = encoder.schema_message()
+    encoder._sink.write(b"half a record")
+    row = values(1, 3)
+    assert pa.ipc.open_stream(start + encoder.batch_message(row, 1, 3)).read_all().to_pylist() == [plain(row)]

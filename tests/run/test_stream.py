@@ -24,8 +24,8 @@ def steps_of(path) -> list[int]:
     table = PulseTable(path)
     table.extend()
     steps = table.scalars["step"].tolist()
-    lists = table.rows(np.arange(len(table)))
-    assert [row["tensor"].tolist() for row in lists] == [list(range(1 + step % 3)) for step in steps]
+    rows = table.rows(np.arange(len(table)))
+    assert [row["tensor"].tolist() for row in rows] == [list(range(1 + step % 3)) for step in steps]
     return steps
 
 
@@ -151,6 +151,21 @@ def test_an_arrow_stream_that_livegrad_did_not_write_has_no_rows_and_says_so(who
     assert "not one that livegrad wrote" in run.damage
 
 
+def test_rows_rewritten_in_one_or_in_compressed_batches_are_named_not_misread(whole):
+    import pyarrow as pa
+
+    path, content = whole
+    table = pa.ipc.open_stream(content).read_all()
+    for options, words in (({}, "batch of several rows"), ({"compression": "zstd"}, "compressed")):
+        with pa.ipc.new_stream(
+            str(path / "rank0.arrows"), table.schema, options=pa.ipc.IpcWriteOptions(**options)
+        ) as writer:
+            writer.write_table(table.combine_chunks() if not options else table.slice(0, 1))
+        run = load(path)
+        assert len(run) == 0
+        assert words in run.damage
+
+
 def test_a_column_of_another_type_is_refused_rather_than_misread(whole):
     import pyarrow as pa
 
@@ -159,6 +174,16 @@ def test_a_column_of_another_type_is_refused_rather_than_misread(whole):
     with pa.ipc.new_stream(str(path / "rank0.arrows"), table.schema) as writer:
         writer.write_table(table)
     assert "'step' is not of the type" in load(path).damage
+
+
+def test_a_stream_without_ids_is_refused(whole):
+    import pyarrow as pa
+
+    path, content = whole
+    table = pa.ipc.open_stream(content).read_all().drop_columns(["tensor"])
+    with pa.ipc.new_stream(str(path / "rank0.arrows"), table.schema) as writer:
+        writer.write_table(table)
+    assert "column 'tensor' is missing" in load(path).damage
 
 
 def test_columns_of_an_older_or_newer_writer_are_left_out_or_ignored(whole):

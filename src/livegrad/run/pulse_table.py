@@ -85,18 +85,20 @@ class PulseTable:
         self._sampled = np.concatenate([self._sampled, np.array(found, bool)])
         return self._sampled
 
-    def rows(self, numbers: np.ndarray) -> list[dict[str, np.ndarray]]:
-        """Every list column of each of these rows, by name; each of shape (T of that row,)."""
+    def rows(self, numbers: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """Every list column of each of these rows in turn, by name; each of shape (T of that row,)."""
         if not len(numbers):
-            return []
+            return
         layouts = [self._layouts[shape] for shape in self._shapes[numbers]]
         sizes = np.array([layout.body_size for layout in layouts])
         with self.stream.open() as data:
-            bodies = data.take_each(self._bodies[numbers], sizes)
-            return [
-                {column.name: _take(body, layout, column) for column in LISTS}
-                for body, layout in zip(bodies, layouts, strict=True)
-            ]
+            for body, layout in zip(data.take_each(self._bodies[numbers], sizes), layouts, strict=True):
+                yield {column.name: _take(body, layout, column) for column in LISTS}
+
+    def id_lists(self, numbers: np.ndarray) -> list[np.ndarray]:
+        """The distinct `tensor` lists of these rows."""
+        found = dict.fromkeys(self._each_list(numbers, "tensor"))
+        return [np.frombuffer(ids, _BY_NAME["tensor"].dtype) for ids in found]
 
     def _each_list(self, rows: np.ndarray, name: str) -> Iterator[bytes]:
         """The bytes of one list column of each row; empty where the stream has no such column."""

@@ -17,6 +17,7 @@ from livegrad.run.info_file import newer_version_error
 
 _FIRST_READ = 4096
 _METADATA_LIMIT = 1 << 26
+_NEEDED = {"step", "tensor", "layer"}
 _END_OF_STREAM = CONTINUATION + b"\0\0\0\0"
 _DTYPES = {"c": "i1", "s": "<i2", "i": "<i4", "l": "<i8", "f": "<f4", "g": "<f8"}
 
@@ -145,6 +146,8 @@ class Stream:
             raise newer_version_error(self.path, int(version))
 
     def _check_types(self, fields: tuple[Field, ...]) -> None:
+        for name in (self._expected.keys() & _NEEDED) - {field.name for field in fields}:
+            raise FramingError(f"column {name!r} is missing")
         for field in fields:
             column = self._expected.get(field.name)
             if column and (field.dtype, field.per_tensor) != (column.dtype, column.per_tensor):
