@@ -204,6 +204,17 @@ def test_a_sparse_gradient_says_nothing_of_swallowed_updates():
     assert update.eps_dominated[0] == 0
 
 
+def test_a_weight_that_cannot_be_read_is_unknown_rather_than_unmoved():
+    weights = [Parameter(torch.empty(4, device="meta")), Parameter(torch.ones(4))]
+    sampler = UpdateSampler(weights)
+    sampler.before([torch.ones(4), torch.ones(4)])
+    update = sampler.after(torch.optim.SGD(weights, 0.1)).numpy()
+
+    assert np.isnan(update.sum_squares[0])
+    assert np.isnan(update.swallowed[0])
+    assert update.swallowed[1] == 1
+
+
 def test_sampling_leaves_training_as_it_was():
     def train(sampled):
         torch.manual_seed(3)

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from livegrad.probe import kernel
 from livegrad.probe.dense import local_shard
+from livegrad.probe.statistics_device import is_capturing
 
 LIMIT = 512
 
@@ -83,7 +84,7 @@ _Transfer = tuple[list[tuple[int, int]], Tensor, torch.cuda.Event | None]
 
 
 def take_samples(tensors: Sequence[Tensor | None], places: Places) -> Samples:
-    """Read the tensors at their places; zeros for None and for a tensor that cannot be read there.
+    """Read the tensors at their places; zeros for None, NaN for a tensor that cannot be read there.
 
     Host memory is read at once; other devices send their values behind the work already queued, and nothing
     waits.
@@ -96,9 +97,12 @@ def take_samples(tensors: Sequence[Tensor | None], places: Places) -> Samples:
         for position in left:
             low, high = int(places.offsets[position]), int(places.offsets[position + 1])
             tensor = tensors[position]
-            entries = None if tensor is None else _entries(tensor, int(places.steps[position]), high - low)
-            if entries is None:
+            if tensor is None:
                 values[low:high] = 0
+                continue
+            entries = _entries(tensor, int(places.steps[position]), high - low)
+            if entries is None:
+                values[low:high] = np.nan
                 continue
             ranges, parts = groups.setdefault((entries.device, entries.dtype), ([], []))
             ranges.append((low, high))
@@ -110,6 +114,8 @@ def take_samples(tensors: Sequence[Tensor | None], places: Places) -> Samples:
 def _entries(tensor: Tensor, step: int, number: int) -> Tensor | None:
     tensor = local_shard(tensor)
     if tensor.is_meta or is_lazy(tensor) or tensor.layout is not torch.strided or tensor.is_quantized:
+        return None
+    if is_capturing(tensor.device):
         return None
     if number == 0 or not (number - 1) * step < tensor.numel():
         return None
@@ -123,7 +129,7 @@ def _entries(tensor: Tensor, step: int, number: int) -> Tensor | None:
 def _send(values: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     if not values.is_cuda:
         return values.cpu(), None
-    host = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)
+    host = torch.empty(values.shape, dtype=values.dtype, device="cpu", pin_memory=True)
     host.copy_(values, non_blocking=True)
     event = torch.cuda.Event()
     event.record(torch.cuda.current_stream(values.device))

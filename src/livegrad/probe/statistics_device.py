@@ -17,7 +17,7 @@ class Transfer:
         self._event = None
         self._host = columns
         if columns is not None and columns.is_cuda:
-            self._host = torch.empty(columns.shape, dtype=columns.dtype, pin_memory=True)
+            self._host = torch.empty(columns.shape, dtype=columns.dtype, device="cpu", pin_memory=True)
             self._host.copy_(columns, non_blocking=True)
             self._event = torch.cuda.Event()
             self._event.record(torch.cuda.current_stream(columns.device))

@@ -189,7 +189,7 @@ def _compare(places: Places, values: dict[str, np.ndarray], settings: _Settings)
         sum_squares = places.sum(change * change) * (places.counts / sizes)
         live = (values["gradient"] != 0) | (values["momentum"] != 0)
         swallowed = places.sum(live & (change == 0)) / places.sum(live)
-        swallowed[~settings.has_gradient | (values["learning_rate"] == 0)] = np.nan
+        swallowed[~settings.has_gradient | (values["learning_rate"] == 0) | np.isnan(sum_squares)] = np.nan
         live |= values["second"] != 0
         smallest = settings.smallest_second * (1 - settings.beta2 ** values["step"])
         dominated = places.sum(live & (values["second"] < np.repeat(smallest, sizes))) / places.sum(live)
