@@ -211,16 +211,15 @@ class Screen:
             self.line((f"{'':9}$ {self.ink.text(command)}", "command"))
 
     def _healthy_layers(self, rows: list[Row]) -> None:
-        audible = [row.middle("audibility_ratio") for row in rows]
-        known = [value for value in audible if value is not None and value == value]
-        if known:
+        audible = _span([row.middle("audibility_ratio") for row in rows])
+        turnover = _span([row.middle("turnover_steps") for row in rows])
+        if audible:
             layers = sum(row.count for row in rows)
+            words = (
+                f"audibility {audible} of the output's over {count(layers)} layer{'s' if layers > 1 else ''}"
+            )
+            words += f"; the weights turn over in {turnover} steps" if turnover else ""
             self.blank()
-            span = f"{short(min(known))} to {short(max(known))}"
-            words = f"audibility {span} of the output's over {count(layers)} layers"
-            turnover = [value for row in rows if (value := row.middle("turnover_steps")) is not None]
-            if turnover:
-                words += f"; the weights turn over in {short(min(turnover))} to {short(max(turnover))} steps"
             self.labelled("", words, indent=2, gap=0)
 
     def _footer(self, report: Path | str | None) -> None:
@@ -256,3 +255,12 @@ class Screen:
             report = Path(path) / "report.html"
         places = [("run:", str(path))] if path else []
         return [*places, ("report:", str(report))] if report else places
+
+
+def _span(values: Sequence[float | None]) -> str:
+    """Return "0.36 to 1.5", or one number where both ends read the same; nothing where nothing is known."""
+    known = [value for value in values if value is not None and value == value]
+    if not known:
+        return ""
+    low, high = short(min(known)), short(max(known))
+    return low if low == high else f"{low} to {high}"

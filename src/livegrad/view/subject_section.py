@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _CELLS, _ROWS = 60, 300
 _HEALTHY_DECADES = 3.0
+# A label's share of the strip's width.
+_LABEL_SHARE = 0.1
 # Columns of the table that are left out where no layer has anything to say in them.
 _COLUMNS = (
     ("activation rms", "activation"),
@@ -99,7 +101,7 @@ def _section(
         anchor,
         name or "model",
         subject_text(about),
-        [_cell(row, previous) for row, previous in _with_previous(fold(layers, worst, _CELLS))],
+        _spine(fold(layers, worst, _CELLS)),
         figures,
         missing,
         table,
@@ -117,25 +119,33 @@ def _folded(layers: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> str:
 # The spine at a glance
 
 
-def _with_previous(rows: Sequence[Row]) -> list[tuple[Row, Row | None]]:
-    return list(zip(rows, [None, *rows], strict=False))
+def _severity(row: Row) -> str:
+    return str(row.finding["severity"]) if row.finding is not None else ""
 
 
-def _severity(row: Row | None) -> str:
-    return str(row.finding["severity"]) if row is not None and row.finding is not None else ""
-
-
-def _cell(row: Row, previous: Row | None) -> dict[str, Any]:
-    code = str(row.finding["code"]) if row.finding is not None else ""
-    before = str(previous.finding["code"]) if previous is not None and previous.finding is not None else ""
-    begins = code and code != before and _severity(row) in ("error", "warning")
-    return {
-        "name": row_title(row),
-        "count": row.count,
-        "severity": _severity(row),
-        "codes": code,
-        "label": code if begins else "",
-    }
+def _spine(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the strip's cells; each finding is named once, where it begins and where there is room."""
+    total = sum(row.count for row in rows)
+    cells: list[dict[str, Any]] = []
+    named: set[str] = set()
+    place, free_from = 0, 0.0
+    for row in rows:
+        code = str(row.finding["code"]) if row.finding is not None else ""
+        begins = _severity(row) in ("error", "warning") and code not in named and place / total >= free_from
+        if begins:
+            named.add(code)
+            free_from = place / total + _LABEL_SHARE
+        cells.append(
+            {
+                "name": row_title(row),
+                "count": row.count,
+                "severity": _severity(row),
+                "codes": code,
+                "label": code if begins else "",
+            }
+        )
+        place += row.count
+    return cells
 
 
 def row_title(row: Row) -> str:

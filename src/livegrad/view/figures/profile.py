@@ -27,6 +27,8 @@ _PANELS = (
     ("activation_rms", "activation rms"),
 )
 _GAP, _HEIGHT = 0.07, 620
+# A label's share of the figure's width.
+_LABEL_SHARE = 0.1
 
 
 def profile(depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> Figure:
@@ -136,10 +138,11 @@ def _lines(
 
 
 def _sick(depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> tuple[list[Figure], list[Figure]]:
-    """Return the shading of layers with a finding, and its labels."""
+    """Return the shading of layers with a finding, and labels: each finding's once, where there is room."""
     names = depth.names
     shapes: list[Figure] = []
     notes: list[Figure] = []
+    named: set[str] = set()
     for first, last, severity in stretches(severities(names, worst)):
         shapes.append(
             {
@@ -155,7 +158,10 @@ def _sick(depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> tuple[list[Fi
                 "layer": "below",
             }
         )
-        codes = sorted({str(worst[name]["code"]) for name in names[first : last + 1] if name in worst})
+        codes = {str(worst[name]["code"]) for name in names[first : last + 1] if name in worst} - named
+        if not codes or (notes and first - 0.5 - notes[-1]["x"] < _LABEL_SHARE * len(names)):
+            continue
+        named |= codes
         sign = "✗" if severity == "error" else "▲"
         notes.append(
             {
@@ -166,8 +172,8 @@ def _sick(depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> tuple[list[Fi
                 "xanchor": "left",
                 "yanchor": "top",
                 "showarrow": False,
-                "text": f"<b>{sign} {label(' '.join(codes[:3]))}</b>",
+                "text": f"<b>{sign} {label(' '.join(sorted(codes)[:3]))}</b>",
                 "font": {"color": token(severity), "size": 12},
             }
         )
-    return shapes, notes[:12]
+    return shapes, notes
