@@ -31,6 +31,7 @@ class Scan:
     width: np.ndarray
     samples: np.ndarray
     null_sd: np.ndarray
+    residual: np.ndarray
 
     def __len__(self) -> int:
         return len(self.layer)

@@ -273,4 +273,5 @@ class ScanRow:
     width: np.ndarray
     samples: np.ndarray
     null_sd: np.ndarray
+    residual: np.ndarray | None = None
     subject: int = 0

@@ -146,12 +146,12 @@ class Stream:
             raise newer_version_error(self.path, int(version))
 
     def _check_types(self, fields: tuple[Field, ...]) -> None:
-        for name in (self._expected.keys() & _NEEDED) - {field.name for field in fields}:
-            raise FramingError(f"column {name!r} is missing")
         for field in fields:
             column = self._expected.get(field.name)
             if column and (field.dtype, field.per_tensor) != (column.dtype, column.per_tensor):
                 raise FramingError(f"column {field.name!r} is not of the type that livegrad writes")
+        for name in (self._expected.keys() & _NEEDED) - {field.name for field in fields}:
+            raise FramingError(f"column {name!r} is missing")
 
 
 def _metadata_size(chunk: bytes) -> int | None:
