@@ -169,7 +169,7 @@ class CharTransformer(nn.Module):
         super().__init__()
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Parameter(0.02 * torch.randn(length, width))
-        nn.init.normal_(self.tokens.weight, std=0.02 if tied else 0.5)
+        nn.init.normal_(self.tokens.weight, std=0.2 if tied else 0.5)
         self.blocks = nn.ModuleList([TransformerBlock(width, **block) for _ in range(depth)])
         self.norm = nn.LayerNorm(width) if block.get("order", "pre") == "pre" else nn.Identity()
         self.head = nn.Linear(width, vocabulary, bias=False)
