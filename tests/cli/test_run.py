@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -140,27 +141,42 @@ def test_quiet_says_nothing_and_a_failure_stays_the_programs_own(trained):
     assert (info["status"], info["exit_code"]) == ("failed", 5)
 
 
-def test_module_and_code_are_named_in_the_run(tmp_path):
+LEARN = """
+    import torch
+    w = torch.nn.Parameter(torch.ones(2))
+    o = torch.optim.SGD([w], lr=0.1)
+    for _ in range(2):
+        w.square().sum().backward(); o.step()
+    raise {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "raised", "status", "error"),
+    [
+        ("module", 'ValueError("after training\\nsecond line")', 1, "ValueError: after training"),
+        ("code", "KeyboardInterrupt", -signal.SIGINT, "KeyboardInterrupt"),
+    ],
+)
+def test_a_module_or_code_that_ends_in_an_exception(tmp_path, kind, raised, status, error):
+    source = dedent(LEARN).format(raised)
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").touch()
-    body = """
-        import torch
-        w = torch.nn.Parameter(torch.ones(2))
-        o = torch.optim.SGD([w], lr=0.1)
-        for _ in range(2):
-            w.square().sum().backward(); o.step()
-        raise ValueError("after training\\nsecond line")
-    """
-    (tmp_path / "package" / "learn.py").write_text(dedent(body))
-    result = livegrad(tmp_path, "run", "-m", "package.learn", "--json")
-    assert result.returncode == 1
+    (tmp_path / "package" / "learn.py").write_text(source)
+    program = ["-m", "package.learn"] if kind == "module" else ["-c", source]
+    result = livegrad(tmp_path, "run", *program, "--json")
+    assert result.returncode == status
+    traceback, _, verdict = result.stderr.partition("livegrad: watching")[2].partition("livegrad:")
+    assert "Traceback (most recent call last):" in traceback
+    assert error in traceback
+    assert "livegrad/" not in traceback.partition("Traceback")[2]
+    assert "steps" in verdict
     (run,) = run_folders(tmp_path)
-    assert run.name.endswith("-learn")
+    assert run.name.endswith("-learn" if kind == "module" else "-code")
     info = json.loads((run / "run.json").read_text())
-    assert (info["mode"], info["command"]) == ("module", ["-m", "package.learn", "--json"])
-    assert (info["status"], info["error"]) == ("failed", "ValueError: after training")
-    assert "Traceback" in result.stderr.partition("livegrad: ")[0] + result.stderr
-    assert "second line" in result.stderr
+    assert (info["mode"], info["command"]) == (kind, [*program, "--json"])
+    assert (info["status"], info["error"]) == ("failed", error)
+    assert info["exit_code"] == (1 if kind == "module" else 130)
 
 
 # A stand-in for torch: it is found first and costs nothing to import. The recorder cannot work with it.

@@ -16,7 +16,7 @@ from livegrad.cli.voice import Voice
 from livegrad.watch.launch import Launch, RunFolder
 from livegrad.watch.own_imports import forget_hiding, own_imports
 from livegrad.watch.program import Program
-from livegrad.watch.script import Outcome, leave, one_line, run_program
+from livegrad.watch.script import Outcome, keep_interrupted, leave, one_line, run_program
 from livegrad.watch.torch_import import after_import
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class WatchedRun:
             self.voice.warn(f"no report ({one_line(error)})")
         if code is not None:
             _leave_at_once(code)
+        keep_interrupted(self.outcome)
 
     def _conclude(self, outcome: Outcome, as_json: bool, fail_on: str | None) -> int | None:
         """End the recording and say what it shows; return the exit code that `--fail-on` asks for, if it

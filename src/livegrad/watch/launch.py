@@ -13,6 +13,7 @@ from livegrad.run.folder import DEFAULT_BASE, create_run_folder
 
 # A note of a launch that died before it could remove the note is no longer believed after this many seconds.
 _BELIEVED = 3600.0
+_NOTE = "run:"
 
 
 @dataclass(frozen=True)
@@ -74,22 +75,22 @@ class Launch:
 
 
 def _shared_folder(parent: Path, name: str, key: str) -> RunFolder:
-    """The first rank to arrive makes the folder and leaves a note of its name; the others read the note."""
+    """The first rank to arrive makes the folder and leaves a note of its name; the others read the note.
+
+    The note is a symbolic link that leads nowhere: a link is there with its text or not at all, also on the
+    network file systems of clusters, and nobody takes this one for a run.
+    """
     parent.mkdir(parents=True, exist_ok=True)
     note = parent / f".launch-{key}"
     with contextlib.suppress(FileNotFoundError):
-        if time.time() - note.stat().st_mtime > _BELIEVED:
+        if time.time() - note.lstat().st_mtime > _BELIEVED:
             note.unlink()
-    mine = parent / f".launch-{key}.{os.uname().nodename if hasattr(os, 'uname') else 'host'}-{os.getpid()}"
     folder = create_run_folder(parent, name)
-    mine.write_text(folder.name, encoding="utf-8")
     try:
-        os.link(mine, note)  # all or nothing, also on network file systems
+        note.symlink_to(_NOTE + folder.name)
     except FileExistsError:
         folder.rmdir()
-        folder = parent / note.read_text(encoding="utf-8")
-    finally:
-        mine.unlink()
+        folder = parent / str(note.readlink()).removeprefix(_NOTE)
     return RunFolder(folder, note)
 
 

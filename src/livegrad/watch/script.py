@@ -56,6 +56,17 @@ def leave(outcome: Outcome) -> NoReturn:
     raise SystemExit(outcome.exit_code)
 
 
+def keep_interrupted(outcome: Outcome) -> None:
+    """Let python remember an interrupt, which it forgets whenever text is executed as code.
+
+    To be called last thing in an atexit callback that imports or executes anything: python dies of SIGINT if
+    the last text that was executed ended in KeyboardInterrupt.
+    """
+    if outcome.interrupted:
+        with contextlib.suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")
+
+
 def one_line(error: BaseException) -> str:
     """`RuntimeError: what happened`: the type and the first line of an exception."""
     try:
