@@ -32,11 +32,17 @@ def _finding(finding: Mapping[str, Any]) -> str:
     lines = [
         f"<strong>{title}</strong>{place}",
         _text(finding["message"]),
-        _text(finding.get("explanation") or ""),
+        _text(_why(finding)),
         f"<strong>Next:</strong> {_text(finding['next'])}" if finding.get("next") else "",
     ]
     body = "<br>".join(line for line in lines if line)
     return f'<div style="border-left:4px solid currentColor;padding:2px 12px;margin:10px 0">{body}</div>'
+
+
+def _why(finding: Mapping[str, Any]) -> str:
+    cause = (finding.get("cause") or {}).get("summary")
+    parts = [f"{cause.rstrip('.')}." if cause else "", finding.get("explanation") or ""]
+    return " ".join(part for part in parts if part)
 
 
 def _layers(document: Mapping[str, Any]) -> str:
@@ -56,17 +62,17 @@ def _layers(document: Mapping[str, Any]) -> str:
         "turnover, steps",
     )
     head = "".join(f'<th style="{_CELL}">{escape(title)}</th>' for title in titles)
-    rows = "".join(_row(layer, (layer["subject"], layer["name"]) in sick) for layer in shown)
-    left = (
-        f"<p>{count(len(layers) - len(shown))} layers between them are not shown.</p>"
-        if len(shown) < len(layers)
-        else ""
-    )
+    rows = [_row(layer, (layer["subject"], layer["name"]) in sick) for layer in shown]
+    if len(shown) < len(layers):
+        left = f"… {count(len(layers) - len(shown))} layers between them are not shown"
+        rows.insert(
+            _ROWS // 2, f'<tr><td></td><td colspan="{len(titles) - 1}" style="{_CELL}">{left}</td></tr>'
+        )
     opened = " open" if document["findings"] else ""
     return (
         f"<details{opened}><summary>{count(len(layers))} layers, input first</summary>"
         f'<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{left}</details>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></details>"
     )
 
 
