@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -168,7 +170,7 @@ FULL_DISK = """
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
 def test_when_the_disk_is_full_every_earlier_step_is_kept(tmp_path):
-    code = textwrap.dedent(FULL_DISK).format(tests=os.path.dirname(__file__), path=str(tmp_path))  # noqa: PTH120
+    code = textwrap.dedent(FULL_DISK).format(tests=str(Path(__file__).parent), path=str(tmp_path))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert not done.stderr
     run = load(tmp_path)
@@ -198,3 +200,36 @@ def test_a_forked_child_leaves_its_parents_run_alone(tmp_path, pulse):
     writer.pulse(pulse(2))
     run = load(tmp_path)
     assert (run.status, run.scalars()["step"].tolist()) == ("running", [0, 2])
+
+
+def test_a_script_that_changes_its_directory_keeps_its_run(tmp_path, pulse, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").mkdir()
+    monkeypatch.chdir(tmp_path)
+    writer = RunWriter(Path("run"), {})
+    monkeypatch.chdir("elsewhere")
+    writer.pulse(pulse())
+    writer.close(status="finished")
+    assert load(tmp_path / "run").status == "finished"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGALRM")
+def test_a_signal_handler_may_close_the_run_in_the_middle_of_a_write(tmp_path, pulse, monkeypatch):
+    writer = RunWriter(tmp_path, {})
+    write = os.write
+    before = signal.signal(signal.SIGALRM, lambda *_: writer.close(status="failed"))
+
+    def interrupted(descriptor, data):
+        monkeypatch.setattr(os, "write", write)
+        written = write(descriptor, data)
+        signal.raise_signal(signal.SIGALRM)
+        return written
+
+    try:
+        monkeypatch.setattr(os, "write", interrupted)
+        writer.pulse(pulse())
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    run = load(tmp_path)
+    assert (run.status, run.damage) == ("failed", None)
+    assert run.pulses().step.tolist() == [0]

@@ -77,7 +77,11 @@ SCAN_COLUMNS: tuple[Column, ...] = (
     Column("step", "int64", "optimizer steps of the subject, from 0"),
     Column("subject", "int32", "id of the watched model in run.json"),
     Column("layer", "int32", "id of the layer in run.json"),
-    Column("audibility", "float64", "S_l, in units of σ_y, or of the output's own where the loss does not tell it"),
+    Column(
+        "audibility",
+        "float64",
+        "S_l, in units of σ_y, or of the output's own where the loss does not tell it",
+    ),
     Column("audibility_output", "float64", "S at the output cut, same unit"),
     Column("transport", "float64", "log10 of rms ‖δ_l‖ / rms ‖δ_output‖ for the true loss; decades"),
     Column("gradient_rms", "float64", "rms over samples of ‖δ_l‖ / √width"),
@@ -89,5 +93,7 @@ SCAN_COLUMNS: tuple[Column, ...] = (
     Column("width", "int64", "N_l, entries of the cut per sample"),
     Column("samples", "int64", "samples in the batch"),
     Column("null_sd", "float64", "s.d. of ln S_l that finite width alone would give"),
-    Column("residual", "float64", "misfit of the outputs, 0 perfect, about 1 none; NaN = the loss does not tell"),
+    Column(
+        "residual", "float64", "misfit of the outputs, 0 perfect, about 1 none; NaN = the loss does not tell"
+    ),
 )

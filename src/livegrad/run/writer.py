@@ -40,10 +40,10 @@ class RunWriter:
     """
 
     def __init__(self, path: Path, info: Mapping[str, Any], rank: int = 0) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # the script may change its directory
         self.rank = rank
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may close the run in the middle of a call
         self._encoded: dict[str, str] = {}
         self._refuse_existing()
         self._pulses = _StreamFile(self.path / pulse_file(rank), PULSE_COLUMNS)
