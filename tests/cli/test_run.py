@@ -232,7 +232,7 @@ def test_a_program_that_never_trains(tmp_path):
     (tmp_path / "script.py").write_text("print('hello'); raise SystemExit(6)")
     result = livegrad(tmp_path, "run", "--fail-on", "error", "--json", "script.py")
     assert (result.returncode, result.stdout) == (6, "hello\n")
-    assert result.stderr.startswith("livegrad: no optimizer step was seen")
+    assert result.stderr == "livegrad: no optimizer step was seen: the program did not import torch.\n"
     assert list(tmp_path.iterdir()) == [tmp_path / "script.py"]
 
 

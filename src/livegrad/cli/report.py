@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -42,7 +43,9 @@ def report(
     if page is not None:
         _write_page(run, document, page)
     elif as_json:
-        click.echo(result.to_json())
+        from livegrad.cli.json_output import write_json
+
+        write_json(result, sys.stdout)
     elif github:
         from livegrad.cli.github_annotations import annotations
 

@@ -2,9 +2,9 @@
 
 import sys
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 
 @dataclass
@@ -37,8 +37,22 @@ class Voice:
             self._write((attach_line if kind == "attached" else finding_line)(message))
 
     def _write(self, line: str) -> None:
-        if self.mute or sys.__stderr__ is None:
+        stream = _stream()
+        if self.mute or stream is None:
             return
-        with suppress(OSError, ValueError):
-            sys.__stderr__.write(line + "\n")
-            sys.__stderr__.flush()
+        with suppress(Exception), _beside_progress_bars(stream):
+            stream.write(line + "\n")
+            stream.flush()
+
+
+def _stream() -> TextIO | None:
+    """The process's stderr; rich's stand-in for it while rich shows a progress bar there."""
+    if type(sys.stderr).__module__ == "rich.file_proxy":
+        return sys.stderr
+    return sys.__stderr__
+
+
+def _beside_progress_bars(stream: TextIO) -> AbstractContextManager[Any]:
+    """Takes tqdm's bars off the screen for as long as something else is written there."""
+    tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+    return nullcontext() if tqdm is None else tqdm.external_write_mode(file=stream)

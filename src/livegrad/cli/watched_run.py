@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from livegrad.cli.at_start import LOADED_AT_START
 from livegrad.cli.exit_code import FINDINGS, fails
+from livegrad.cli.json_output import write_json
 from livegrad.cli.voice import Voice
 from livegrad.watch.launch import Launch, RunFolder
 from livegrad.watch.own_imports import forget_hiding, own_imports
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from livegrad.diagnose.report import Report
     from livegrad.watch.session import Session
 
-NOTHING_TRAINED = (
-    "livegrad: no optimizer step was seen in this process, so there is nothing to say about its gradients. "
-    "Training in processes that the script starts itself is not watched."
+NO_TORCH = "livegrad: no optimizer step was seen: the program did not import torch."
+NO_STEP = (
+    "livegrad: no optimizer step was seen in this process, so there is nothing to say about gradients. "
+    "Training in processes that the program starts itself is not watched."
 )
 
 
@@ -37,6 +39,7 @@ class WatchedRun:
         folder: made before the program starts; None on a rank that is not recorded.
         search_path: the program's own entry in sys.path.
         pid: of the process that trains. A forked child runs the same code and must neither write nor speak.
+        asked: whether the program has imported torch.
     """
 
     program: Program
@@ -46,6 +49,7 @@ class WatchedRun:
     voice: Voice
     search_path: str | None
     pid: int = field(default_factory=os.getpid)
+    asked: bool = False
     session: Session | None = None
     outcome: Outcome | None = None
 
@@ -74,6 +78,7 @@ class WatchedRun:
         """Start the recorder; called when the program has imported torch."""
         if os.getpid() != self.pid:
             return
+        self.asked = True
         try:
             with own_imports(self.search_path):
                 self.session = self._new_session()
@@ -123,11 +128,14 @@ class WatchedRun:
         if recorded is None:
             if self.folder is not None:
                 self.folder.discard_empty()
-            self.voice.say(NOTHING_TRAINED)
+            if self.session is not None:
+                self.voice.say(NO_STEP)
+            elif not self.asked:
+                self.voice.say(NO_TORCH)
             return None
         report = self._report(recorded)
-        if as_json:
-            _print_json(report)
+        if as_json and sys.__stdout__ is not None:
+            write_json(report, sys.__stdout__)
         failed = outcome.exit_code == 0 and fails(report.to_dict(), fail_on)
         return FINDINGS if failed else None
 
@@ -161,11 +169,6 @@ def _show(document: dict, page: Path | None) -> None:
         with redirect_stderr(sys.__stderr__), suppress(OSError, ValueError):
             render_report(document, own_console(stderr=True), page)
             sys.__stderr__.flush()
-
-
-def _print_json(report: Report) -> None:
-    if sys.__stdout__ is not None:
-        print(report.to_json(), file=sys.__stdout__, flush=True)
 
 
 def _leave_at_once(code: int) -> NoReturn:
