@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from livegrad.errors import RunError, UsageError
@@ -325,3 +326,15 @@ def test_reading_never_imports_torch_or_a_view():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_scans_of_an_older_writer_have_nan_where_it_had_no_column(tmp_path, scan, write):
+    path = write(tmp_path / "run", scans=[scan(0), scan(4, layers=2)])
+    stream = path / "rank0.scans.arrows"
+    batches = [batch.drop_columns(["residual"]) for batch in pa.ipc.open_stream(stream.read_bytes())]
+    with pa.ipc.new_stream(str(stream), batches[0].schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    scans = load(path).scans()
+    assert [np.isnan(found.residual).tolist() for found in scans] == [[True] * 3, [True] * 2]
+    assert scans[1].audibility.tolist() == [0.1, 1.0]
