@@ -59,8 +59,10 @@ def _explains(other: Finding, finding: Finding) -> bool:
 def _summary(run: Run, findings: list[Finding], verdict: str) -> str:
     serious = [f for f in findings if f.severity != "info"]
     if serious:
-        more = f" (and {len(serious) - 1} more)" if len(serious) > 1 else ""
-        return f"{serious[0].name}: {serious[0].message}{more}."
+        names = list(dict.fromkeys(f.name.replace("-", " ") for f in serious))
+        where = f" in {serious[0].layers_text}" if serious[0].layers_text else ""
+        more = f"; also {', '.join(names[1:])}" if names[1:] else ""
+        return f"{names[0]}{where}{more}."
     if run.info.scan_count == 0:
         return "Nothing wrong was seen, but no scan was taken: only parameters were watched."
     if findings:

@@ -19,6 +19,7 @@ def layer_rows(patient: Patient) -> list[dict[str, Any]]:
     rows = []
     for i, key in enumerate(scan.layer):
         layer = patient.layers[int(key)]
+        broken = bool(scan.nonfinite[i] > 0)
         ratios = [
             patient.update_ratio[t]
             for t in layer.tensors
@@ -33,11 +34,11 @@ def layer_rows(patient: Patient) -> list[dict[str, Any]]:
                 "type": layer.type,
                 "kind": layer.kind if layer.kind in ("depth", "time", "branch") else "branch",
                 "source": layer.source or layer.made,
-                "audibility": _known(scan.audibility[i]),
+                "audibility": _known(scan.audibility[i], broken),
                 "audibility_ratio": _ratio(scan.audibility[i], scan.audibility_output[i]),
-                "transport": _known(scan.transport[i]),
+                "transport": _known(scan.transport[i], broken),
                 "activation_rms": _seen(scan.activation_rms[i]),
-                "gradient_rms": _known(scan.gradient_rms[i]),
+                "gradient_rms": _known(scan.gradient_rms[i], broken),
                 "activation_slope": _known(scan.activation_slope[i]),
                 "saturated": _known(scan.saturated[i]),
                 "dead": _known(scan.dead[i]),
@@ -58,9 +59,9 @@ def _is_matrix(patient: Patient, tensor: int) -> bool:
     return tensor in patient.tensors and len(patient.tensors[tensor].shape) >= 2
 
 
-def _known(value: float) -> float | None:
-    # NaN in a scan means "not measured here".
-    return None if np.isnan(value) else float(value)
+def _known(value: float, broken: bool = False) -> float | None:
+    # NaN in a scan means "not measured here", unless the layer's numbers themselves are not finite.
+    return None if np.isnan(value) and not broken else float(value)
 
 
 def _seen(value: float) -> float:

@@ -13,6 +13,9 @@ from livegrad.run.reader import Run
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer, Subject, Tensor
 
+# A misfit of a fiftieth of the targets' spread (or of the right class's probability) leaves nothing to learn.
+FITTED = 0.02
+
 
 @dataclass
 class Patient:
@@ -56,6 +59,26 @@ class Patient:
     def learning(self) -> Learning:
         """The course of the loss."""
         return judge_learning(self.scalars["loss"])
+
+    @cached_property
+    def residual(self) -> float:
+        """Misfit of the outputs at the latest scan that could tell: 0 a perfect fit, about 1 none; NaN if
+        none could.
+        """
+        known = [float(s.residual[0]) for s in self.scans if len(s.residual) and np.isfinite(s.residual[0])]
+        return known[-1] if known else float("nan")
+
+    @property
+    def fits(self) -> bool:
+        """True if the outputs match the targets so well that nothing is left to learn: small steps are then
+        right.
+        """
+        return self.residual < FITTED
+
+    @property
+    def is_learning(self) -> bool:
+        """True if the loss still falls, or has come down to a tenth, or the outputs fit the targets."""
+        return self.learning.is_learning or self.fits
 
     @cached_property
     def is_finite(self) -> bool:

@@ -30,6 +30,7 @@ from livegrad.probe.output import choose_output
 from livegrad.probe.rerun import unchanged_by_rerun
 from livegrad.probe.spine import find_spine
 from livegrad.probe.squares import is_measurable, row_squares
+from livegrad.probe.target import Target, in_output_units, read_target
 from livegrad.probe.trace import ForwardTrace
 
 
@@ -73,6 +74,7 @@ class StepScan:
         self._seed = seed
         self._layers: list[LayerNode] = []
         self._out = 0
+        self._target = Target()
         self._tap: GradientTap | None = None
         self._probed: Squares = {}
         self._reached: set[int] = set()
@@ -152,6 +154,7 @@ class StepScan:
         self._out = next(i for i, layer in enumerate(layers) if layer.node is data.nodes[0])
         self._tap = GradientTap((layer.node for layer in layers), trace.batch)
         self._layers = layers
+        self._target = read_target(loss.grad_fn, data.nodes[0])
         self._probe(data, start[1])
 
     def _probe(self, data: DataGraph, number: int) -> None:
@@ -195,9 +198,10 @@ class StepScan:
     def _result(self) -> ScanResult | None:
         assert self._tap is not None
         trace = self._trace
+        found = columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite)
         return ScanResult(
             [layer.spec for layer in self._layers],
-            columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite),
+            in_output_units(found, self._target),
             frozenset(self._reached),
             frozenset(self._ids(trace.called)),
             frozenset(self._ids(trace.called_without_grad)),

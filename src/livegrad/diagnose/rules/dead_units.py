@@ -38,7 +38,7 @@ def find(patient: Patient) -> list[Finding]:
     blocks = any(
         layer.kind == "depth" and share > ALL_DEAD for layer, share in zip(layers, shares, strict=True)
     )
-    severity = "error" if blocks or not patient.learning.is_learning else "warning"
+    severity = "error" if blocks or not patient.is_learning else "warning"
     names = tuple(layer.name for layer in layers)
     worst = layers[int(np.argmax(shares))]
     born = _born(patient)

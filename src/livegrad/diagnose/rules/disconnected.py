@@ -22,7 +22,9 @@ FEWEST_PULSES = 2
 def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     silent, heard = _by_gradient(patient)
-    silent = [t for t in silent if t.trainable]
+    alive = {t.module for t in heard}
+    # A bias alone without effect (before a normalization, in a gradient penalty) is no cut in the network.
+    silent = [t for t in silent if t.trainable and (t.module is None or t.module not in alive)]
     idle = {t.id for t in silent if _is_idle(t, heard)}
     cut = [t for t in silent if t.id not in idle]
     if not cut:

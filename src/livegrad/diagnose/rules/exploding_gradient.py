@@ -11,11 +11,11 @@ Saturation does not cause explosion; weights that are too large, or BatchNorm in
 import numpy as np
 
 from livegrad.diagnose.bill import blame
-from livegrad.diagnose.finding import Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.harm import harm_to, turnover
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.diagnose.rules.update_too_large import SINGLE_STEP, update_sizes
-from livegrad.diagnose.spine_profile import SpineProfile
+from livegrad.diagnose.spine_profile import SpineProfile, spine_profile
 from livegrad.run.schema import Layer
 from livegrad.theory.trend import block_trend
 
@@ -24,6 +24,8 @@ CEILING_DECADES = 3.0
 # learnt.
 HARMFUL_DECADES = 1.5
 NULL_DEVIATIONS = 3.0
+# Growth of activations over depth that ends in infinity.
+OVERFLOW_DECADES = 6.0
 
 
 def deafening(profile: SpineProfile, ceiling: float = CEILING_DECADES) -> np.ndarray:
@@ -35,12 +37,62 @@ def deafening(profile: SpineProfile, ceiling: float = CEILING_DECADES) -> np.nda
 
 def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
+    return _by_audibility(patient) or _by_overflow(patient)
+
+
+def _by_overflow(patient: Patient) -> list[Finding]:
+    """Find activations that grow over depth until they overflow: audibility cannot be measured there any
+    more.
+    """
+    for scan in patient.scans[:1]:
+        profile = spine_profile(scan, patient.layers)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            size = np.log10(profile.activation_rms)
+        finite = np.flatnonzero(np.isfinite(size))
+        if profile.finite or len(finite) < 3 or size[finite[-1]] - size[finite[0]] < OVERFLOW_DECADES:
+            continue
+        layers = [profile.layers[i] for i in finite if size[i] > size[finite[0]] + CEILING_DECADES]
+        slope = block_trend(np.array([layer.depth for layer in profile.layers], float), size)
+        names = tuple(layer.name for layer in layers)
+        grown = float(size[finite[-1]] - size[finite[0]])
+        return [
+            Finding(
+                code="LG103",
+                name="exploding-gradient",
+                severity="error",
+                subject=patient.subject.name,
+                layers=names,
+                layers_text=layers_text(names),
+                source=patient.line(layers[0]),
+                message=(
+                    f"the activations grow by {grown:.1f} decades and overflow, and the gradient with them"
+                ),
+                cause=Cause(
+                    f"each layer multiplies its input by {10**slope.slope:.2f}", layers[0].type, grown
+                ),
+                evidence={
+                    "activation_slope_decades_per_layer": slope.slope,
+                    "activation_growth_decades": grown,
+                },
+                explanation=(
+                    "The same factors that multiply the activation forwards multiply the gradient backwards."
+                ),
+                first_step=scan.step,
+                last_step=scan.step,
+                remedies=(Remedy("init"), Remedy("normalize"), Remedy("skip")),
+                next=_next(None),
+            )
+        ]
+    return []
+
+
+def _by_audibility(patient: Patient) -> list[Finding]:
     profiles = patient.profiles
     masks = [deafening(profile) for profile in profiles]
     flags = [bool(mask.any()) for mask in masks]
     # An explosion at the start that went away is held against the network only if training did not get over
     # it.
-    harmed = not patient.is_finite or not patient.learning.is_learning
+    harmed = not patient.is_finite or not patient.is_learning
     if not (persists(flags) or (any(flags[:1]) and harmed)):
         return []
     at = max(i for i, flag in enumerate(flags) if flag)
@@ -50,7 +102,7 @@ def find(patient: Patient) -> list[Finding]:
     cause, culprit = blame(patient, profile, growing=True)
     names = tuple(layer.name for layer in sick)
     steps = [p.step for p, flag in zip(profiles, flags, strict=True) if flag]
-    severity = "warning" if patient.is_finite and patient.learning.is_learning else "error"
+    severity = "warning" if patient.is_finite and patient.is_learning else "error"
     slope = block_trend(np.array([layer.depth for layer in profile.layers], float), profile.relative)
     return [
         Finding(

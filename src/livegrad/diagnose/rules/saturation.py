@@ -54,7 +54,7 @@ def find(patient: Patient) -> list[Finding]:
         return []
     scan = patient.scans[-1]
     shares = [float(scan.saturated[row]) for _, row in found]
-    learning = patient.learning.is_learning
+    learning = patient.is_learning
     if learning and max(shares) < NEARLY_ALL:
         return []
     layers = [layer for layer, _ in found]

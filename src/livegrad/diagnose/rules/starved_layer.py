@@ -24,6 +24,8 @@ FAR_BEHIND = 1e-5
 
 def find(patient: Patient) -> list[Finding]:
     """Return one finding per way of starving, or nothing."""
+    if patient.fits:
+        return []
     matrices = [
         t
         for t in patient.tensors.values()
@@ -32,7 +34,7 @@ def find(patient: Patient) -> list[Finding]:
     alive = [t for t in matrices if _has_gradient(patient, t)]
     swallowed = [t for t in alive if patient.swallowed.get(t.id, 0.0) > SWALLOWED_SHARE]
     by_eps = [t for t in alive if t not in swallowed and patient.eps_dominated.get(t.id, 0.0) > EPS_SHARE]
-    if patient.learning.is_learning or 2 * len(by_eps) < len(alive):
+    if patient.is_learning or 2 * len(by_eps) < len(alive):
         by_eps = []
     behind = [t for t in _far_behind(patient, alive) if t not in swallowed and t not in by_eps]
     found = []
@@ -107,7 +109,7 @@ def _finding(
     return Finding(
         code="LG401",
         name="starved-layer",
-        severity="warning" if patient.learning.is_learning else "error",
+        severity="warning" if patient.is_learning else "error",
         subject=patient.subject.name,
         layers=names,
         layers_text=layers_text(names),

@@ -41,7 +41,7 @@ def find(patient: Patient) -> list[Finding]:
 
 def _vanishing(patient: Patient, profile: TimeProfile, early: float) -> Finding:
     learning = patient.learning
-    severity = "info" if learning.is_learning else ("warning" if learning.state == "unknown" else "error")
+    severity = "info" if patient.is_learning else ("warning" if learning.state == "unknown" else "error")
     silent = [
         layer.name
         for layer, r in zip(profile.layers, profile.relative, strict=True)
@@ -62,7 +62,7 @@ def _vanishing(patient: Patient, profile: TimeProfile, early: float) -> Finding:
 
 
 def _exploding(patient: Patient, profile: TimeProfile, early: float) -> Finding:
-    severity = "warning" if patient.learning.is_learning and patient.is_finite else "error"
+    severity = "warning" if patient.is_learning and patient.is_finite else "error"
     loud = [
         layer.name for layer, r in zip(profile.layers, profile.relative, strict=True) if r > REACH_DECADES
     ]

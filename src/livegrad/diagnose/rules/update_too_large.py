@@ -21,7 +21,7 @@ SINGLE_STEP = 1.0
 
 def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
-    if patient.is_finite and patient.learning.is_learning:
+    if patient.is_finite and patient.is_learning:
         return []
     found = [(t, *sizes) for t in patient.tensors.values() if (sizes := update_sizes(patient, t)) is not None]
     large = [

@@ -65,7 +65,7 @@ def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     profiles = patient.profiles
     masks = [inaudible(profile) & _trainable(patient, profile) for profile in profiles]
-    if not any(mask.any() for mask in masks[-1:]) and not patient.learning.is_learning:
+    if not any(mask.any() for mask in masks[-1:]) and not patient.is_learning:
         quieter = [inaudible(profile, HARMFUL_DECADES) & _trainable(patient, profile) for profile in profiles]
         if quieter and harm_to(patient, _tensors_of(profiles[-1], quieter[-1])).starved:
             masks = quieter
@@ -118,10 +118,9 @@ def _trainable(patient: Patient, profile: SpineProfile) -> np.ndarray:
 
 
 def _severity(patient: Patient, harm: Harm) -> str:
-    learning = patient.learning
     if harm.starved:
-        return "warning" if learning.is_learning else "error"
-    if learning.is_learning:
+        return "warning" if patient.is_learning else "error"
+    if patient.is_learning:
         return "info"
     return "error"
 
