@@ -45,10 +45,8 @@ def test_sgd_with_a_closure_as_keyword(watching):
         norms.append([p.grad.norm().item() for p in net.parameters()])
         return loss
 
-    returned = []
     with watching() as w:
-        for _ in range(3):
-            returned.append(optimizer.step(closure=closure).item())
+        returned = [optimizer.step(closure=closure).item() for _ in range(3)]
     assert returned == losses
     np.testing.assert_allclose(w.run.pulses().loss, losses, rtol=1e-6)
     np.testing.assert_allclose(w.run.pulses().gradient_norm, norms, rtol=1e-5)

@@ -169,7 +169,9 @@ def test_tensors_without_a_module(watching):
     (subject,) = w.run.subjects
     assert subject.parameters == 8
     np.testing.assert_allclose(w.run.pulses().gradient_norm[-1], expected, rtol=1e-5)
-    assert any(note.kind == "not_observed" for note in w.run.info.notes), "its layers cannot be scanned: say so"
+    assert any(note.kind == "not_observed" for note in w.run.info.notes), (
+        "its layers cannot be scanned: say so"
+    )
 
 
 def test_a_tensor_learning_rate(watching):

@@ -1,4 +1,6 @@
-"""One gradient, several stages: what is recorded is unscaled and unclipped, and the factors say what came after."""
+"""One gradient, several stages: what is recorded is unscaled and unclipped, and the factors say what came
+after.
+"""
 
 import numpy as np
 import pytest
@@ -363,7 +365,7 @@ def test_a_step_without_backward_has_no_loss(watching):
 
 
 def test_gradients_set_by_hand(watching):
-    net, parameters = make()
+    _net, parameters = make()
     optimizer = torch.optim.SGD(parameters, lr=0.1)
     with watching() as w:
         for _ in range(2):

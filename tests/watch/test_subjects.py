@@ -1,5 +1,7 @@
 """Several models, several optimizers, wrappers: who is whose, and whose loss is whose."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from torch import nn
 
 
 def mlp(*sizes: int) -> nn.Sequential:
-    return nn.Sequential(*[nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False)])
+    return nn.Sequential(*[nn.Linear(a, b) for a, b in itertools.pairwise(sizes)])
 
 
 def rows_of(run, name: str):
@@ -16,11 +18,11 @@ def rows_of(run, name: str):
 
 
 def test_a_gan_has_two_subjects_with_their_own_losses(watching):
-    generator, critic = mlp(2, 8, 3), mlp(3, 8, 1)
-    opt_g = torch.optim.Adam(generator.parameters(), lr=1e-3)
-    opt_d = torch.optim.Adam(critic.parameters(), lr=1e-3)
-    loss_d, loss_g, norms_d, norms_g = [], [], [], []
-    with watching() as w:
+    def train():
+        generator, critic = mlp(2, 8, 3), mlp(3, 8, 1)
+        opt_g = torch.optim.Adam(generator.parameters(), lr=1e-3)
+        opt_d = torch.optim.Adam(critic.parameters(), lr=1e-3)
+        loss_d, loss_g, norms_d, norms_g = [], [], [], []
         for _ in range(12):
             critic.zero_grad()
             real = critic(torch.randn(4, 3)).square().mean()
@@ -37,6 +39,10 @@ def test_a_gan_has_two_subjects_with_their_own_losses(watching):
             opt_g.step()
             loss_d.append(real.item() + false.item())
             loss_g.append(fooled.item())
+        return loss_d, loss_g, norms_d, norms_g
+
+    with watching() as w:
+        loss_d, loss_g, norms_d, norms_g = train()
     run = w.run
     assert sorted(s.name for s in run.subjects) == ["critic", "generator"]
     np.testing.assert_allclose(rows_of(run, "critic").loss, loss_d, rtol=1e-6)
@@ -49,11 +55,11 @@ def test_a_gan_has_two_subjects_with_their_own_losses(watching):
 
 
 def test_actor_and_critic_whose_backward_passes_come_first(watching):
-    actor, critic = mlp(3, 4), mlp(3, 1)
-    opt_a = torch.optim.SGD(actor.parameters(), lr=1e-2)
-    opt_c = torch.optim.SGD(critic.parameters(), lr=1e-2)
-    a, c = [], []
-    with watching() as w:
+    def train():
+        actor, critic = mlp(3, 4), mlp(3, 1)
+        opt_a = torch.optim.SGD(actor.parameters(), lr=1e-2)
+        opt_c = torch.optim.SGD(critic.parameters(), lr=1e-2)
+        a, c = [], []
         for _ in range(5):
             opt_a.zero_grad()
             opt_c.zero_grad()
@@ -66,15 +72,19 @@ def test_actor_and_critic_whose_backward_passes_come_first(watching):
             opt_c.step()
             a.append(loss_a.item())
             c.append(loss_c.item())
+        return a, c
+
+    with watching() as w:
+        a, c = train()
     np.testing.assert_allclose(rows_of(w.run, "actor").loss, a, rtol=1e-6)
     np.testing.assert_allclose(rows_of(w.run, "critic").loss, c, rtol=1e-6)
 
 
 def test_one_optimizer_over_two_models(watching):
-    encoder, decoder = mlp(4, 3), mlp(3, 4)
-    optimizer = torch.optim.SGD([*encoder.parameters(), *decoder.parameters()], lr=0.1)
-    losses = []
-    with watching() as w:
+    def train():
+        encoder, decoder = mlp(4, 3), mlp(3, 4)
+        optimizer = torch.optim.SGD([*encoder.parameters(), *decoder.parameters()], lr=0.1)
+        losses = []
         for _ in range(4):
             optimizer.zero_grad()
             x = torch.randn(5, 4)
@@ -83,6 +93,10 @@ def test_one_optimizer_over_two_models(watching):
             expected = [p.grad.norm().item() for p in encoder.parameters()]
             optimizer.step()
             losses.append(loss.item())
+        return losses, expected
+
+    with watching() as w:
+        losses, expected = train()
     run = w.run
     assert sorted(s.name for s in run.subjects) == ["decoder", "encoder"]
     for name in ("encoder", "decoder"):
@@ -110,9 +124,9 @@ def test_two_optimizers_over_one_model_share_their_steps(watching):
 
 
 def test_a_model_made_of_modules_that_the_loop_calls_itself(watching):
-    layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(6)])
-    optimizer = torch.optim.SGD(layers.parameters(), lr=0.1)
-    with watching() as w:
+    def train():
+        layers = nn.ModuleList([nn.Linear(4, 4) for _ in range(6)])
+        optimizer = torch.optim.SGD(layers.parameters(), lr=0.1)
         for _ in range(3):
             optimizer.zero_grad()
             x = torch.randn(5, 4)
@@ -120,6 +134,9 @@ def test_a_model_made_of_modules_that_the_loop_calls_itself(watching):
                 x = layer(x).tanh()
             x.square().mean().backward()
             optimizer.step()
+
+    with watching() as w:
+        train()
     (subject,) = w.run.subjects
     assert (subject.name, subject.type) == ("layers", "ModuleList")
     assert w.run.tensors[-1].name == "5.bias"
@@ -232,14 +249,14 @@ def test_outputs_of_any_shape(watching, kind):
 
 
 def test_only_the_model_that_was_named_is_watched(watching):
-    net, other = mlp(4, 2), mlp(4, 2)
+    net, other = mlp(4, 2), mlp(4, 3, 2)
     optimizers = [torch.optim.SGD(m.parameters(), lr=0.1) for m in (net, other)]
     with watching(models=(net,)) as w:
         for _ in range(3):
             for model, optimizer in zip((net, other), optimizers, strict=True):
                 model(torch.randn(5, 4)).square().mean().backward()
                 optimizer.step()
-    assert [s.name for s in w.run.subjects] == ["net"]
+    assert [s.parameters for s in w.run.subjects] == [10]
     assert w.run.pulses().step.tolist() == [0, 1, 2]
 
 
@@ -265,7 +282,7 @@ def test_where_layers_were_made(watching):
         optimizer.step()
     first = test_where_layers_were_made.__code__.co_firstlineno
     assert w.run.tensors[0].source == f"tests/watch/test_subjects.py:{first + 3}"
-    assert [layer.made for layer in w.run.layers][0] == w.run.tensors[0].source
+    assert next(layer.made for layer in w.run.layers) == w.run.tensors[0].source
     assert all(layer.made for layer in w.run.layers)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from livegrad.errors import UsageError
+from livegrad.run.folder import RUN_FILE
 from livegrad.run.reader import load
 from livegrad.watch.session import Session, WatchOptions, start
 
@@ -62,18 +63,21 @@ def watch(
 ) -> Watch:
     """Watch `model` while it trains, until the `with` block ends.
 
-    Without `optimizers`, every one that holds parameters of the model is watched. path: the run folder (None: a new one
-    under ./livegrad-runs). budget: share of wall time that recording may cost after the first steps. every: record
-    each N steps whatever it costs. Raises UsageError if an argument is not what it should be.
+    Without `optimizers`, every one that holds parameters of the model is watched. path: the run folder
+    (None: a new one under ./livegrad-runs). budget: share of wall time that recording may cost after the
+    first steps. every: record each N steps whatever it costs. Raises UsageError if an argument is not what
+    it should be.
     """
     if not isinstance(model, torch.nn.Module):
         raise UsageError(
-            f"watch() needs a torch.nn.Module first, got {type(model).__name__}: livegrad.watch(model, optimizer)"
+            f"watch() needs a torch.nn.Module first, got {type(model).__name__}: "
+            "livegrad.watch(model, optimizer)"
         )
     for optimizer in optimizers:
         if not isinstance(optimizer, torch.optim.Optimizer):
             raise UsageError(
-                f"watch() takes optimizers after the model, got {type(optimizer).__name__}: livegrad.watch(model, optimizer)"
+                f"watch() takes optimizers after the model, got {type(optimizer).__name__}: "
+                "livegrad.watch(model, optimizer)"
             )
     if not 0 < budget <= 1:
         raise UsageError(
@@ -81,5 +85,10 @@ def watch(
         )
     if every is not None and every < 1:
         raise UsageError(f"every counts optimizer steps from 1 up, got {every!r}: for example every=10")
+    if path is not None and (Path(path) / RUN_FILE).exists():
+        raise UsageError(
+            f"{str(path)!r} already holds a run and is not overwritten. "
+            "Give another path, or remove that one first."
+        )
     options = WatchOptions(None if path is None else Path(path), budget, every)
     return Watch(start(options, (model,), optimizers))

@@ -25,7 +25,9 @@ def describe_environment() -> dict[str, Any]:
 
 
 def rank_and_world() -> tuple[int, int]:
-    """This process's rank and how many there are, from torch.distributed or what a launcher put into the environment."""
+    """This process's rank and how many there are, from torch.distributed or what a launcher put into the
+    environment.
+    """
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     try:

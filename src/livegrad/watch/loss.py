@@ -1,8 +1,9 @@
 """Which loss an optimizer step minimised: the roots of the backward passes since the last step that reach it.
 
-A *cycle* is the backward passes between two optimizer steps. Gradient accumulation makes several passes a cycle, and
-their sum is the objective whose gradient the step sees. With several optimizers a pass counts for those whose
-parameters its graph reaches; the graph is walked once for each line of the program that calls backward.
+A *cycle* is the backward passes between two optimizer steps. Gradient accumulation makes several passes a
+cycle, and their sum is the objective whose gradient the step sees. With several optimizers a pass counts
+for those whose parameters its graph reaches; the graph is walked once for each line of the program that
+calls backward.
 """
 
 import sys
@@ -17,14 +18,18 @@ Site = tuple[Any, int]
 
 @dataclass(frozen=True)
 class BackwardPass:
-    """One call of backward: its value ⟨roots, gradients given⟩ (None if not read), and the line that called it."""
+    """One call of backward: its value ⟨roots, gradients given⟩ (None if not read), and the line that called
+    it.
+    """
 
     value: Any
     site: Site | None
 
 
 class LossLedger:
-    """Keeps the backward passes of the present cycle. Holds numbers and 0-dim tensors without graph, nothing else."""
+    """Keeps the backward passes of the present cycle. Holds numbers and 0-dim tensors without graph,
+    nothing else.
+    """
 
     def __init__(self) -> None:
         self.cycle = 0
@@ -44,8 +49,8 @@ class LossLedger:
     def add(self, args: tuple[Any, ...], kwargs: dict[str, Any], read: bool, track: bool) -> float | None:
         """Enter a backward pass that is about to run.
 
-        read: take its value even if that is on a device. track: find out which parameters it reaches. Returns the value
-        where it is known at once.
+        read: take its value even if that is on a device. track: find out which parameters it reaches.
+        Returns the value where it is known at once.
         """
         if self._closed:
             self.cycle += 1
@@ -63,7 +68,8 @@ class LossLedger:
         self._closed = True
 
     def total(self, members: frozenset[int], seen_cycle: int) -> Any:
-        """The objective of a step on the parameters `members` (ids): a float, a 0-dim tensor, or None if unknown.
+        """The objective of a step on the parameters `members` (ids): a float, a 0-dim tensor, or None if
+        unknown.
 
         seen_cycle: the cycle of that optimizer's last step; a step without a backward pass since has no loss.
         """

@@ -1,5 +1,6 @@
 """What the user calls a model: the variable it is bound to, found in the frames that are running."""
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
@@ -13,6 +14,7 @@ _WRAPPERS = frozenset(
 )
 _QUIET_NAMES = frozenset({"self", "_", "module", "m", "cls", "root", "mod"})
 _FRAMES = 30
+_LOCALS_READERS = frozenset({"locals", "vars", "dir", "eval", "exec", "f_locals", "currentframe"})
 
 
 def unwrap(module: torch.nn.Module) -> torch.nn.Module:
@@ -32,17 +34,35 @@ def plain_name(name: str) -> str:
 
 
 def bindings() -> Iterator[tuple[str, Any]]:
-    """(name, value) of variables in sight: __main__'s globals, then the running frames from the inside out."""
+    """(name, value) of variables in sight: __main__'s globals, then those of the running frames."""
     main = sys.modules.get("__main__")
     yield from list(vars(main).items()) if main is not None else ()
     for frame in _user_frames():
-        local = dict(frame.f_locals)
+        local = _locals(frame)
         yield from local.items()
         holder = local.get("self")
         if holder is not None and not isinstance(holder, torch.nn.Module):
             yield from list(getattr(holder, "__dict__", {}).items())
         if frame.f_globals is not getattr(main, "__dict__", None):
             yield from list(frame.f_globals.items())
+
+
+def _locals(frame: FrameType) -> dict[str, Any]:
+    """A copy of a frame's variables that leaves no trace on the frame.
+
+    Before Python 3.13 reading `f_locals` of a function refreshes a dict that the frame keeps: it would hold
+    on to the variables' present values, and it is the very dict that an earlier `locals()` gave the user.
+    So a function that could have asked for it is not looked into, and for the others the dict is emptied
+    again.
+    """
+    if sys.version_info >= (3, 13) or not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        return dict(frame.f_locals)
+    if not _LOCALS_READERS.isdisjoint(frame.f_code.co_names):
+        return {}
+    kept = frame.f_locals
+    local = dict(kept)
+    kept.clear()
+    return local
 
 
 def _user_frames() -> Iterator[FrameType]:
@@ -57,7 +77,9 @@ def _user_frames() -> Iterator[FrameType]:
 
 
 def find_modules(wanted: Callable[[torch.nn.Module], bool]) -> list[tuple[str, torch.nn.Module]]:
-    """Modules in sight for which `wanted` is true, each with the name it is bound to; unwrapped, without repeats."""
+    """Modules in sight for which `wanted` is true, each with the name it is bound to; unwrapped, without
+    repeats.
+    """
     found: dict[int, tuple[str, torch.nn.Module]] = {}
     rejected: set[int] = set()
     for name, value in bindings():

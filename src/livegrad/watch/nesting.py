@@ -1,11 +1,14 @@
 """Optimizer steps inside optimizer steps, and gradients that only exist inside a closure."""
 
 import functools
+import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from torch.optim import optimizer as optimizer_module
+import torch
+
+_STEP_FILE = inspect.getfile(torch.optim.Optimizer)
 
 
 def running_steps() -> int:
@@ -14,7 +17,7 @@ def running_steps() -> int:
     count = 0
     while frame is not None:
         code = frame.f_code
-        count += code.co_name == "wrapper" and code.co_filename == optimizer_module.__file__
+        count += code.co_name == "wrapper" and code.co_filename == _STEP_FILE
         frame = frame.f_back
     return count
 

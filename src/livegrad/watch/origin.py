@@ -12,8 +12,8 @@ from livegrad.probe.source import shown_path, user_line
 class Origins:
     """Remembers (file, line) of each module that is registered in another one while `open`.
 
-    A module of torch's own that holds parameters is known by the line that called its constructor, any other by the
-    line that put it into its parent. Modules are held weakly.
+    A module of torch's own that holds parameters is known by the line that called its constructor, any
+    other by the line that put it into its parent. Modules are held weakly.
     """
 
     def __init__(self) -> None:
@@ -39,11 +39,12 @@ class Origins:
         return f"{shown_path(found[1])}:{found[2]}"
 
     def _on_module(self, parent: torch.nn.Module, name: str, child: torch.nn.Module | None) -> None:
-        if child is not None:
+        if isinstance(child, torch.nn.Module):
             self._note(child)
 
     def _on_parameter(self, module: torch.nn.Module, name: str, parameter: Any) -> None:
-        # A module of the user's own registers its parameters from inside its constructor: that line says nothing.
+        # A module of the user's own registers its parameters from inside its constructor: that line says
+        # nothing.
         if type(module).__module__.startswith("torch."):
             self._note(module)
 
@@ -52,10 +53,13 @@ class Origins:
         known = self._lines.get(key)
         if known is not None and known[0]() is module:
             return
-        line = user_line(3)
-        if line is not None:
-            lines = self._lines
-            self._lines[key] = (weakref.ref(module, lambda _: lines.pop(key, None)), *line)
+        try:
+            line = user_line(3)
+            if line is not None:
+                lines = self._lines
+                lines[key] = (weakref.ref(module, lambda _: lines.pop(key, None)), *line)
+        except Exception:  # a model must be built whatever happens here; the line is then unknown
+            return
 
 
 def class_line(module: torch.nn.Module) -> str | None:

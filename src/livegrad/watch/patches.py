@@ -1,9 +1,11 @@
-"""Every change the recorder makes to torch while it watches, in one place, undone exactly when the last session ends.
+"""Every change the recorder makes to torch while it watches, in one place, undone exactly when the last
+session ends.
 
 Permanent while a session lives: the global optimizer step hooks (per session), and thin wrappers around
-`torch.autograd.backward`, the two gradient clips and GradScaler. `Module.__call__` is wrapped only while a session asks
-for it (to find models, to scan a step): a global module hook would be seen by every module on every step.
-A wrapper without observers only passes its arguments on, so an earlier reference to it stays valid for ever.
+`torch.autograd.backward`, the two gradient clips and GradScaler. `Module.__call__` is wrapped only while a
+session asks for it (to find models, to scan a step): a global module hook would be seen by every module on
+every step. A wrapper without observers only passes its arguments on, so an earlier reference to it stays
+valid for ever.
 """
 
 import functools
@@ -41,75 +43,87 @@ class CallObserver(Protocol):
     def leave_module(self, module: torch.nn.Module, failed: bool) -> None: ...
 
 
-_observers: tuple[Observer, ...] = ()
-_call_observers: tuple[CallObserver, ...] = ()
-_installed: list[tuple[Any, str, Any, Any]] = []
-_call_patch: list[tuple[Any, str, Any, Any]] = []
+class _Patches:
+    """One generation of wrappers, from the first observer to the last.
+
+    Each wrapper reads `observers` of its own generation, so that one that somebody kept or wrapped in
+    theirs stays silent after a later generation has been installed around it.
+    """
+
+    def __init__(self) -> None:
+        self.observers: tuple[Any, ...] = ()
+        self._done: list[tuple[Any, str, Any, Any]] = []
+
+    def replace(self, owner: Any, name: str, wrap: Callable[..., Any]) -> None:
+        original = vars(owner)[name]
+        replacement = wrap(self, original)
+        self._done.append((owner, name, original, replacement))
+        setattr(owner, name, replacement)
+
+    def remove(self, observer: Any) -> bool:
+        """Forget `observer`; True if that was the last one, and torch is as it was."""
+        self.observers = tuple(o for o in self.observers if o is not observer)
+        if self.observers:
+            return False
+        while self._done:
+            owner, name, original, replacement = self._done.pop()
+            # Somebody may have wrapped our wrapper since; theirs stays, ours inside it only passes on.
+            if vars(owner).get(name) is replacement:
+                setattr(owner, name, original)
+        return True
+
+
+_steps: _Patches | None = None
+_calls: _Patches | None = None
 
 
 def install(observer: Observer) -> None:
     """Tell `observer` of backward passes, clips and loss scaling from now on."""
-    global _observers
-    _observers = (*_observers, observer)
-    if not _installed:
-        _replace_all()
+    global _steps
+    if _steps is None:
+        _steps = _Patches()
+        _steps.replace(torch.autograd, "backward", _watched_backward)
+        _steps.replace(clip_grad, "_group_tensors_by_device_and_dtype", _watched_grouping)
+        _steps.replace(torch.amp.GradScaler, "scale", _watched_scale)
+        _steps.replace(torch.amp.GradScaler, "unscale_", _watched_unscale)
+        _steps.replace(torch.amp.GradScaler, "step", _watched_scaler_step)
+    _steps.observers = (*_steps.observers, observer)
 
 
 def uninstall(observer: Observer) -> None:
-    """Forget `observer`; restore torch when nobody is left. Unknown observers are ignored."""
-    global _observers
-    _observers = tuple(o for o in _observers if o is not observer)
-    stop_calls(observer)  # type: ignore[arg-type]
-    if not _observers:
-        _restore(_installed)
+    """Forget `observer`; torch is restored when nobody is left. Unknown observers are ignored."""
+    global _steps
+    stop_calls(observer)
+    if _steps is not None and _steps.remove(observer):
+        _steps = None
 
 
 def start_calls(observer: CallObserver) -> None:
     """Tell `observer` of every module call from now on. Asking twice is asking once."""
-    global _call_observers
-    if observer not in _call_observers:
-        _call_observers = (*_call_observers, observer)
-        if not _call_patch:
-            original = torch.nn.Module.__dict__["__call__"]
-            _replace(_call_patch, torch.nn.Module, "__call__", _watched_call(original))
+    global _calls
+    if _calls is None:
+        _calls = _Patches()
+        _calls.replace(torch.nn.Module, "__call__", _watched_call)
+    if observer not in _calls.observers:
+        _calls.observers = (*_calls.observers, observer)
 
 
-def stop_calls(observer: CallObserver) -> None:
+def stop_calls(observer: Any) -> None:
     """Stop telling `observer` of module calls."""
-    global _call_observers
-    if observer in _call_observers:
-        _call_observers = tuple(o for o in _call_observers if o is not observer)
-        if not _call_observers:
-            _restore(_call_patch)
+    global _calls
+    if _calls is not None and _calls.remove(observer):
+        _calls = None
 
 
-def _replace(done: list[tuple[Any, str, Any, Any]], owner: Any, name: str, replacement: Any) -> None:
-    done.append((owner, name, vars(owner)[name], replacement))
-    setattr(owner, name, replacement)
+def watched() -> bool:
+    """Whether anything of torch is changed at the moment."""
+    return _steps is not None or _calls is not None
 
 
-def _restore(done: list[tuple[Any, str, Any, Any]]) -> None:
-    while done:
-        owner, name, original, replacement = done.pop()
-        # Somebody may have wrapped our wrapper since; theirs stays, ours inside it only passes on.
-        if vars(owner).get(name) is replacement:
-            setattr(owner, name, original)
-
-
-def _replace_all() -> None:
-    _replace(_installed, torch.autograd, "backward", _watched_backward(torch.autograd.backward))
-    grouping = clip_grad._group_tensors_by_device_and_dtype
-    _replace(_installed, clip_grad, "_group_tensors_by_device_and_dtype", _watched_grouping(grouping))
-    scaler = torch.amp.GradScaler
-    _replace(_installed, scaler, "scale", _watched_scale(scaler.scale))
-    _replace(_installed, scaler, "unscale_", _watched_unscale(scaler.unscale_))
-    _replace(_installed, scaler, "step", _watched_scaler_step(scaler.step))
-
-
-def _watched_backward(original: Callable[..., Any]) -> Callable[..., Any]:
+def _watched_backward(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def backward(*args: Any, **kwargs: Any) -> Any:
-        observers = _observers
+        observers = patches.observers
         # A node is running: this is a nested backward (activation checkpointing), part of the one outside.
         if not observers or is_compiling() or torch._C._current_autograd_node() is not None:
             return original(*args, **kwargs)
@@ -127,49 +141,51 @@ def _watched_backward(original: Callable[..., Any]) -> Callable[..., Any]:
     return backward
 
 
-def _watched_grouping(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap what both clips call just before they change gradients, so that earlier imports of them are seen too."""
+def _watched_grouping(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap what both clips call just before they change gradients, so that earlier imports of them are seen
+    too.
+    """
 
     @functools.wraps(original)
     def _group_tensors_by_device_and_dtype(*args: Any, **kwargs: Any) -> Any:
-        if _observers and not is_compiling():
+        if patches.observers and not is_compiling():
             frame = sys._getframe(1)
             kind = _CLIPS.get(frame.f_code.co_name)
             if kind is not None:
-                for observer in _observers:
+                for observer in patches.observers:
                     observer.before_clip(kind, args[0][0], frame)
         return original(*args, **kwargs)
 
     return _group_tensors_by_device_and_dtype
 
 
-def _watched_scale(original: Callable[..., Any]) -> Callable[..., Any]:
+def _watched_scale(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def scale(self: Any, outputs: Any) -> Any:
         scaled = original(self, outputs)
         if scaled is not outputs:
-            for observer in _observers:
+            for observer in patches.observers:
                 observer.loss_scaled(outputs, scaled)
         return scaled
 
     return scale
 
 
-def _watched_unscale(original: Callable[..., Any]) -> Callable[..., Any]:
+def _watched_unscale(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def unscale_(self: Any, optimizer: Any) -> Any:
         if self.is_enabled():
-            for observer in _observers:
+            for observer in patches.observers:
                 observer.before_unscale(self, optimizer)
         return original(self, optimizer)
 
     return unscale_
 
 
-def _watched_scaler_step(original: Callable[..., Any]) -> Callable[..., Any]:
+def _watched_scaler_step(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def step(self: Any, optimizer: Any, *args: Any, **kwargs: Any) -> Any:
-        observers = _observers if self.is_enabled() else ()
+        observers = patches.observers if self.is_enabled() else ()
         for observer in observers:
             observer.before_scaler_step(self, optimizer)
         result = original(self, optimizer, *args, **kwargs)
@@ -180,10 +196,10 @@ def _watched_scaler_step(original: Callable[..., Any]) -> Callable[..., Any]:
     return step
 
 
-def _watched_call(original: Callable[..., Any]) -> Callable[..., Any]:
+def _watched_call(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def __call__(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        observers = _call_observers
+        observers = patches.observers
         if not observers or is_compiling() or torch._C._current_autograd_node() is not None:
             return original(self, *args, **kwargs)
         for observer in observers:

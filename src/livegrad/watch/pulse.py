@@ -1,4 +1,6 @@
-"""A pulse: the record of one optimizer step, taken when the step begins and written when its numbers have arrived."""
+"""A pulse: the record of one optimizer step, taken when the step begins and written when its numbers have
+arrived.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +18,9 @@ from livegrad.watch.subjects import Plan, parameters_of
 
 @dataclass(eq=False)
 class Pulse:
-    """One step's measurements, possibly still on a device. `update` is filled in after the step where it is sampled."""
+    """One step's measurements, possibly still on a device. `update` is filled in after the step where it is
+    sampled.
+    """
 
     plan: Plan
     steps: tuple[int, ...]
@@ -38,7 +42,13 @@ class Pulse:
 
     def ready(self) -> bool:
         """Whether `rows` would return without waiting for a device."""
-        parts = [self.stats, self.scalars, self.after, self.update, *(clip.before for clip, _, _ in self.effect.sources)]
+        parts = [
+            self.stats,
+            self.scalars,
+            self.after,
+            self.update,
+            *(clip.before for clip, _, _ in self.effect.sources),
+        ]
         return all(part is None or part.ready() for part in parts)
 
     def rows(self) -> list[PulseRow]:
@@ -128,8 +138,8 @@ def take_pulse(
 ) -> Pulse:
     """Measure the gradients and weights of `optimizer` as its step begins; nothing waits for a device.
 
-    loss, loss_scale: floats, 0-dim tensors or None. clips: those since the last backward pass. sample_update: also
-    remember a sample of the weights, for `end_step`.
+    loss, loss_scale: floats, 0-dim tensors or None. clips: those since the last backward pass.
+    sample_update: also remember a sample of the weights, for `end_step`.
     """
     parameters = parameters_of(optimizer)
     gradients = [p.grad for p in parameters]
@@ -193,4 +203,3 @@ def _divided(stats: Stats, scale: float) -> Stats:
             stats.zeros,
             stats.nonfinite,
         )
-

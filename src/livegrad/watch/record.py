@@ -1,4 +1,6 @@
-"""The run being written: rows that wait for a device, the fields of run.json, and how often that file is renewed."""
+"""The run being written: rows that wait for a device, the fields of run.json, and how often that file is
+renewed.
+"""
 
 import time
 from collections import deque
@@ -37,7 +39,9 @@ def open_run(path: Path | None, name: str, info: dict[str, Any]) -> RunWriter:
 
 
 class Record:
-    """Writes pulses in order as their numbers arrive, and run.json when something new is known or time has passed."""
+    """Writes pulses in order as their numbers arrive, and run.json when something new is known or time has
+    passed.
+    """
 
     def __init__(self, writer: Writer) -> None:
         self.writer = writer

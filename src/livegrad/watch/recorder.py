@@ -1,4 +1,6 @@
-"""What happens on each event of a training step. The session around it guards against errors and keeps the accounts."""
+"""What happens on each event of a training step. The session around it guards against errors and keeps the
+accounts.
+"""
 
 import math
 import threading
@@ -19,7 +21,7 @@ from livegrad.watch.record import Record
 from livegrad.watch.scanning import ScanDriver
 from livegrad.watch.schedule import FIRST_PULSES, FIRST_SCANS, ChangeDetector
 from livegrad.watch.stages import StageLedger
-from livegrad.watch.subjects import Plan, Subject, SubjectTable, parameters_of
+from livegrad.watch.subjects import MOST_SUBJECTS, Plan, Subject, SubjectTable, parameters_of
 
 clock = time.perf_counter
 DISCOVERY_STEPS = 2
@@ -125,7 +127,7 @@ class Recorder:
             self.before_step(optimizer, (), {})
             plan = thread.steps[-1][0] if thread.steps else None
             if plan is not None and self.record is not None:
-                text = "GradScaler skipped a step: the scaled gradient was not finite, so the loss scale is lowered"
+                text = "GradScaler skipped a step and lowers its scale: the scaled gradient was not finite"
                 self.record.note(plan.parts[0].subject.iteration if plan.parts else None, "event", text)
             self.after_step(optimizer)
         thread.scaler = None
@@ -133,7 +135,9 @@ class Recorder:
     # Optimizer steps.
 
     def before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Take the pulse of this step; returns other arguments for `step` if the gradients only exist inside its closure."""
+        """Take the pulse of this step; returns other arguments for `step` if the gradients only exist
+        inside its closure.
+        """
         thread = self._thread
         thread.scaler_stepped = True
         if thread.steps and self._is_nested(thread, optimizer):
@@ -189,7 +193,9 @@ class Recorder:
                 self._look_at_row(row)
 
     def _is_nested(self, thread: _Thread, optimizer: Any) -> bool:
-        """Whether this step runs inside one that already stands for these parameters (SAM, ZeRO); forgets steps that raised."""
+        """Whether this step runs inside one that already stands for these parameters (SAM, ZeRO); forgets
+        steps that raised.
+        """
         del thread.steps[max(0, running_steps() - 1) :]
         group = optimizer.param_groups[0]["params"] if optimizer.param_groups else ()
         return any(plan is not None and group and id(group[0]) in plan.members for plan, _ in thread.steps)
@@ -205,7 +211,7 @@ class Recorder:
         return self._make_plan(optimizer)
 
     def _is_stale(self, plan: Plan, optimizer: Any) -> bool:
-        """Whether the optimizer's parameters are other objects than planned; looked at on sampled steps only."""
+        """Whether the optimizer's parameters are not those planned; looked at on sampled steps only."""
         if not self._sampling:
             return False
         return plan.key != tuple(map(id, parameters_of(optimizer)))
@@ -217,14 +223,18 @@ class Recorder:
             plan.cycle, plan.steps = old.cycle, old.steps
         self._plans[id(optimizer)] = plan
         self._tracking = len(self._plans) > 1
-        if not plan.parts:
+        if not plan.parts and self.record is None:
             return plan
         now = clock()
         if self.record is None:
             self.started = now
             self.record = self._open_record()
-        elif not plan.complete:
+        elif plan.parts and not plan.complete:
             self._discovery = LONGEST_DISCOVERY
+        if self.table.turned_away:
+            self.record.note(
+                None, "not_observed", f"models after the first {MOST_SUBJECTS} models of the program"
+            )
         ids = self.table.tensors.ids()
         for subject in self.table.subjects:
             if subject.planned < 0:
@@ -312,7 +322,7 @@ class Recorder:
         subject.schedule.paid(scan=ticket.cost + ticket.forward, first=step <= FIRST_SCANS[-1])
 
     def _end_discovery(self) -> None:
-        """Stop watching module calls once every optimizer's models are known, or after a dozen steps in vain."""
+        """Stop watching module calls once every optimizer's models are known, or after a dozen steps."""
         self._discovery -= 1
         plans = [p for p in self._plans.values() if p.parts]
         if self._discovery and not all(p.complete and p.steps >= DISCOVERY_STEPS for p in plans):

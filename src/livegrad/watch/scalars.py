@@ -1,4 +1,4 @@
-"""Single numbers that may still be on a device: read at once on the CPU, fetched without waiting elsewhere."""
+"""Single numbers that may be on a device: read at once on the CPU, fetched without waiting elsewhere."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ import torch
 class Scalars:
     """Some named numbers: floats, 0-dim tensors or None, taken now and read later.
 
-    Tensors on the CPU are read at once; those on a device are stacked and copied behind the work already queued.
+    Tensors on the CPU are read at once; those on a device are stacked and copied behind the work already
+    queued.
     """
 
     def __init__(self, values: dict[str, Any]) -> None:

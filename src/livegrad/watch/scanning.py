@@ -1,7 +1,10 @@
-"""Drives a scan through one training step: armed after a step, opened by the model's forward, closed after backward."""
+"""Drives a scan through one training step: armed after a step, opened by the model's forward, closed after
+backward.
+"""
 
 import dataclasses
 import sys
+import threading
 import time
 import weakref
 from typing import Any
@@ -33,6 +36,7 @@ class Ticket:
     reason: str | None = None
     accumulate: bool = False
     running: int = 0
+    thread: int = 0
     openings: int = 0
     entered: float = 0.0
     forward: float = 0.0
@@ -57,8 +61,9 @@ class ScanDriver:
     def arm(self, subject: Subject, parameter_ids: dict[int, int], accumulate: bool) -> bool:
         """Scan the next step of `subject`; False if it has no module to follow.
 
-        Of several forward passes before backward the last is scanned (those before may be a validation that nobody
-        differentiates), or with `accumulate` all of them (a cell that the script itself steps through time).
+        Of several forward passes before backward the last is scanned (those before may be a validation that
+        nobody differentiates), or with `accumulate` all of them (a cell that the script itself steps
+        through time).
         """
         root = subject.module()
         if root is None:
@@ -68,7 +73,9 @@ class ScanDriver:
         return True
 
     def enter(self, module: torch.nn.Module, outermost: bool, discover: bool) -> None:
-        """A module is about to run; open the scan that waits for it, or on the first step a scan of any outermost model."""
+        """A module is about to run; open the scan that waits for it, or on the first step a scan of any
+        outermost model.
+        """
         if not torch.is_grad_enabled():
             return
         root = unwrap(module) if outermost else module
@@ -77,6 +84,9 @@ class ScanDriver:
             ticket = self._unclaimed(root)
         if ticket is None or ticket.result is not None:
             return
+        if ticket.running and ticket.thread != threading.get_ident():
+            return
+        ticket.thread = threading.get_ident()
         ticket.running += 1
         if ticket.running > 1 or _is_probed(ticket.scan):
             return
@@ -91,7 +101,7 @@ class ScanDriver:
     def leave(self, module: torch.nn.Module, outermost: bool) -> None:
         """A module has run."""
         root = unwrap(module) if outermost else module
-        for ticket in self._tickets:
+        for ticket in self._mine():
             if ticket.running and ticket.root() is root:
                 ticket.running -= 1
                 if not ticket.running and ticket.entered:
@@ -102,7 +112,7 @@ class ScanDriver:
     def before_backward(self, roots: Any) -> None:
         """Give every open scan the loss, unless it has met its own already."""
         loss = roots if isinstance(roots, torch.Tensor) else _largest(roots)
-        for ticket in self._tickets:
+        for ticket in self._mine():
             if loss is not None and ticket.scan is not None and not _is_probed(ticket.scan):
                 started = time.perf_counter()
                 ticket.scan.before_backward(loss)
@@ -110,7 +120,7 @@ class ScanDriver:
 
     def after_backward(self, failed: bool) -> None:
         """Take the results of the scans whose gradients have passed."""
-        for ticket in self._tickets:
+        for ticket in self._mine():
             if ticket.scan is not None and _is_probed(ticket.scan):
                 started = time.perf_counter()
                 ticket.scan.after_backward()
@@ -118,6 +128,13 @@ class ScanDriver:
                 ticket.result = None if failed else result
                 ticket.reason, ticket.scan = ticket.scan.reason, None
                 ticket.cost += time.perf_counter() - started
+
+    def _mine(self) -> list[Ticket]:
+        """The scans whose forward pass runs in this thread: function modes and backward passes are a
+        thread's own.
+        """
+        this = threading.get_ident()
+        return [ticket for ticket in self._tickets if ticket.thread == this]
 
     def claim(self, subject: Subject, ids: dict[int, int]) -> None:
         """`subject` is now known: the scan of its model that is already under way is its own."""
@@ -216,7 +233,7 @@ def _trains(root: torch.nn.Module) -> bool:
 def _largest(roots: Any) -> Any:
     """The root of a backward pass over several that most of the graph hangs from: the one made last."""
     tensors = [r for r in roots or () if isinstance(r, torch.Tensor) and r.grad_fn is not None]
-    return max(tensors, key=lambda t: t.grad_fn._sequence_nr(), default=None)
+    return max(tensors, key=_made, default=None)
 
 
 def _renumbered(result: ScanResult, ids: dict[int, int]) -> ScanResult:
@@ -232,3 +249,8 @@ def _renumbered(result: ScanResult, ids: dict[int, int]) -> ScanResult:
         called=of(result.called),
         called_without_grad=of(result.called_without_grad),
     )
+
+
+def _made(tensor: torch.Tensor) -> int:
+    """When the operation behind `tensor` ran, as a number that grows."""
+    return tensor.grad_fn._sequence_nr() if tensor.grad_fn is not None else -1

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 FIRST_PULSES = 20
 FIRST_SCANS = (0, 10, 30)
-SCAN_GROWTH = 10**0.5
 PULSE_SHARE = 0.6
 ROWS_PER_OCTAVE = 1500
 ALARM_PULSES = 20
@@ -26,7 +25,9 @@ class Decision:
 
 @dataclass
 class Purse:
-    """A share of wall time that may be spent, in seconds; savings are capped so that quiet times buy no burst."""
+    """A share of wall time that may be spent, in seconds; savings are capped so that quiet times buy no
+    burst.
+    """
 
     rate: float
     cap: float
@@ -36,7 +37,8 @@ class Purse:
         self.saved = min(self.saved + self.rate * seconds, self.cap)
 
     def affords(self, cost: float) -> bool:
-        # A price above the cap would never be met: then a full purse is enough, and the debt is paid off after.
+        # A price above the cap would never be met: then a full purse is enough, and the debt is paid off
+        # after.
         return self.saved >= min(cost, self.cap)
 
     def pay(self, cost: float) -> None:
@@ -46,12 +48,13 @@ class Purse:
 class Schedule:
     """Decides for one subject, step by step.
 
-    budget: the share of wall time all recording after the first steps may cost. every: record a pulse each N steps
-    whatever it costs; scans stay on the budget. The first 20 pulses and the scans at steps 0, 10 and 30 are not charged:
-    short runs must be seen too, and what they cost is reported.
+    budget: the share of wall time all recording after the first steps may cost. every: record a pulse each
+    N steps whatever it costs; scans stay on the budget. The first 20 pulses and the scans at steps 0, 10
+    and 30 are not charged: short runs must be seen too, and what they cost is reported.
 
-    Later pulses are also thinned in proportion to the step number (1500 a doubling), so that a run's files grow with the
-    logarithm of its length; later scans come at steps 100, 316, 1000, … and at least each minute where the budget allows.
+    Later pulses are also thinned in proportion to the step number (1500 a doubling), so that a run's files
+    grow with the logarithm of its length; later scans come at steps 100, 316, 1000, … and at least each
+    minute where the budget allows.
     """
 
     def __init__(self, budget: float = 0.01, every: int | None = None) -> None:
@@ -67,6 +70,7 @@ class Schedule:
         self._owed_scan = 0
         self._alarm = 0
         self._scan_asked = False
+        self._retry = False
 
     def decide(self, step: int, now: float) -> Decision:
         """Say what to record on `step`; `now` is seconds on any clock. Call once a step, in order."""
@@ -98,8 +102,10 @@ class Schedule:
         self._scan_asked |= scan
 
     def scan_failed(self) -> None:
-        """A scan came to nothing (no forward pass before the step): try once more on the next step."""
-        self._scan_asked = True
+        """A scan came to nothing (no forward pass before the step): try again on the next step, whatever it
+        costs.
+        """
+        self._retry = True
 
     def _wants_pulse(self, step: int) -> bool:
         if step < FIRST_PULSES:
@@ -112,7 +118,7 @@ class Schedule:
 
     def _wants_scan(self, step: int, now: float) -> bool:
         due = step >= self._owed_scan
-        if due and self._owed_scan in FIRST_SCANS:
+        if self._retry or (due and self._owed_scan in FIRST_SCANS):
             return self._start_scan(step, now)
         late = now - self._last_scan_time >= SCAN_INTERVAL
         if (due or late or self._scan_asked) and self._scans.affords(self._scan_cost):
@@ -120,7 +126,7 @@ class Schedule:
         return False
 
     def _start_scan(self, step: int, now: float) -> bool:
-        self._scan_asked = False
+        self._scan_asked = self._retry = False
         self._last_scan, self._last_scan_time = step, now
         if step >= self._owed_scan:
             self._owed_scan = next_scan(step)
@@ -132,15 +138,18 @@ def next_scan(step: int) -> int:
     for first in FIRST_SCANS:
         if first > step:
             return first
-    exponent = math.floor(math.log(step, SCAN_GROWTH) + 1e-9) + 1
-    return max(100, round(SCAN_GROWTH**exponent))
+    exponent = 2.0
+    while round(10**exponent) <= step:
+        exponent += 0.5
+    return round(10**exponent)
 
 
 class ChangeDetector:
-    """Tells a jump in a positive series from its usual scatter: robust z of its logarithm, from median and MAD.
+    """Tells a jump in a positive series from its usual scatter: robust z of its logarithm, from median and
+    MAD.
 
-    A value is a spike when it lies over `threshold` robust standard deviations above the median of the last 64 and over
-    `factor` times that median. The first 20 values teach only.
+    A value is a spike when it lies over `threshold` robust standard deviations above the median of the last
+    64 and over `factor` times that median. The first 20 values teach only.
     """
 
     def __init__(self, threshold: float = 6.0, factor: float = 3.0) -> None:
@@ -152,7 +161,9 @@ class ChangeDetector:
         self._fresh = 0
 
     def spike(self, value: float) -> bool:
-        """Take in the next value and say whether it is a spike. Values that are not positive and finite are skipped."""
+        """Take in the next value and say whether it is a spike. Values that are not positive and finite are
+        skipped.
+        """
         if not 0.0 < value < math.inf:
             return False
         log = math.log(value)

@@ -1,8 +1,10 @@
-"""One watched program: `start` hooks into torch, `Session.finish` lets go of it. In between, training goes on as ever.
+"""One watched program: `start` hooks into torch, `Session.finish` lets go of it. In between, training goes
+on as ever.
 
 Whatever goes wrong in here ends the watching with one warning, never the training.
 """
 
+import contextlib
 import functools
 import os
 import threading
@@ -20,6 +22,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from livegrad.errors import LivegradError
 from livegrad.watch import patches
 from livegrad.watch.environment import command_line, describe_environment, rank_and_world
+from livegrad.watch.nesting import running_steps
 from livegrad.watch.origin import Origins
 from livegrad.watch.record import Record, open_run
 from livegrad.watch.recorder import Recorder
@@ -33,8 +36,9 @@ clock = time.perf_counter
 class WatchOptions:
     """How to watch.
 
-    path: the run folder (None: a new one under ./livegrad-runs). budget: share of wall time that recording may cost.
-    every: a pulse each N steps whatever it costs. command, mode, script: what run.json says of the program.
+    path: the run folder (None: a new one under ./livegrad-runs). budget: share of wall time that recording
+    may cost. every: a pulse each N steps whatever it costs. command, mode, script: what run.json says of
+    the program.
     """
 
     path: Path | None = None
@@ -51,7 +55,9 @@ def start(
     models: Sequence[torch.nn.Module] = (),
     optimizers: Sequence[torch.optim.Optimizer] = (),
 ) -> "Session":
-    """Watch every optimizer of the program from now on, or only those given and those that train the models given."""
+    """Watch every optimizer of the program from now on, or only those given and those that train the models
+    given.
+    """
     session = Session(options, models, optimizers)
     session._attach()
     return session
@@ -80,8 +86,8 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 class Session:
     """A program being watched.
 
-    `on_message(kind, document)` hears "attached", "finding" and "warning"; replace it to speak to the user. `cost` is
-    livegrad's own time so far, in seconds.
+    `on_message(kind, document)` hears "attached", "finding" and "warning"; replace it to speak to the user.
+    `cost` is livegrad's own time so far, in seconds.
     """
 
     def __init__(
@@ -113,6 +119,7 @@ class Session:
         if self.active:
             self._end(exit_code, error)
             self._detach()
+        self._remove_step_hooks()
         return self._path
 
     @guarded
@@ -136,17 +143,23 @@ class Session:
         patches.install(self)
         self.active = True
         self._watch_calls()
-        reference = weakref.ref(self)
+        reference: weakref.ref[Session] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _leave_child(reference))
 
     def _detach(self) -> None:
         self.active = False
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+        self._remove_step_hooks()
         self._origins.close()
         patches.uninstall(self)
         self._recorder.scans.close()
+
+    def _remove_step_hooks(self) -> None:
+        # Inside a step torch may be iterating over these hooks; they do nothing any more and `finish`
+        # removes them.
+        if not running_steps():
+            for handle in self._handles:
+                handle.remove()
+            self._handles = []
 
     def _fail(self, error: Exception) -> None:
         """Give up for good: restore torch, say so once, leave a run that is readable up to here."""
@@ -174,10 +187,8 @@ class Session:
         action()
 
     def _say(self, kind: str, document: dict[str, Any]) -> None:
-        try:
+        with contextlib.suppress(Exception):  # a broken listener must not end the watching
             self.on_message(kind, document)
-        except Exception:  # a broken listener must not end the watching
-            pass
 
     # What torch tells: see patches.Observer and patches.CallObserver.
 

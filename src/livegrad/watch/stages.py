@@ -1,8 +1,9 @@
-"""The stages a gradient passes between backward and the step: unscaled, clipped. What is recorded is the gradient
-before clipping and without the loss scale; these are the factors in between.
+"""The stages a gradient passes between backward and the step: unscaled, clipped. What is recorded is the
+gradient before clipping and without the loss scale; these are the factors in between.
 
-On a sampled step the statistics are taken just before the first clip, because afterwards they may be beyond recovery:
-a total norm that overflows makes `clip_grad_norm_` set every gradient to 0, an infinite entry turns all into NaN.
+On a sampled step the statistics are taken just before the first clip, because afterwards they may be beyond
+recovery: a total norm that overflows makes `clip_grad_norm_` set every gradient to 0, an infinite entry
+turns all into NaN.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,10 @@ from livegrad.probe.statistics import PendingStats, Stats, gather
 class Clip:
     """One clip of the present step.
 
-    gradients: id of every gradient it touched, in its order. factor: what it multiplied them by, a 0-dim tensor on
-    their device; None where entries were clamped one by one or the norm is spread over ranks. limit: the largest norm
-    or entry allowed. scales: loss scales still on the gradients at that moment, removed later.
+    gradients: id of every gradient it touched, in its order. factor: what it multiplied them by, a 0-dim
+    tensor on their device; None where entries were clamped one by one or the norm is spread over ranks.
+    limit: the largest norm or entry allowed. scales: loss scales still on the gradients at that moment,
+    removed later.
     """
 
     gradients: tuple[int, ...]
@@ -56,7 +58,7 @@ class StageLedger:
         )
 
     def unscale(self, optimizer: Any, scale: torch.Tensor) -> None:
-        """The gradients of `optimizer` are about to be divided by `scale`; clips before this saw them scaled."""
+        """The gradients of `optimizer` are about to be divided by `scale`; earlier clips saw them scaled."""
         if self.clips:
             gradients = {id(p.grad) for group in optimizer.param_groups for p in group["params"]}
             for clip in self.clips:
@@ -65,7 +67,9 @@ class StageLedger:
 
 
 def _norm_factor(limit: Any, total_norm: Any) -> Any:
-    """min(limit / (‖g‖ + 1e-6), 1), as torch computes it; None if there is no norm, or not as a plain tensor here."""
+    """min(limit / (‖g‖ + 1e-6), 1), as torch computes it; None if there is no norm, or not as a plain
+    tensor here.
+    """
     if type(total_norm) is not torch.Tensor:
         return None
     with torch.no_grad():
@@ -76,8 +80,9 @@ def _norm_factor(limit: Any, total_norm: Any) -> Any:
 class ClipEffect:
     """What clipping did to one row's tensors.
 
-    before: (position in the row, statistics, position in them) for tensors whose gradient was read before it was clipped.
-    exact: the product of the norm clips' factors if every tensor met the same ones, so that no second look is needed.
+    before: (position in the row, statistics, position in them) for tensors whose gradient was read before
+    it was clipped. exact: the product of the norm clips' factors if every tensor met the same ones, so that
+    no second look is needed.
     """
 
     limit: float | None = None

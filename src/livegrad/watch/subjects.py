@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.parameter import is_lazy
 
 from livegrad.watch.naming import find_modules, unwrap, variable_name
 from livegrad.watch.origin import Origins, class_line
@@ -23,7 +24,9 @@ UNOWNED = "parameters"
 
 @dataclass(eq=False)
 class Subject:
-    """One watched model. `root` is the model itself without wrappers; `iteration` is its last optimizer step, from 0."""
+    """One watched model. `root` is the model itself without wrappers; `iteration` is its last optimizer
+    step, from 0.
+    """
 
     id: int
     name: str
@@ -77,7 +80,9 @@ class Subject:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The tensors of one subject among an optimizer's: `positions` in the optimizer's order, `ids` in the run's table."""
+    """The tensors of one subject among an optimizer's: `positions` in the optimizer's order, `ids` in the
+    run's table.
+    """
 
     subject: Subject
     optimizer: int
@@ -89,8 +94,9 @@ class Part:
 class Plan:
     """What to record when one optimizer steps.
 
-    key: id of every parameter in the optimizer's order. members: the same as a set. complete: every parameter's model
-    is known. parts: empty if nothing of it is watched. cycle: the backward cycle of its last step. steps: how many it took.
+    key: id of every parameter in the optimizer's order. members: the same as a set. complete: every
+    parameter's model is known. parts: empty if nothing of it is watched. cycle: the backward cycle of its
+    last step. steps: how many it took.
     """
 
     optimizer: weakref.ref[Any]
@@ -189,7 +195,9 @@ class SubjectTable:
     def _under_one_roof(
         self, roots: dict[int, tuple[torch.nn.Module, bool]], wanted: set[int]
     ) -> dict[int, tuple[torch.nn.Module, bool]]:
-        """Replace several called modules (or none) by the smallest module in sight that holds all of `wanted`."""
+        """Replace several called modules (or none) by the smallest module in sight that holds all of
+        `wanted`.
+        """
         if len(roots) == 1 and wanted <= {id(p) for r, _ in roots.values() for p in r.parameters()}:
             return roots
         holders = find_modules(lambda m: wanted <= {id(p) for p in m.parameters()})
@@ -219,7 +227,7 @@ class SubjectTable:
         return subject
 
     def _enter_tensors(self, subject: Subject, root: torch.nn.Module) -> None:
-        subject.parameters = sum(p.numel() for p in root.parameters() if not _is_lazy(p))
+        subject.parameters = sum(p.numel() for p in root.parameters() if not is_lazy(p))
         self.tensors.add_model(subject.id, root)
 
     def _bare_subject_with(self, root: torch.nn.Module) -> Subject | None:
@@ -281,7 +289,3 @@ def is_compiled(module: torch.nn.Module) -> bool:
     return (
         type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
     )
-
-
-def _is_lazy(parameter: Any) -> bool:
-    return isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin)

@@ -4,6 +4,7 @@ import weakref
 from typing import Any
 
 import torch
+from torch.nn.parameter import is_lazy
 
 from livegrad.watch.naming import plain_name
 from livegrad.watch.origin import Origins
@@ -37,7 +38,7 @@ class TensorTable:
 
     def add_model(self, subject: int, root: torch.nn.Module) -> None:
         """Enter every parameter of `root`; further names of a tied parameter go into `tied`."""
-        kinds = {name: module for name, module in root.named_modules(remove_duplicate=False)}
+        kinds = dict(root.named_modules(remove_duplicate=False))
         for name, parameter in root.named_parameters(remove_duplicate=False):
             known = self.id_of(parameter)
             owner = name.rpartition(".")[0]
@@ -51,7 +52,9 @@ class TensorTable:
                     tied.append(plain_name(name))
 
     def claim(self, subject: int, parameter: torch.Tensor, optimizer: int, group: int, fallback: str) -> int:
-        """Say which optimizer and group holds `parameter`, entering it as `fallback` if it is new; return its id."""
+        """Say which optimizer and group holds `parameter`, entering it as `fallback` if it is new; return
+        its id.
+        """
         number = self.id_of(parameter)
         if number is None or self.entries[number]["subject"] != subject:
             number = self._enter(subject, parameter, fallback, None, None)
@@ -74,7 +77,7 @@ class TensorTable:
         module: torch.nn.Module | None,
     ) -> int:
         number = len(self.entries)
-        lazy = isinstance(parameter, torch.nn.parameter.UninitializedTensorMixin)
+        lazy = is_lazy(parameter)
         self.entries.append(
             {
                 "id": number,

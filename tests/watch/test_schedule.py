@@ -1,0 +1,137 @@
+"""When to record: a fake clock, and steps that cost what the test says."""
+
+import math
+import random
+
+import pytest
+
+from livegrad.watch.schedule import ChangeDetector, Schedule, next_scan
+
+
+def simulate(schedule, steps, step_seconds, pulse_cost, scan_cost, events=None):
+    """Run `steps` steps; returns the steps with a pulse, the steps with a scan, and (wall time, cost) of
+    each step.
+    """
+    now, pulses, scans, ledger = 0.0, [], [], []
+    for step in range(steps):
+        decision = schedule.decide(step, now)
+        cost = 0.0
+        if decision.pulse:
+            pulses.append(step)
+            schedule.paid(pulse=pulse_cost, first=step < 20)
+            cost += pulse_cost
+        if decision.scan:
+            scans.append(step)
+            schedule.paid(scan=scan_cost, first=step <= 30)
+            cost += scan_cost
+        if events:
+            events(step, schedule)
+        now += step_seconds + cost
+        ledger.append((step_seconds, cost))
+    return pulses, scans, ledger
+
+
+def test_dense_at_first():
+    pulses, scans, _ = simulate(Schedule(0.01), 100, 0.01, 0.001, 0.05)
+    assert pulses[:20] == list(range(20))
+    assert scans == [0, 10, 30]
+
+
+@pytest.mark.parametrize("budget", [0.003, 0.01, 0.1])
+@pytest.mark.parametrize("pulse_cost", [1e-5, 1e-3, 0.1])
+@pytest.mark.parametrize("scan_cost", [0.01, 2.0])
+def test_after_the_start_the_cost_stays_inside_the_budget(budget, pulse_cost, scan_cost):
+    _, _, ledger = simulate(Schedule(budget), 200_000, 0.05, pulse_cost, scan_cost)
+    later = ledger[31:]
+    cost = sum(c for _, c in later)
+    wall = sum(s + c for s, c in later)
+    # The last pulse or scan may be on credit until the next ones have been earned.
+    assert cost <= budget * wall + pulse_cost + scan_cost
+
+
+def test_a_long_run_does_not_fill_the_disk():
+    pulses, scans, _ = simulate(Schedule(0.05), 1_000_000, 0.001, 1e-7, 1e-5)
+    assert 1_500 < len(pulses) < 20_000
+    assert len(scans) < 200
+
+
+def test_scans_grow_apart_geometrically():
+    _, scans, _ = simulate(Schedule(0.5), 40_000, 1e-4, 1e-6, 1e-5)
+    assert scans == [0, 10, 30, 100, 316, 1000, 3162, 10000, 31623]
+
+
+def test_a_long_run_is_scanned_near_its_end():
+    """The last step cannot be known, so no long stretch of time may pass without a scan that the budget
+    affords.
+    """
+    _, scans, ledger = simulate(Schedule(0.01), 50_000, 0.1, 1e-3, 0.2)
+    assert scans[-1] * 0.1 > len(ledger) * 0.1 - 120
+
+
+def test_every_n_steps_whatever_it_costs():
+    pulses, scans, _ = simulate(Schedule(0.01, every=50), 1000, 0.001, 10.0, 1.0)
+    assert [p for p in pulses if p >= 20 and p not in scans] == [
+        p for p in range(50, 1000, 50) if p not in scans
+    ]
+    assert scans[:3] == [0, 10, 30]
+
+
+def test_an_alarm_makes_the_next_steps_dense_and_asks_for_a_scan():
+    def at_5000(step, schedule):
+        if step == 5000:
+            schedule.alarm(scan=True)
+
+    pulses, scans, _ = simulate(Schedule(0.05), 5100, 0.05, 1e-5, 0.01, at_5000)
+    assert set(range(5001, 5020)) <= set(pulses)
+    assert 5001 in scans
+
+
+def test_an_alarm_every_step_does_not_break_the_budget():
+    schedule = Schedule(0.01)
+    _, _, ledger = simulate(schedule, 20_000, 0.01, 0.001, 0.1, lambda step, s: s.alarm(scan=True))
+    later = ledger[31:]
+    assert sum(c for _, c in later) <= 0.01 * sum(s + c for s, c in later) + 0.2
+
+
+def test_a_failed_scan_is_tried_again_on_the_next_step():
+    schedule = Schedule(0.01)
+    assert schedule.decide(0, 0.0).scan
+    schedule.scan_failed()
+    assert schedule.decide(1, 0.1).scan
+    assert not schedule.decide(2, 0.2).scan
+
+
+def test_the_steps_of_scheduled_scans():
+    steps, step = [], 0
+    while step < 1e6:
+        steps.append(step)
+        step = next_scan(step)
+    assert steps == [0, 10, 30, 100, 316, 1000, 3162, 10000, 31623, 100000, 316228]
+    assert next_scan(5000) == 10000
+
+
+class TestChangeDetector:
+    def series(self, n=400, scatter=0.3):
+        rng = random.Random(1)
+        return [math.exp(rng.gauss(0, scatter)) for _ in range(n)]
+
+    def test_scatter_is_no_change(self):
+        detector = ChangeDetector()
+        assert not any(detector.spike(x) for x in self.series(5000))
+
+    def test_a_jump_is_one(self):
+        detector = ChangeDetector()
+        assert not any(detector.spike(x) for x in self.series())
+        assert detector.spike(50.0)
+
+    def test_the_first_values_only_teach(self):
+        detector = ChangeDetector()
+        assert not any(detector.spike(x) for x in (1.0, 100.0, 1.0, 1e4))
+
+    def test_a_decaying_loss_is_no_change(self):
+        detector = ChangeDetector()
+        assert not any(detector.spike(math.exp(-0.01 * i)) for i in range(2000))
+
+    def test_what_is_not_positive_is_skipped(self):
+        detector = ChangeDetector()
+        assert not any(detector.spike(x) for x in (math.nan, math.inf, -1.0, 0.0) * 50)
