@@ -286,3 +286,18 @@ def _no_address(text: str) -> str:
     import re
 
     return re.sub(r"0x[0-9a-f]+", "0xN", text)
+
+
+def test_a_run_folder_that_vanishes_costs_the_report_alone(tmp_path):
+    source = (
+        dedent(LEARN)
+        .format("SystemExit(4)")
+        .replace("raise", "import shutil; shutil.rmtree('livegrad-runs')\nraise")
+    )
+    result = livegrad(tmp_path, "run", "--fail-on", "error", "-c", source)
+    assert result.returncode == 4
+    ours, theirs = _split(result.stderr)
+    assert theirs == ""
+    assert ours[0].startswith("livegrad: watching")
+    assert 1 <= len(ours[1:]) <= 2
+    assert all(line.startswith("livegrad: warning: ") for line in ours[1:])

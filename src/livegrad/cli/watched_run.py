@@ -110,7 +110,7 @@ class WatchedRun:
                 code = self._conclude(self.outcome, as_json, fail_on)
         except KeyboardInterrupt:
             self.voice.warn("interrupted before the report was ready. Ask again: livegrad report")
-        except Exception as error:
+        except BaseException as error:
             self.voice.warn(f"no report ({one_line(error)})")
         if code is not None:
             _leave_at_once(code)
