@@ -6,7 +6,7 @@ transpose, a cast, a weight norm) and is left out, its parameters being credited
 them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,20 +86,18 @@ def step_graph(root: Any) -> StepGraph:
 
 
 def data_flow(
-    graph: StepGraph, is_data: Callable[[Any], bool | None], outside: Iterable[Any] = ()
+    graph: StepGraph, is_data: Callable[[Any], bool | None], beyond: Set[int] = frozenset()
 ) -> list[bool]:
     """Return for each node whether an activation flows through it.
 
     is_data(node) says True (an activation), False (a weight computation) or None (unknown: a node is then a
-    weight node exactly when everything it reads is). `outside`: nodes that made the model's inputs; no data
+    weight node exactly when everything it reads is). beyond: nodes that made the model's inputs; no data
     comes from them.
     """
     flow = [False] * len(graph.nodes)
-    beyond = set(outside)
     for i in reversed(range(len(graph.nodes))):
-        node = graph.nodes[i]
-        if node not in beyond and graph.leaf(i) is None:
-            known = is_data(node)
+        if i not in beyond and graph.leaf(i) is None:
+            known = is_data(graph.nodes[i])
             children = graph.edges[i]
             flow[i] = (not children or any(flow[k] for k, _ in children)) if known is None else known
     return flow
@@ -148,6 +146,11 @@ def nodes_under(graph: StepGraph, i: int) -> Iterator[Any]:
         fresh = {child for child, _ in graph.edges[k]} - seen
         seen |= fresh
         stack.extend(fresh)
+
+
+def leaves_under(graph: StepGraph, i: int) -> int:
+    """Return the number of parameters and inputs that node i depends on."""
+    return sum(graph.leaf(graph.index[node]) is not None for node in nodes_under(graph, i))
 
 
 def parameters_of(graph: StepGraph, flow: list[bool], i: int, beyond: Set[int]) -> set[int]:

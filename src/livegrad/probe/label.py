@@ -3,7 +3,7 @@ order of execution.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +57,14 @@ def label(
     module = operation.module
     whole = finals.get(operation.node)
     call = operator_label(operation) if is_activation(operation.node) else operation.call.strip("_")
-    if whole is not None and whole is not root and (joins or _is_leaf(whole)):
-        return Label(module_names.get(whole) or type(whole).__name__, type(whole).__name__)
+    name = call if operation.unseen else call.lower()
+    if whole is not None and (joins or _is_leaf(whole)):
+        if whole is not root:
+            return Label(module_names.get(whole) or type(whole).__name__, type(whole).__name__)
+        if _is_leaf(root) and type(root).__module__.startswith("torch.nn."):
+            return Label(name, type(root).__name__)
     path = "" if module is None or module is root else module_names.get(module) or type(module).__name__
-    return Label(f"{path}.{call.lower()}" if path else call.lower(), call)
+    return Label(f"{path}.{name}" if path else name, call)
 
 
 def _is_leaf(module: torch.nn.Module) -> bool:
@@ -73,30 +77,35 @@ def _is_leaf(module: torch.nn.Module) -> bool:
     return all(name == "parametrizations" for name, _ in module.named_children())
 
 
-def numbered(labels: Sequence[Label], steps: int = 0) -> list[str]:
-    """Make the names of `labels`, given in order of execution, unique.
+def numbered(
+    labels: Sequence[Label], steps: Mapping[str, int] | None = None, taken: Set[str] = frozenset()
+) -> list[str]:
+    """Make the names of `labels`, given in order of execution, unique and unlike those `taken`.
 
-    A name that occurs more than once gets #1, #2, …; one that occurs in each of the `steps` of an unrolled
-    loop gets its time, `cell[t=0]`, `cell[t=1]`, …, or `cell.sigmoid#2[t=0]` if it occurs more than once in a
-    step.
+    A name that occurs more than once gets #1, #2, …; one of which `steps` tells in how many steps of an
+    unrolled loop it occurs gets its time, `cell[t=0]`, `cell[t=1]`, …, or `cell.sigmoid#2[t=0]` if it occurs
+    more than once in each.
     """
     count = Counter(item.name for item in labels)
-    used = {name for name, times in count.items() if times == 1}
+    used = {*taken, *(name for name, times in count.items() if times == 1)}
     so_far: Counter[str] = Counter()
     names = []
     for item in labels:
         k, times = so_far[item.name], count[item.name]
         so_far[item.name] += 1
-        names.append(item.name if times == 1 else _fresh(item.name, k, times, steps, used))
+        if times == 1 and item.name not in taken:
+            names.append(item.name)
+        else:
+            each = times // steps[item.name] if steps and item.name in steps else 0
+            names.append(_fresh(item.name, k, each, used))
         used.add(names[-1])
     return names
 
 
-def _fresh(name: str, k: int, times: int, steps: int, used: set[str]) -> str:
-    """The name of the k-th of `times` occurrences, unlike any in `used` (a module may be called "relu#1" by
-    its owner).
+def _fresh(name: str, k: int, each: int, used: Set[str]) -> str:
+    """The name of the k-th occurrence, `each` of which make a step of a loop, unlike any in `used` (a user
+    may call a module "relu#1").
     """
-    each = times // steps if steps and times % steps == 0 else 0
     if each == 1:
         found = f"{name}[t={k}]"
     else:

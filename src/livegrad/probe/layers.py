@@ -1,7 +1,7 @@
 """Layers: the operations of a traced forward pass that deserve a row, with the names a user knows them by."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ from livegrad.probe.activation import is_activation
 from livegrad.probe.graph import DataGraph
 from livegrad.probe.label import label, numbered, operator_label
 from livegrad.probe.operation import Operation
+from livegrad.probe.record import Record
 from livegrad.probe.source import shown_path
 from livegrad.probe.spine import Spine
-from livegrad.probe.trace import ForwardTrace
 
 MOST_LAYERS = 4000
 MOST_TIME_ROWS = 600
@@ -64,30 +64,34 @@ class LayerNames:
     made_at: Callable[[torch.nn.Module], str | None]
 
 
-def choose_layers(trace: ForwardTrace, graph: DataGraph, spine: Spine, names: LayerNames) -> list[LayerNode]:
+def choose_layers(record: Record, graph: DataGraph, spine: Spine, names: LayerNames) -> list[LayerNode]:
     """Pick and name the layers of `graph`: spine cuts from the input side up, then the others in order of
     execution.
     """
     place = set(spine.chain)
-    found = [i for i in range(len(graph.nodes)) if _deserves_row(trace, graph, i, i in place)]
+    found = [i for i in range(len(graph.nodes)) if is_cut(record, graph, i)]
     found.sort(key=lambda i: graph.nodes[i]._sequence_nr())
-    titles = _titles(trace, graph, found, spine.steps, names.modules)
-    chosen = _thin(graph, spine, found)
+    titles = _titles(record, graph, spine, found, names.modules)
+    found = [i for i in found if i in place or _deserves_row_beside(record, graph, i)]
+    in_time = spine.in_time | {i for i in found if "[t=" in titles[i][0]}
+    chosen = _thin(graph, spine, in_time, found)
     cuts = [i for i in reversed(spine.chain) if i in chosen]
     others = [i for i in found if i in chosen and i not in place]
     depth = _depths(spine, {i: d for d, i in enumerate(cuts)})
     owned = _owned_tensors(graph, spine, chosen, names.tensor_ids)
     layers: list[LayerNode] = []
     for i in (*cuts, *others):
-        operation = trace.operations[graph.nodes[i]]
-        kind = "depth" if i in place else ("time" if i in spine.in_time else "branch")
-        spec = _spec(trace, operation, names, titles[i], depth[i], kind, tuple(sorted(owned.get(i, ()))))
+        operation = record.operations[graph.nodes[i]]
+        kind = "depth" if i in place else ("time" if i in in_time else "branch")
+        spec = layer_spec(
+            record, operation, names, titles[i], depth[i], kind, tuple(sorted(owned.get(i, ())))
+        )
         layers.append(LayerNode(spec, operation.node, operation))
     return layers
 
 
-def _spec(
-    trace: ForwardTrace,
+def layer_spec(
+    record: Record,
     operation: Operation,
     names: LayerNames,
     title: tuple[str, str],
@@ -95,7 +99,7 @@ def _spec(
     kind: str,
     tensors: tuple[int, ...],
 ) -> LayerSpec:
-    module = trace.finals.get(operation.node) or operation.module
+    module = record.finals.get(operation.node) or operation.module
     line = operation.line
     return LayerSpec(
         name=title[0],
@@ -111,16 +115,16 @@ def _spec(
     )
 
 
-def credit_enclosed(trace: ForwardTrace, graph: DataGraph) -> None:
+def credit_enclosed(record: Record, graph: DataGraph) -> None:
     """Credit the parameters that a call uses inside itself to the call (a linear map of three dimensions ends
     in a view).
     """
     recorded = sorted(
-        (o.node._sequence_nr(), o.first, graph.index.get(o.node, -1)) for o in trace.operations.values()
+        (o.node._sequence_nr(), o.first, graph.index.get(o.node, -1)) for o in record.operations.values()
     )
     ends = [number for number, _, _ in recorded]
     for i, node in enumerate(graph.nodes):
-        if graph.parameters[i] and node not in trace.operations:
+        if graph.parameters[i] and node not in record.operations:
             number = node._sequence_nr()
             at = bisect_left(ends, number)
             if at < len(recorded) and recorded[at][1] <= number and recorded[at][2] >= 0:
@@ -128,30 +132,33 @@ def credit_enclosed(trace: ForwardTrace, graph: DataGraph) -> None:
                 graph.parameters[i] = set()
 
 
-def _deserves_row(trace: ForwardTrace, graph: DataGraph, i: int, on_spine: bool) -> bool:
-    operation = trace.operations.get(graph.nodes[i])
-    if operation is None or not operation.values:
-        return False
-    if on_spine:
-        return i == 0 or operation.call not in _QUIET_CALLS
+def is_cut(record: Record, graph: DataGraph, i: int) -> bool:
+    """True if node i can stand as a cut: it was seen and measured, and does more than rearrange or drop
+    entries.
+    """
+    operation = record.operations.get(graph.nodes[i])
+    return operation is not None and bool(operation.values) and (i == 0 or operation.call not in _QUIET_CALLS)
+
+
+def _deserves_row_beside(record: Record, graph: DataGraph, i: int) -> bool:
+    operation = record.operations[graph.nodes[i]]
     return bool(graph.parameters[i]) or operation.weighted or is_activation(graph.nodes[i])
 
 
-def _thin(graph: DataGraph, spine: Spine, found: list[int]) -> set[int]:
+def _thin(graph: DataGraph, spine: Spine, in_time: Set[int], found: list[int]) -> set[int]:
     """Keep a bounded number of rows, evenly: cuts (both ends kept), steps of time (whole steps, the last
     kept), branches.
     """
     place = set(spine.chain)
     cuts = [i for i in found if i in place]
-    time = [i for i in found if i in spine.in_time and i not in place]
-    branches = [i for i in found if i not in spine.in_time and i not in place]
+    time = [i for i in found if i in in_time and i not in place]
+    branches = [i for i in found if i not in in_time and i not in place]
     if len(time) > MOST_TIME_ROWS:
         stride = -(-len(time) // MOST_TIME_ROWS)
-        starts = sorted(graph.nodes[i]._sequence_nr() for i in spine.loop)
-        starts = starts[:: max(1, len(starts) // spine.steps)]
-        step = {i: len(starts) - bisect_right(starts, graph.nodes[i]._sequence_nr()) for i in time}
-        time = [i for i in time if step[i] % stride == 0]
-    return {*_spread(cuts), *time, *_spread(branches)}
+        starts = [graph.nodes[i]._sequence_nr() for i in spine.loops[0].nodes]
+        to_go = {i: len(starts) - bisect_right(starts, graph.nodes[i]._sequence_nr()) for i in time}
+        time = [i for i in time if to_go[i] % stride == 0]
+    return {*_spread(cuts), *_spread(time), *_spread(branches)}
 
 
 def _spread(group: list[int]) -> list[int]:
@@ -162,35 +169,53 @@ def _spread(group: list[int]) -> list[int]:
 
 
 def _titles(
-    trace: ForwardTrace,
-    graph: DataGraph,
-    order: list[int],
-    steps: int,
-    module_names: dict[torch.nn.Module, str],
+    record: Record, graph: DataGraph, spine: Spine, order: list[int], module_names: dict[torch.nn.Module, str]
 ) -> dict[int, tuple[str, str]]:
     """Return node -> (unique name, type) of the nodes in `order`, the order of execution."""
     labels = [
         label(
-            trace.operations[graph.nodes[i]], len(graph.inputs[i]) > 1, trace.finals, module_names, trace.root
+            record.operations[graph.nodes[i]],
+            len(graph.inputs[i]) > 1,
+            record.finals,
+            module_names,
+            record.root,
         )
         for i in order
     ]
-    return {
-        i: (name, item.type) for i, name, item in zip(order, numbered(labels, steps), labels, strict=True)
-    }
+    places: dict[str, list[int]] = {}
+    for i, item in zip(order, labels, strict=True):
+        places.setdefault(item.name, []).append(i)
+    steps = {name: _steps(spine, nodes) for name, nodes in places.items()} if spine.loops else {}
+    names = numbered(labels, {name: count for name, count in steps.items() if count})
+    return {i: (name, item.type) for i, name, item in zip(order, names, labels, strict=True)}
+
+
+def _steps(spine: Spine, nodes: list[int]) -> int:
+    """In how many steps of a loop the operations `nodes` occur, equally often in each; 0 if they are in none.
+
+    Those after the recurrent weight's last use are no longer between two uses, but in its last step all the
+    same.
+    """
+    for loop in spine.loops:
+        each, rest = divmod(len(nodes), loop.steps)
+        inside = sum(i in spine.in_time for i in nodes)
+        if not rest and inside and inside >= each * (loop.steps - 1):
+            return loop.steps
+    return 0
 
 
 def _owned_tensors(
     graph: DataGraph, spine: Spine, chosen: set[int], tensor_ids: dict[int, int]
 ) -> dict[int, set[int]]:
     owner: dict[int, int] = {}
+    looped = {i for loop in spine.loops for i in loop.nodes}
     # From the output down, so that a tied weight ends at its deepest use; a loop's weights stay at its last
     # step.
     for i in range(len(graph.nodes)):
         for parameter in graph.parameters[i]:
             tensor = tensor_ids.get(parameter)
             home = None if tensor is None else _home(spine, i, chosen)
-            if tensor is not None and home is not None and (tensor not in owner or i not in spine.loop):
+            if tensor is not None and home is not None and (tensor not in owner or i not in looped):
                 owner[tensor] = home
     owned: dict[int, set[int]] = {}
     for tensor, home in owner.items():

@@ -93,6 +93,8 @@ def packing_obstacle() -> tuple[str | None, bool]:
 def function_obstacle(nodes: Iterable[Any]) -> str | None:
     """Return why the custom autograd functions among `nodes` may not be run once more, or None."""
     for node in nodes:
+        if node.name() == "CheckpointFunctionBackward":
+            return "a reentrant checkpoint cannot be probed (use_reentrant=False can)"
         made_by = getattr(type(node), "_forward_cls", None)
         if made_by is not None and _has_effects(made_by):
             return f"the backward of {made_by.__name__} may do more than compute, so it was not run once more"

@@ -56,11 +56,11 @@ class Operation:
     module: torch.nn.Module | None
     line: tuple[str, int] | None
     uses_data: bool
-    weighted: bool
     first: int
     shape: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
+    weighted: bool = False
     rearranges: bool = False
     unseen: bool = False
     values: list[Value] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import torch
@@ -16,15 +16,17 @@ def unchanged_by_rerun(root: torch.nn.Module, reruns: bool) -> Iterator[None]:
     if not reruns:
         yield
         return
-    # `.data` shares memory but not the version counter, so that autograd does not take the restored buffer
-    # for a changed one.
-    kept = [(buffer, buffer.data.clone()) for buffer in root.buffers()]
+    kept = [(buffer, buffer.detach().clone()) for buffer in root.buffers()]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        with torch.no_grad():
-            for buffer, before in kept:
-                buffer.data.copy_(before)
+    with ExitStack() as versions:
+        # Autograd would take a buffer whose version has changed for one that the forward pass did not see.
+        for buffer, _ in kept:
+            versions.enter_context(torch.autograd._unsafe_preserve_version_counter(buffer))
+        try:
+            yield
+        finally:
+            random.setstate(python)
+            np.random.set_state(numpy)  # noqa: NPY002
+            with torch.no_grad():
+                for buffer, before in kept:
+                    buffer.copy_(before)

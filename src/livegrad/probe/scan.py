@@ -6,11 +6,13 @@ product for audibility), after_backward() when the true gradients have passed, c
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
+from livegrad.probe.aside import aside_layers
 from livegrad.probe.audibility import GradientTap, gaussian_probe, open_ends, send_probe
 from livegrad.probe.eager import Eager
 from livegrad.probe.graph import (
@@ -23,15 +25,18 @@ from livegrad.probe.graph import (
     parameters_of,
     step_graph,
 )
-from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layers, credit_enclosed
+from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layers, credit_enclosed, is_cut
 from livegrad.probe.measure import Squares, columns
 from livegrad.probe.obstacle import function_obstacle
-from livegrad.probe.output import choose_output
+from livegrad.probe.output import OutputChoice
+from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
 from livegrad.probe.spine import find_spine
 from livegrad.probe.squares import is_measurable, row_squares
 from livegrad.probe.target import Target, in_output_units, read_target
 from livegrad.probe.trace import ForwardTrace
+
+_HOOKED = "the model has tensor hooks of its own, which a probe would run"
 
 
 @dataclass(frozen=True)
@@ -92,14 +97,17 @@ class StepScan:
     def before_backward(self, loss: torch.Tensor) -> None:
         """Find the spine under the model's output and probe it; `loss` is the root of the backward pass about
         to run.
+
+        A loss that does not depend on the model is passed over, and its next forward pass still watched.
         """
         if self._tap is not None or loss.grad_fn is None:
             return
-        self._stop_watching()
         try:
-            self._find_layers(loss)
+            self._find_layers(loss.grad_fn)
         except Exception as error:
             self.reason = f"the step could not be scanned: {type(error).__name__}: {error}"
+            self._stop_watching()
+            self.after_backward()
             self._layers = []
 
     def after_backward(self) -> None:
@@ -119,62 +127,79 @@ class StepScan:
             self.reason = f"the step could not be measured: {type(error).__name__}: {error}"
             return None
         finally:
-            self.reason = self.reason or self._trace.trouble
+            self.reason = self.reason or self._trace.record.trouble
             if not self._layers:
                 self.reason = self.reason or "no differentiable operation of the model was seen"
-            self._layers, self._probed = [], {}
+            self._layers, self._probed, self._target = [], {}, Target()
+            if self._tap is not None:
+                self._tap.take()
             self._trace.forget()
 
     def _stop_watching(self) -> None:
         self._trace.close()
         self._eager.end()
 
-    def _find_layers(self, loss: torch.Tensor) -> None:
-        trace = self._trace
-        graph = step_graph(loss.grad_fn)
-        self._reached |= self._ids(graph.parameters())
-        if not trace.operations:
-            self.reason = (
-                trace.trouble
-                or "the model's forward pass did not run before backward, so it could not be followed"
+    def _find_layers(self, loss: Any) -> None:
+        record = self._trace.record
+        graph = step_graph(loss)
+        self._note_reached(graph)
+        if not record.operations:
+            self.reason = record.trouble or (
+                "the model's forward pass did not run before backward, so it could not be followed"
             )
             return
-        outside = _outside(graph, trace)
-        flow = data_flow(graph, trace.is_data, outside)
-        beyond = {graph.index[node] for node in outside}
-        start = choose_output(
-            graph, flow, heights(graph, flow), trace, lambda i: bool(parameters_of(graph, flow, i, beyond))
-        )
-        if start is None:
-            self.reason = "no output of the model's forward pass leads to the loss"
+        beyond = _beyond(graph, record)
+        flow = data_flow(graph, record.is_data, beyond)
+        uses_parameters = partial(parameters_of, graph, flow, beyond=beyond)
+        start = OutputChoice(graph, flow, heights(graph, flow), record, uses_parameters).choose()
+        if isinstance(start, str):
+            self.reason = record.trouble or start
             return
+        self._stop_watching()
         data = data_graph(graph, flow, start[0], beyond)
-        credit_enclosed(trace, data)
-        layers = choose_layers(trace, data, find_spine(data), self._names)
+        credit_enclosed(record, data)
+        spine = find_spine(data, [is_cut(record, data, i) for i in range(len(data.nodes))])
+        layers = choose_layers(record, data, spine, self._names)
         self._out = next(i for i, layer in enumerate(layers) if layer.node is data.nodes[0])
-        self._tap = GradientTap((layer.node for layer in layers), trace.batch)
-        self._layers = layers
-        self._target = read_target(loss.grad_fn, data.nodes[0])
+        self._layers = [*layers, *aside_layers(record, graph, flow, beyond, layers, self._names)]
+        self._tap = GradientTap((layer.node for layer in self._layers), record.batch)
         self._probe(data, start[1])
+        self._target = self._read_target(loss, data.nodes[0])
+
+    def _note_reached(self, graph: StepGraph) -> None:
+        self.reason = None
+        self._reached |= self._ids(graph.parameters())
+        if any(node.name() == "CheckpointFunctionBackward" for node in graph.nodes):
+            # A reentrant checkpoint hides the parameters that it used, and ran its segment without gradients
+            # for now.
+            self._trace.record.called |= self._trace.called_without_grad
+            self._reached |= self._ids(self._trace.called_without_grad)
+
+    def _read_target(self, loss: Any, output: Any) -> Target:
+        if self._trace.record.obstacle is not None:
+            return Target()
+        try:
+            return read_target(loss, output)
+        except Exception:  # what a loss saved may be gone, packed away or of any form: the unit stays unknown
+            return Target()
 
     def _probe(self, data: DataGraph, number: int) -> None:
-        trace, output = self._trace, self._layers[self._out].operation
-        hooked = not trace.hooked_nodes().isdisjoint(data.nodes)
-        obstacle = trace.obstacle or (
-            "the model has tensor hooks of its own, which a probe would run" if hooked else None
-        )
-        obstacle = obstacle or function_obstacle(data.nodes)
+        record, output = self._trace.record, self._layers[self._out].operation
+        hooked = not record.hooked_nodes().isdisjoint(data.nodes)
+        obstacle = record.obstacle or (_HOOKED if hooked else None) or function_obstacle(data.nodes)
         if obstacle is not None:
             self.reason = f"audibility was not measured: {obstacle}"
             return
         value = next(value for value in output.values if value.number == number)
-        probe = gaussian_probe(value.shape, output.dtype, output.device, self._seed)
         ends = open_ends(data)
         try:
-            with unchanged_by_rerun(self._root, trace.checkpointed):
+            probe = gaussian_probe(value.shape, output.dtype, output.device, self._seed)
+            with unchanged_by_rerun(self._root, record.checkpointed):
                 found = send_probe((data.nodes[0], number), probe, ends)
         except Exception as error:
-            self.reason = f"audibility was not measured: {str(error).splitlines()[0]}"
+            self.reason = (
+                f"audibility was not measured: {(str(error) or type(error).__name__).splitlines()[0]}"
+            )
             self._clear_tap()
         else:
             self._probed = self._clear_tap()
@@ -185,7 +210,7 @@ class StepScan:
         place = {layer.node: i for i, layer in enumerate(self._layers)}
         for (node, number), gradient in zip(ends, found, strict=True):
             if gradient is not None and node in place and is_measurable(gradient):
-                squares = row_squares(gradient, self._trace.batch)
+                squares = row_squares(gradient, self._trace.record.batch)
                 self._probed.setdefault(place[node], {})[number] = squares
 
     def _clear_tap(self) -> Squares:
@@ -197,25 +222,19 @@ class StepScan:
 
     def _result(self) -> ScanResult | None:
         assert self._tap is not None
-        trace = self._trace
         found = columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite)
         return ScanResult(
             [layer.spec for layer in self._layers],
             in_output_units(found, self._target),
             frozenset(self._reached),
-            frozenset(self._ids(trace.called)),
-            frozenset(self._ids(trace.called_without_grad)),
+            frozenset(self._ids(self._trace.record.called)),
+            frozenset(self._ids(self._trace.called_without_grad)),
         )
 
 
-def _outside(graph: StepGraph, trace: ForwardTrace) -> set[Any]:
+def _beyond(graph: StepGraph, record: Record) -> set[int]:
     """Nodes that made the model's inputs and under which the model itself did not run (its own earlier state
-    is no outside).
+    is no input).
     """
-    found = set()
-    for node in trace.outside:
-        if node in graph.index and not any(
-            under in trace.operations for under in nodes_under(graph, graph.index[node])
-        ):
-            found.add(node)
-    return found
+    outside = [graph.index[node] for node in record.outside if node in graph.index]
+    return {i for i in outside if record.operations.keys().isdisjoint(nodes_under(graph, i))}

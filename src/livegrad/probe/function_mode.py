@@ -1,0 +1,54 @@
+"""A TorchFunctionMode that shows every operation of a forward pass to a record, and how to take it off again
+safely.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
+
+Seen = Callable[[Any, Any, dict[str, Any], Any, int], None]
+next_number: Callable[[], int] = torch._C._autograd._get_sequence_nr  # pyright: ignore[reportAttributeAccessIssue]
+_PLAIN = frozenset({int, float, bool, str, torch.Size, torch.device, torch.dtype, torch.layout})
+
+
+class WatchOperations(TorchFunctionMode):
+    """Calls seen(func, args, kwargs, output, first) after each operation; first: the number its first
+    autograd node could have.
+
+    Whatever goes wrong in `seen` is given to `failed`; the operation's result is returned regardless.
+    """
+
+    def __init__(self, seen: Seen, failed: Callable[[Exception], None]) -> None:
+        super().__init__()
+        self._seen: Seen | None = seen
+        self._failed = failed
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        first = next_number()
+        output = func(*args, **(kwargs or {}))
+        if self._seen is not None and output.__class__ not in _PLAIN:
+            try:
+                with torch._C.DisableTorchFunction():
+                    self._seen(func, args, kwargs or {}, output, first)
+            except Exception as error:
+                self._failed(error)
+        return output
+
+    def start(self) -> None:
+        _push_mode(self)
+
+    def stop(self, here: bool) -> None:
+        """See no more, and if `here` (the thread that started) leave the stack of modes, from under any that
+        a user's hook has pushed on top and not yet removed.
+        """
+        self._seen = None
+        above: list[Any] = []
+        while here and torch._C._len_torch_function_stack():
+            top = _pop_mode()
+            if top is self:
+                break
+            above.append(top)
+        for other in reversed(above):
+            _push_mode(other)
