@@ -177,7 +177,8 @@ def main() -> None:
     results = {}
     for workload in workloads:
         results[workload] = compare(workload, monitors, options)
-        print(f"measured: {workload}", file=sys.stderr)
+        ratios = ", ".join(f"{monitor} {r['ratio']:.3f}" for monitor, r in results[workload].items())
+        print(f"{workload}: {ratios}", file=sys.stderr, flush=True)
     show(results, monitors, options.markdown)
 
 
