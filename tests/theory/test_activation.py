@@ -1,5 +1,6 @@
 """The activation catalogue against published constants, torch's own functions and an adaptive integrator."""
 
+import itertools
 import math
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_an_adaptive_integrator_agrees(name):
         ends = (-12.0, *sorted({0.0, *activation.kinks}), 12.0)
         return math.fsum(
             quad(lambda z: float(function(np.float64(z))) * norm.pdf(z), a, b, epsabs=1e-12, limit=200)[0]
-            for a, b in zip(ends[:-1], ends[1:], strict=True)
+            for a, b in itertools.pairwise(ends)
         )
 
     def value(z):
