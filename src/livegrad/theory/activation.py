@@ -19,7 +19,7 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Activation:
-    """An activation function φ, the arguments at which φ or φ' jumps, and whether it flattens on both sides."""
+    """An activation φ, the arguments at which φ or φ' jumps, and whether it is flat at both ends."""
 
     name: str
     function: Function
