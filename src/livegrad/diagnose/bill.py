@@ -48,8 +48,8 @@ def bill(profile: SpineProfile) -> list[Item]:
     course = profile.transport if np.isfinite(profile.transport).sum() > 1 else profile.relative
     grouped: dict[str, list[tuple[float, Layer]]] = defaultdict(list)
     for below, above in zip(range(len(course) - 1), range(1, len(course)), strict=True):
-        step = course[below] - course[above]
-        if np.isfinite(step):
+        if np.isfinite(course[below]) and np.isfinite(course[above]):
+            step = course[below] - course[above]
             upper = profile.layers[above]
             grouped[upper.type].append((float(step), upper))
     items = [

@@ -46,13 +46,25 @@ def examine(patient: Patient) -> list[Finding]:
     return [finding for finding in found if not any(_explains(other, finding) for other in found)]
 
 
-# Layers that hear nothing are not moved either: of the two, the first is the fault and the second its sign.
-_SIGNS = {"LG101": ("LG401", "LG404"), "LG301": ("LG401", "LG404"), "LG202": ("LG401", "LG404")}
+# What follows from what. Layers that hear nothing are not moved either; steps along an exploding gradient, or
+# steps that are too large, wreck the weights, and whatever is wrong with their transport afterwards is their
+# doing.
+_SIGNS = {
+    "LG101": ("LG401", "LG404"),
+    "LG103": ("LG101", "LG401", "LG402"),
+    "LG202": ("LG401", "LG404"),
+    "LG301": ("LG401", "LG404"),
+    "LG402": ("LG101", "LG103", "LG401"),
+}
+_FOLLOW_LATER = ("LG103", "LG402")
 
 
 def _explains(other: Finding, finding: Finding) -> bool:
     if finding.code not in _SIGNS.get(other.code, ()) or other.severity == "info":
         return False
+    if other.code in _FOLLOW_LATER:
+        first, later = other.first_step or 0, finding.first_step or 0
+        return first < later or (first == later and (other.code, finding.code) == ("LG103", "LG402"))
     return other.code != "LG101" or len(set(finding.layers) - set(other.layers)) <= len(finding.layers) // 4
 
 

@@ -15,6 +15,8 @@ from livegrad.run.schema import Layer, Subject, Tensor
 
 # A misfit of a fiftieth of the targets' spread (or of the right class's probability) leaves nothing to learn.
 FITTED = 0.02
+# A constant answer leaves the misfit near where it starts; under this share of that the network has learnt.
+LEARNT = 0.6
 
 
 @dataclass
@@ -61,24 +63,21 @@ class Patient:
         return judge_learning(self.scalars["loss"])
 
     @cached_property
-    def residual(self) -> float:
-        """Misfit of the outputs at the latest scan that could tell: 0 a perfect fit, about 1 none; NaN if
-        none could.
-        """
-        known = [float(s.residual[0]) for s in self.scans if len(s.residual) and np.isfinite(s.residual[0])]
-        return known[-1] if known else float("nan")
+    def residuals(self) -> list[float]:
+        """Misfit of the outputs at each scan that could tell: 0 a perfect fit, about 1 none."""
+        return [float(s.residual[0]) for s in self.scans if len(s.residual) and np.isfinite(s.residual[0])]
 
     @property
     def fits(self) -> bool:
-        """True if the outputs match the targets so well that nothing is left to learn: small steps are then
-        right.
-        """
-        return self.residual < FITTED
+        """True if the outputs match the targets so well that small steps are right."""
+        return bool(self.residuals) and self.residuals[-1] < FITTED
 
     @property
     def is_learning(self) -> bool:
-        """True if the loss still falls, or has come down to a tenth, or the outputs fit the targets."""
-        return self.learning.is_learning or self.fits
+        """True if the loss still falls or has come down to a tenth, or the outputs came near the targets."""
+        known = self.residuals
+        learnt = len(known) > 1 and known[-1] < LEARNT * min(1.0, known[0])
+        return self.learning.is_learning or self.fits or learnt
 
     @cached_property
     def is_finite(self) -> bool:
@@ -91,6 +90,14 @@ class Patient:
         """Tensor id -> median over the sampled steps of ‖ΔW‖/‖W‖; sampled tensors only."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = self.pulses.update_norm / self.pulses.weight_norm
+        return _by_tensor(self.pulses, ratio, np.nanmedian)
+
+    @cached_property
+    def answered_ratio(self) -> dict[int, float]:
+        """As `update_ratio`, over the steps at which the tensor got a gradient other than zero."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = self.pulses.update_norm / self.pulses.weight_norm
+            ratio = np.where(self.pulses.gradient_norm > 0, ratio, np.nan)
         return _by_tensor(self.pulses, ratio, np.nanmedian)
 
     @cached_property

@@ -48,6 +48,8 @@ def spine_profile(scan: Scan, layers: dict[int, Layer], kind: str = "depth") -> 
     with np.errstate(divide="ignore", invalid="ignore"):
         audibility = np.log10(scan.audibility[rows])
         output = np.log10(scan.audibility_output[rows])
+        relative = audibility - output
+        per_entry = audibility - 0.5 * np.log10(top)
     known_unit = len(rows) > 0 and not np.allclose(scan.audibility_output[rows], 1.0, rtol=1e-9)
     beta = 4 * scan.null_sd[rows] ** 2
     gradient, activation = scan.gradient_rms[rows], scan.activation_rms[rows]
@@ -59,8 +61,8 @@ def spine_profile(scan: Scan, layers: dict[int, Layer], kind: str = "depth") -> 
         step=scan.step,
         layers=chosen,
         rows=rows,
-        relative=audibility - output,
-        absolute=audibility - 0.5 * np.log10(top) if known_unit else audibility - output,
+        relative=relative,
+        absolute=per_entry if known_unit else relative,
         transport=scan.transport[rows],
         activation_rms=activation,
         null_mean=-beta / 4 / DECADE,

@@ -54,7 +54,8 @@ def _has_gradient(patient: Patient, tensor: Tensor) -> bool:
 
 
 def _far_behind(patient: Patient, matrices: list[Tensor]) -> list[Tensor]:
-    ratios = np.array([patient.update_ratio[t.id] for t in matrices])
+    matrices = [t for t in matrices if t.id in patient.answered_ratio]
+    ratios = np.array([patient.answered_ratio[t.id] for t in matrices])
     if len(ratios) < 3 or not np.median(ratios) > 0:
         return []
     return [t for t, ratio in zip(matrices, ratios, strict=True) if ratio < FAR_BEHIND * np.median(ratios)]
@@ -88,10 +89,13 @@ def _eps_text(patient: Patient, tensors: list[Tensor]) -> tuple[str, str, str, d
 
 
 def _behind_text(patient: Patient, tensors: list[Tensor]) -> tuple[str, str, str, dict[str, object]]:
-    ratio = float(np.median([patient.update_ratio[t.id] for t in tensors]))
-    rest = float(np.median(list(patient.update_ratio.values())))
+    ratio = float(np.median([patient.answered_ratio[t.id] for t in tensors]))
+    rest = float(np.median(list(patient.answered_ratio.values())))
+    slower = (
+        f"{rest / ratio:.1e} times slower than the others" if ratio > 0 else "not at all, while the others do"
+    )
     return (
-        f"{len(tensors)} weight matrices move {rest / max(ratio, 1e-300):.1e} times slower than the others",
+        f"{len(tensors)} weight {'matrix moves' if len(tensors) == 1 else 'matrices move'} {slower}",
         "their learning rate or their gradient is far smaller than the others'",
         "Check the learning rate of their parameter group; if it is meant to be so, freeze them with "
         "requires_grad_(False).",

@@ -27,8 +27,8 @@ def find(patient: Patient) -> list[Finding]:
     """Return a finding per recurrence and direction, or nothing."""
     series: dict[str, list[TimeProfile]] = {}
     for scan in patient.scans:
-        for profile in time_profiles(scan, patient.layers):
-            series.setdefault(profile.name, []).append(profile)
+        for owner, profile in _loudest_of_each_module(time_profiles(scan, patient.layers)).items():
+            series.setdefault(owner, []).append(profile)
     found = []
     for profiles in series.values():
         early = [_early(profile) for profile in profiles]
@@ -36,6 +36,16 @@ def find(patient: Patient) -> list[Finding]:
             found.append(_vanishing(patient, profiles[-1], early[-1]))
         elif persists([value > REACH_DECADES for value in early]):
             found.append(_exploding(patient, profiles[-1], early[-1]))
+    return found
+
+
+def _loudest_of_each_module(profiles: list[TimeProfile]) -> dict[str, TimeProfile]:
+    """A loop has several operations a step; the one that keeps most of the past speaks for it."""
+    found: dict[str, TimeProfile] = {}
+    for profile in profiles:
+        owner = profile.name.rpartition(".")[0] or profile.name
+        if owner not in found or _early(profile) > _early(found[owner]):
+            found[owner] = profile
     return found
 
 
