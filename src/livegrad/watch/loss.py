@@ -8,34 +8,26 @@ calls backward.
 
 import sys
 import weakref
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 Site = tuple[Any, int]
-
-
-@dataclass(frozen=True)
-class BackwardPass:
-    """One call of backward: its value ⟨roots, gradients given⟩ (None if not read), and the line that called
-    it.
-    """
-
-    value: Any
-    site: Site | None
+MOST_PASSES = 4096
 
 
 class LossLedger:
-    """Keeps the backward passes of the present cycle. Holds numbers and 0-dim tensors without graph,
-    nothing else.
+    """Keeps the backward passes of the present cycle, each as (value, site).
+
+    value: ⟨roots, gradients given⟩, a float, or a 0-dim tensor without graph where it is on a device; None
+    where it was not read. site: the line that called backward; None where it was not looked for.
     """
 
     def __init__(self) -> None:
         self.cycle = 0
         self.last_site: Site | None = None
-        self._passes: list[BackwardPass] = []
-        self._closed = False
+        self.closed = False
+        self._passes: list[tuple[Any, Site | None]] = []
         self._reach: dict[Site, frozenset[int]] = {}
         self._belongs: dict[tuple[Site, int], bool] = {}
         self._unscaled: dict[int, tuple[weakref.ref[Any], Any]] = {}
@@ -52,20 +44,22 @@ class LossLedger:
         read: take its value even if that is on a device. track: find out which parameters it reaches.
         Returns the value where it is known at once.
         """
-        if self._closed:
+        if self.closed:
             self.cycle += 1
             self._passes = []
-            self._closed = False
+            self.closed = False
         roots = args[0] if args else kwargs.get("tensors")
         gradients = args[1] if len(args) > 1 else kwargs.get("grad_tensors")
-        site = self.last_site = self._track(roots) if track else None
+        self.last_site = site = self._track(roots) if track else None
         value = self._value(roots, gradients, read)
-        self._passes.append(BackwardPass(value, site))
-        return value if isinstance(value, float) else None
+        # A program that calls backward for ever without an optimizer must not fill the memory.
+        if len(self._passes) < MOST_PASSES:
+            self._passes.append((value, site))
+        return value if type(value) is float else None
 
     def close(self) -> None:
         """An optimizer stepped: the next backward pass begins a new cycle."""
-        self._closed = True
+        self.closed = True
 
     def total(self, members: frozenset[int], seen_cycle: int) -> Any:
         """The objective of a step on the parameters `members` (ids): a float, a 0-dim tensor, or None if
@@ -73,13 +67,11 @@ class LossLedger:
 
         seen_cycle: the cycle of that optimizer's last step; a step without a backward pass since has no loss.
         """
-        if self.cycle == seen_cycle or not self._passes:
+        if self.cycle == seen_cycle or not 0 < len(self._passes) < MOST_PASSES:
             return None
-        mine = [p for p in self._passes if p.site is None or self._reaches(p.site, members)]
-        mine = mine or self._passes
-        if any(p.value is None for p in mine):
-            return None
-        return sum((p.value for p in mine[1:]), mine[0].value)
+        mine = [value for value, site in self._passes if site is None or self._reaches(site, members)]
+        mine = mine or [value for value, _ in self._passes]
+        return None if any(value is None for value in mine) else sum(mine[1:], mine[0])
 
     def reached(self) -> frozenset[int]:
         """id of every parameter that any tracked backward pass reached."""
@@ -102,11 +94,13 @@ class LossLedger:
 
     def _value(self, roots: Any, gradients: Any, read: bool) -> Any:
         if isinstance(roots, torch.Tensor) and gradients is None:
-            found = self._unscaled.get(id(roots))
+            found = self._unscaled.get(id(roots)) if self._unscaled else None
             root = found[1] if found is not None and found[0]() is roots else roots
-            if root.device.type == "cpu":
-                return root.item() if root.numel() == 1 and not root.is_complex() else None
-            return root.detach().clone() if read and root.numel() == 1 else None
+            if root.dim() and root.numel() != 1:
+                return None
+            if root.is_cpu:
+                return root.item()
+            return root.detach().clone() if read else None
         return _weighted_sum(roots, gradients) if read else None
 
 

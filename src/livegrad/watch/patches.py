@@ -24,7 +24,10 @@ _CLIPS = {"_clip_grads_with_norm_": "norm", "clip_grad_value_": "value"}
 class Observer(Protocol):
     """What a session wants to hear. No method may raise."""
 
-    def before_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None: ...
+    def before_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether `after_backward` is to be called."""
+        ...
+
     def after_backward(self, failed: bool) -> None: ...
     def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
         """kind: "norm" or "value"; `frame` is the clip's own, with its limit and norm among the locals."""
@@ -127,14 +130,15 @@ def _watched_backward(patches: _Patches, original: Callable[..., Any]) -> Callab
         # A node is running: this is a nested backward (activation checkpointing), part of the one outside.
         if not observers or is_compiling() or torch._C._current_autograd_node() is not None:
             return original(*args, **kwargs)
-        for observer in observers:
-            observer.before_backward(args, kwargs)
+        curious = [observer for observer in observers if observer.before_backward(args, kwargs)]
+        if not curious:
+            return original(*args, **kwargs)
         failed = True
         try:
             result = original(*args, **kwargs)
             failed = False
         finally:
-            for observer in observers:
+            for observer in curious:
                 observer.after_backward(failed)
         return result
 

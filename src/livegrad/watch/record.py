@@ -47,26 +47,21 @@ class Record:
         self.writer = writer
         self.notes: list[dict[str, Any]] = []
         self.write_cost = 0.0
-        self._waiting: deque[Pulse] = deque()
-        self._renewed = 0.0
-        self._renewal_cost = 0.0
+        self.scan_count = 0
+        self.waiting: deque[Pulse] = deque()
+        self.renewal_at = 0.0
         self._fresh_notes = False
-
-    @property
-    def waiting(self) -> bool:
-        """Whether pulses wait for their numbers."""
-        return bool(self._waiting)
 
     def add(self, pulse: Pulse) -> None:
         """Queue a pulse whose step is over."""
-        self._waiting.append(pulse)
+        self.waiting.append(pulse)
 
     def write_ready(self, wait: bool = False) -> list[PulseRow]:
         """Write what has arrived, and all of it with `wait`; return the rows written."""
         written: list[PulseRow] = []
-        while self._waiting and (wait or self._waiting[0].ready() or len(self._waiting) > MOST_WAITING):
+        while self.waiting and (wait or self.waiting[0].ready() or len(self.waiting) > MOST_WAITING):
             started = time.perf_counter()
-            pulse = self._waiting.popleft()
+            pulse = self.waiting.popleft()
             pulse.cost += self.write_cost
             for row in pulse.rows():
                 self.writer.pulse(row)
@@ -74,22 +69,23 @@ class Record:
             self.write_cost = time.perf_counter() - started
         return written
 
+    def add_scan(self, row: ScanRow) -> None:
+        """Write a scan at once."""
+        self.writer.scan(row)
+        self.scan_count += 1
+
     def note(self, step: int | None, kind: str, text: str) -> None:
         """Add a line to run.json's notes; repeats are dropped, and so is what comes after the 200th."""
         if len(self.notes) < MOST_NOTES and not any(n["text"] == text for n in self.notes):
             self.notes.append({"step": step, "kind": kind, "text": text})
             self._fresh_notes = True
 
-    def renewal_due(self, now: float) -> bool:
-        """Whether run.json is old enough to be rewritten for the counters alone."""
-        return now - self._renewed > max(RENEWAL, self._renewal_cost / RENEWAL_SHARE)
-
     def renew(self, **fields: Any) -> None:
-        """Rewrite run.json with these fields and any new notes."""
+        """Rewrite run.json with these fields and any new notes; `renewal_at` is when to do it next."""
         started = time.perf_counter()
         if self._fresh_notes:
             fields["notes"] = list(self.notes)
             self._fresh_notes = False
         self.writer.update(**fields)
-        self._renewed = time.perf_counter()
-        self._renewal_cost = self._renewed - started
+        now = time.perf_counter()
+        self.renewal_at = now + max(RENEWAL, (now - started) / RENEWAL_SHARE)

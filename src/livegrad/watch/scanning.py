@@ -58,18 +58,19 @@ class ScanDriver:
     def busy(self) -> bool:
         return bool(self._tickets)
 
-    def arm(self, subject: Subject, parameter_ids: dict[int, int], accumulate: bool) -> bool:
+    def arm(self, subject: Subject, parameter_ids: dict[int, int]) -> bool:
         """Scan the next step of `subject`; False if it has no module to follow.
 
         Of several forward passes before backward the last is scanned (those before may be a validation that
-        nobody differentiates), or with `accumulate` all of them (a cell that the script itself steps
+        nobody differentiates), or all of them if that has failed (a cell that the script itself steps
         through time).
         """
         root = subject.module()
         if root is None:
             return False
         if not any(ticket.subject is subject for ticket in self._tickets):
-            self._tickets.append(Ticket(weakref.ref(root), parameter_ids, subject, accumulate=accumulate))
+            again = subject.failed_scans > 0
+            self._tickets.append(Ticket(weakref.ref(root), parameter_ids, subject, accumulate=again))
         return True
 
     def enter(self, module: torch.nn.Module, outermost: bool, discover: bool) -> None:

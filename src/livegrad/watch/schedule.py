@@ -23,6 +23,9 @@ class Decision:
     scan: bool
 
 
+NOTHING = Decision(False, False)
+
+
 @dataclass
 class Purse:
     """A share of wall time that may be spent, in seconds; savings are capped so that quiet times buy no
@@ -32,14 +35,22 @@ class Purse:
     rate: float
     cap: float
     saved: float = 0.0
+    filled: float | None = None
 
-    def earn(self, seconds: float) -> None:
-        self.saved = min(self.saved + self.rate * seconds, self.cap)
+    def fill(self, now: float, earn: bool) -> None:
+        """Earn for the time since the last call, or only take note of the time."""
+        if earn and self.filled is not None:
+            self.saved = min(self.saved + self.rate * (now - self.filled), self.cap)
+        self.filled = now
 
-    def affords(self, cost: float) -> bool:
+    def affords_at(self, cost: float) -> float:
+        """The time from which on `cost` is affordable, if nothing else is bought."""
+        if self.filled is None:
+            return math.inf
         # A price above the cap would never be met: then a full purse is enough, and the debt is paid off
         # after.
-        return self.saved >= min(cost, self.cap)
+        missing = min(cost, self.cap) - self.saved
+        return self.filled + missing / self.rate if missing > 0 else self.filled
 
     def pay(self, cost: float) -> None:
         self.saved -= cost
@@ -63,26 +74,36 @@ class Schedule:
         self._scans = Purse(budget * (1 - PULSE_SHARE), 60.0)
         self._pulse_cost = 0.0
         self._scan_cost = 0.0
-        self._now: float | None = None
-        self._last_pulse = -1
-        self._last_scan: int | None = None
-        self._last_scan_time = -math.inf
-        self._owed_scan = 0
+        self._pulse_step = 0
+        self._pulse_time = 0.0
+        self._scan_step = 0
+        self._scan_time = 0.0
+        self._late = math.inf
         self._alarm = 0
         self._scan_asked = False
         self._retry = False
 
     def decide(self, step: int, now: float) -> Decision:
         """Say what to record on `step`; `now` is seconds on any clock. Call once a step, in order."""
-        if self._now is not None and step > FIRST_PULSES:
-            self._pulses.earn(now - self._now)
-            self._scans.earn(now - self._now)
-        self._now = now
+        scan = (step >= self._scan_step or now >= self._late or self._scan_asked) and now >= self._scan_time
+        if self._retry or scan:
+            return self._decide(step, now)
+        if step < FIRST_PULSES or (self.every is not None and step % self.every == 0):
+            return self._decide(step, now)
+        if self.every is None and step >= self._pulse_step and now >= self._pulse_time:
+            return self._decide(step, now)
+        return NOTHING
+
+    def _decide(self, step: int, now: float) -> Decision:
+        """Take the closer look that `decide` avoids on most steps."""
+        for purse in (self._pulses, self._scans):
+            purse.fill(now, earn=step > FIRST_PULSES)
         scan = self._wants_scan(step, now)
-        pulse = scan or self._wants_pulse(step)
+        pulse = scan or self._wants_pulse(step, now)
         if pulse:
-            self._last_pulse = step
             self._alarm = max(0, self._alarm - 1)
+            self._pulse_step = step + 1 if self._alarm else step + max(1, step // ROWS_PER_OCTAVE)
+        self._look_ahead()
         return Decision(pulse, scan)
 
     def paid(self, pulse: float = 0.0, scan: float = 0.0, first: bool = False) -> None:
@@ -95,10 +116,12 @@ class Schedule:
             self._scan_cost = scan
             if not first:
                 self._scans.pay(scan)
+        self._look_ahead()
 
     def alarm(self, scan: bool = False) -> None:
         """Something changed: record the next steps densely, and scan soon if asked."""
         self._alarm = ALARM_PULSES
+        self._pulse_step = 0
         self._scan_asked |= scan
 
     def scan_failed(self) -> None:
@@ -107,29 +130,31 @@ class Schedule:
         """
         self._retry = True
 
-    def _wants_pulse(self, step: int) -> bool:
+    def _look_ahead(self) -> None:
+        """Work out when the next pulse and the next scan can be paid for."""
+        self._pulse_time = self._pulses.affords_at(self._pulse_cost)
+        free = self._scan_step in FIRST_SCANS
+        self._scan_time = 0.0 if free else self._scans.affords_at(self._scan_cost)
+
+    def _wants_pulse(self, step: int, now: float) -> bool:
         if step < FIRST_PULSES:
             return True
         if self.every is not None:
             return step % self.every == 0
-        if not self._pulses.affords(self._pulse_cost):
-            return False
-        return self._alarm > 0 or step - self._last_pulse >= max(1, step // ROWS_PER_OCTAVE)
+        return step >= self._pulse_step and now >= self._pulses.affords_at(self._pulse_cost)
 
     def _wants_scan(self, step: int, now: float) -> bool:
-        due = step >= self._owed_scan
-        if self._retry or (due and self._owed_scan in FIRST_SCANS):
+        due = step >= self._scan_step
+        if self._retry or (due and self._scan_step in FIRST_SCANS):
             return self._start_scan(step, now)
-        late = now - self._last_scan_time >= SCAN_INTERVAL
-        if (due or late or self._scan_asked) and self._scans.affords(self._scan_cost):
-            return self._start_scan(step, now)
-        return False
+        wanted = due or now >= self._late or self._scan_asked
+        return wanted and now >= self._scans.affords_at(self._scan_cost) and self._start_scan(step, now)
 
     def _start_scan(self, step: int, now: float) -> bool:
         self._scan_asked = self._retry = False
-        self._last_scan, self._last_scan_time = step, now
-        if step >= self._owed_scan:
-            self._owed_scan = next_scan(step)
+        self._late = now + SCAN_INTERVAL
+        if step >= self._scan_step:
+            self._scan_step = next_scan(step)
         return True
 
 
@@ -156,26 +181,29 @@ class ChangeDetector:
         self._threshold = threshold
         self._factor = math.log(factor)
         self._recent: deque[float] = deque(maxlen=64)
-        self._median = 0.0
-        self._spread = math.inf
+        self._limit = math.inf
         self._fresh = 0
 
     def spike(self, value: float) -> bool:
-        """Take in the next value and say whether it is a spike. Values that are not positive and finite are
-        skipped.
+        """Take in the next value and say whether it is a spike.
+
+        Values that are not positive and finite are skipped.
         """
         if not 0.0 < value < math.inf:
             return False
-        log = math.log(value)
-        jump = log - self._median
-        found = len(self._recent) >= 20 and jump > self._factor and jump > self._threshold * self._spread
-        self._recent.append(log)
+        found = value > self._limit
+        self._recent.append(value)
         self._fresh += 1
-        # Sorting 64 numbers each step would cost more than all else an ordinary step does.
-        if self._fresh >= 16 or len(self._recent) <= 20:
+        # Sorting 64 numbers on each step would cost more than all else that an ordinary step does.
+        if self._fresh >= 64 or len(self._recent) == 20:
             self._fresh = 0
-            ordered = sorted(self._recent)
-            self._median = ordered[len(ordered) // 2]
-            deviations = sorted(abs(x - self._median) for x in ordered)
-            self._spread = 1.4826 * deviations[len(deviations) // 2]
+            self._renew()
         return found
+
+    def _renew(self) -> None:
+        if len(self._recent) >= 20:
+            ordered = sorted(math.log(x) for x in self._recent)
+            median = ordered[len(ordered) // 2]
+            deviations = sorted(abs(x - median) for x in ordered)
+            spread = 1.4826 * deviations[len(deviations) // 2]
+            self._limit = math.exp(min(median + max(self._factor, self._threshold * spread), 700.0))

@@ -72,7 +72,7 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             return None
         begun = clock()
         try:
-            with self._lock:
+            with self._recorder.lock:
                 return method(self, *args)
         except Exception as error:
             self._fail(error)
@@ -100,14 +100,12 @@ class Session:
         self.active = False
         self.cost = 0.0
         self.on_message: Callable[[str, dict[str, Any]], None] = lambda kind, document: None
-        self._lock = threading.RLock()
         self._origins = Origins()
         self._handles: list[Any] = []
         self._calls = False
         self._path: Path | None = None
         table = SubjectTable(self._origins, lambda: Schedule(options.budget, options.every), models)
-        self._recorder = Recorder(table, self._origins, self._open_record, optimizers)
-        self._recorder.guard = self._guard
+        self._recorder = Recorder(table, self._origins, optimizers, self._open_record, self._run)
 
     @property
     def path(self) -> Path | None:
@@ -179,9 +177,6 @@ class Session:
                 except Exception:  # the disk is full: the rows that reached it stay readable
                     pass
 
-    def _guard(self, action: Callable[[], None]) -> None:
-        self._run(action)
-
     @guarded
     def _run(self, action: Callable[[], None]) -> None:
         action()
@@ -192,9 +187,19 @@ class Session:
 
     # What torch tells: see patches.Observer and patches.CallObserver.
 
-    @guarded
-    def before_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._recorder.before_backward(args, kwargs)
+    def before_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        # Like the two step hooks not `guarded`: these three run on every step, and only take the lock if
+        # need be.
+        if not self.active:
+            return False
+        begun = clock()
+        try:
+            return self._recorder.before_backward(args, kwargs)
+        except Exception as error:
+            self._fail(error)
+            return False
+        finally:
+            self.cost += clock() - begun
 
     @guarded
     def after_backward(self, failed: bool) -> None:
@@ -229,26 +234,34 @@ class Session:
         self._recorder.leave_module(module)
 
     def _before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return None if patches.is_compiling() else self._begin(optimizer, args, kwargs)
+        if not self.active or patches.is_compiling():
+            return None
+        begun = clock()
+        try:
+            return self._recorder.before_step(optimizer, args, kwargs)
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self.cost += clock() - begun
 
     def _after_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not patches.is_compiling():
-            self._finish_step(optimizer)
-
-    @guarded
-    def _begin(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return self._recorder.before_step(optimizer, args, kwargs)
-
-    @guarded
-    def _finish_step(self, optimizer: Any) -> None:
-        recorder = self._recorder
-        recorder.after_step(optimizer)
-        if recorder.calls_wanted() is not self._calls:
-            self._watch_calls()
-        record = recorder.record
-        if record is not None and (recorder.table.changed or record.renewal_due(clock())):
-            record.renew(**self._fields(everything=recorder.table.changed))
-            recorder.table.changed = False
+        if not self.active or patches.is_compiling():
+            return
+        begun = clock()
+        try:
+            recorder = self._recorder
+            recorder.after_step(optimizer)
+            record = recorder.record
+            if record is not None and (recorder.table.changed or begun > record.renewal_at):
+                with recorder.lock:
+                    everything, recorder.table.changed = recorder.table.changed, False
+                    record.renew(**self._fields(everything))
+            if recorder.calls_wanted() is not self._calls:
+                self._watch_calls()
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self.cost += clock() - begun
 
     def _watch_calls(self) -> None:
         self._calls = self._recorder.calls_wanted()
@@ -281,9 +294,9 @@ class Session:
         recorder = self._recorder
         return {
             "steps": max((s.iteration for s in recorder.table.subjects), default=-1) + 1,
-            "seconds": clock() - recorder.started if recorder.started is not None else 0.0,
+            "seconds": clock() - recorder.started if recorder.record is not None else 0.0,
             "overhead_seconds": self.cost,
-            "scan_count": recorder.scan_count,
+            "scan_count": recorder.record.scan_count if recorder.record is not None else 0,
         }
 
     def _fields(self, everything: bool) -> dict[str, Any]:
@@ -301,7 +314,7 @@ def _leave_child(reference: "weakref.ref[Session]") -> None:
     """A forked child (a data loader's worker) does not watch: the run is its parent's."""
     session = reference()
     if session is not None and session.active:
-        session._lock = threading.RLock()
+        session._recorder.lock = threading.RLock()
         session._detach()
 
 

@@ -34,15 +34,10 @@ class Clip:
 
 
 class StageLedger:
-    """The clips and unscalings since the last backward pass. Holds ids and numbers, no gradients."""
+    """The clips since the last backward pass, which empties `clips`. Holds ids and numbers, no gradients."""
 
     def __init__(self) -> None:
         self.clips: list[Clip] = []
-
-    def begin(self) -> None:
-        """A backward pass ran or a step was taken: gradients are new."""
-        if self.clips:
-            self.clips = []
 
     def clip(self, gradients: Sequence[torch.Tensor], limit: float, total_norm: Any) -> None:
         """A clip is about to happen on a sampled step; total_norm None means entry by entry."""

@@ -12,20 +12,23 @@ import numpy as np
 import torch
 from torch.nn.parameter import is_lazy
 
+from livegrad.watch.alarms import RowAlarm
 from livegrad.watch.naming import find_modules, unwrap, variable_name
 from livegrad.watch.origin import Origins, class_line
-from livegrad.watch.schedule import ChangeDetector, Decision, Schedule
+from livegrad.watch.schedule import NOTHING, Decision, Schedule
 from livegrad.watch.tensors import TensorTable
 
 MOST_SUBJECTS = 16
-NOTHING = Decision(False, False)
 UNOWNED = "parameters"
 
 
 @dataclass(eq=False)
 class Subject:
-    """One watched model. `root` is the model itself without wrappers; `iteration` is its last optimizer
-    step, from 0.
+    """One watched model.
+
+    root: the model itself without wrappers, None where no module holds the tensors. iteration: its last
+    optimizer step, from 0, taken in the backward cycle `cycle` by the optimizers `stepped`. decision: what to
+    record of that step; next: of the one after, `planned`. shared: several optimizers train it.
     """
 
     id: int
@@ -43,15 +46,10 @@ class Subject:
     decision: Decision = NOTHING
     next: Decision = NOTHING
     planned: int = -1
-    gradient_watch: ChangeDetector = field(default_factory=ChangeDetector)
-    loss_scale: float = 0.0
-    broken: bool = False
+    alarm: RowAlarm = field(default_factory=RowAlarm)
+    failed_scans: int = 0
+    shared: bool = False
     _optimizers: list[weakref.ref[Any]] = field(default_factory=list)
-
-    @property
-    def shared(self) -> bool:
-        """Whether several optimizers train this model."""
-        return len(self.optimizers) > 1
 
     def optimizer_index(self, optimizer: Any) -> int:
         """The place of `optimizer` among the subject's, entering or renewing its description."""
@@ -60,6 +58,7 @@ class Subject:
             number = len(self._optimizers)
             self._optimizers.append(weakref.ref(optimizer))
             self.optimizers.append({})
+            self.shared = number > 0
         self.optimizers[number] = describe_optimizer(optimizer)
         return number
 
