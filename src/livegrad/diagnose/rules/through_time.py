@@ -66,7 +66,8 @@ def _vanishing(patient: Patient, profile: TimeProfile, early: float) -> Finding:
         + (" The loss falls all the same: this task does not need the reach." if severity == "info" else ""),
         "Nothing needs doing while the loss falls."
         if severity == "info"
-        else "Use an LSTM or GRU whose forget bias starts at the length of the sequences (chrono initialization), or start "
+        else "Use an LSTM or GRU whose forget bias starts at the length of the sequences (chrono "
+        "initialization), or start "
         "the recurrent weights orthogonal or as the identity. Clipping does not help vanishing.",
     )  # fmt: skip
 
@@ -88,8 +89,8 @@ def _exploding(patient: Patient, profile: TimeProfile, early: float) -> Finding:
 
 
 def _finding(
-    patient: Patient, profile: TimeProfile, code: str, name: str, severity: str, layers: list[str], message: str,
-    explanation: str, advice: str,
+    patient: Patient, profile: TimeProfile, code: str, name: str, severity: str, layers: list[str],
+    message: str, explanation: str, advice: str,
 ) -> Finding:  # fmt: skip
     factor = 10**profile.per_step_decades
     names = tuple(layers)
