@@ -78,13 +78,13 @@ def _is_leaf(module: torch.nn.Module) -> bool:
 
 
 def numbered(
-    labels: Sequence[Label], steps: Mapping[str, int] | None = None, taken: Set[str] = frozenset()
+    labels: Sequence[Label], each: Mapping[str, int] | None = None, taken: Set[str] = frozenset()
 ) -> list[str]:
     """Make the names of `labels`, given in order of execution, unique and unlike those `taken`.
 
-    A name that occurs more than once gets #1, #2, …; one of which `steps` tells in how many steps of an
-    unrolled loop it occurs gets its time, `cell[t=0]`, `cell[t=1]`, …, or `cell.sigmoid#2[t=0]` if it occurs
-    more than once in each.
+    A name that occurs more than once gets #1, #2, …; one of which `each` tells how often it occurs in each
+    step of an unrolled loop gets its time, `cell[t=0]`, `cell[t=1]`, …, or `cell.sigmoid#2[t=0]` if that is
+    more than once.
     """
     count = Counter(item.name for item in labels)
     used = {*taken, *(name for name, times in count.items() if times == 1)}
@@ -96,8 +96,7 @@ def numbered(
         if times == 1 and item.name not in taken:
             names.append(item.name)
         else:
-            each = times // steps[item.name] if steps and item.name in steps else 0
-            names.append(_fresh(item.name, k, each, used))
+            names.append(_fresh(item.name, k, each.get(item.name, 0) if each else 0, used))
         used.add(names[-1])
     return names
 

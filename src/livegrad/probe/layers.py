@@ -185,22 +185,24 @@ def _titles(
     places: dict[str, list[int]] = {}
     for i, item in zip(order, labels, strict=True):
         places.setdefault(item.name, []).append(i)
-    steps = {name: _steps(spine, nodes) for name, nodes in places.items()} if spine.loops else {}
-    names = numbered(labels, {name: count for name, count in steps.items() if count})
+    each = {name: _times_in_each_step(spine, nodes) for name, nodes in places.items()} if spine.loops else {}
+    names = numbered(labels, each)
     return {i: (name, item.type) for i, name, item in zip(order, names, labels, strict=True)}
 
 
-def _steps(spine: Spine, nodes: list[int]) -> int:
-    """In how many steps of a loop the operations `nodes` occur, equally often in each; 0 if they are in none.
+def _times_in_each_step(spine: Spine, nodes: list[int]) -> int:
+    """How often the operations `nodes` occur in each step of a loop; 0 if they belong to none.
 
     Those after the recurrent weight's last use are no longer between two uses, but in its last step all the
-    same.
+    same, unless they were peeled off the output there.
     """
+    inside = sum(i in spine.in_time for i in nodes)
     for loop in spine.loops:
         each, rest = divmod(len(nodes), loop.steps)
-        inside = sum(i in spine.in_time for i in nodes)
         if not rest and inside and inside >= each * (loop.steps - 1):
-            return loop.steps
+            return each
+        if len(nodes) == inside == loop.steps - 1:
+            return 1
     return 0
 
 

@@ -86,8 +86,10 @@ def _audibility(
 
 
 def null_sd(layers: Sequence[LayerNode], out: int) -> np.ndarray:
-    """Return the s.d. of ln S that finite width alone causes, √(5 Σ 1/n)/2, summed from the output down
-    (Hanin & Nica 2020).
+    """Return the s.d. of ln (S_l / S_output) that finite width alone causes.
+
+    √β/2 with β = 5 Σ 1/n over the weighted layers from l up to the output, exact for He-initialized ReLU
+    networks and a bound for smoother ones (Hanin & Nica 2020), plus 2/n of the output's own width.
     """
     by_depth: dict[int, float] = {}
     for layer in layers:
@@ -95,9 +97,12 @@ def null_sd(layers: Sequence[LayerNode], out: int) -> np.ndarray:
             by_depth[layer.spec.depth] = 5.0 / max(1, layer.operation.channels)
     top = layers[out].spec.depth
     from_top = np.zeros(top + 2)
+    from_top[: top + 1] = 2.0 / max(1, layers[out].operation.channels)
     for depth in range(top - 1, -1, -1):
         from_top[depth] = from_top[depth + 1] + by_depth.get(depth, 0.0)
-    return np.array([0.5 * np.sqrt(from_top[min(layer.spec.depth + 1, top)]) for layer in layers])
+    # A branch is dominated by the cut whose depth it bears: what lies above it begins one further up.
+    first = [min(layer.spec.depth + (layer.spec.kind != "depth"), top) for layer in layers]
+    return np.array([0.5 * np.sqrt(from_top[f]) if i != out else 0.0 for i, f in enumerate(first)])
 
 
 class _Host:
