@@ -20,7 +20,7 @@ class Training:
 def deep_mlp() -> Training:
     """50 layers of 256 ReLU units, batches of 128."""
     layers = [layer for _ in range(49) for layer in (nn.Linear(256, 256), nn.ReLU())]
-    model = nn.Sequential(*layers, nn.Linear(256, 10))
+    model = _healthy(nn.Sequential(*layers, nn.Linear(256, 10)), 2**0.5)
     return _classify(model, torch.randn(128, 256), torch.randint(10, (128,)))
 
 
@@ -104,8 +104,16 @@ def lstm() -> Training:
 def tiny_layers() -> Training:
     """400 layers of 16 tanh units, batches of 16: 800 tensors, so what counts is the cost per tensor."""
     layers = [layer for _ in range(399) for layer in (nn.Linear(16, 16), nn.Tanh())]
-    model = nn.Sequential(*layers, nn.Linear(16, 10))
+    model = _healthy(nn.Sequential(*layers, nn.Linear(16, 10)), 1.0)
     return _classify(model, torch.randn(16, 16), torch.randint(10, (16,)))
+
+
+def _healthy(model: nn.Module, gain: float) -> nn.Module:
+    """Start from orthogonal weights: vanished gradients are denormal numbers, whose arithmetic is slow and varies."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.orthogonal_(module.weight, gain)
+    return model
 
 
 def _classify(model: nn.Module, inputs: Tensor, targets: Tensor) -> Training:
