@@ -14,14 +14,22 @@ _STEP = re.compile(r"^(?P<base>.*?)(?:#(?P<number>\d+)|\[t=(?P<time>\d+)\])$")
 
 @dataclass(frozen=True)
 class TimeProfile:
-    """One recurrence over its time steps, earliest first. relative: log10 audibility (T,) over that of the
-    loudest of the last tenth of the steps.
+    """One recurrence over its time steps, earliest first.
+
+    times: number of each step (T,); a long sequence is read at fewer places. relative: log10 audibility (T,) over
+    that of the loudest of the last tenth of the steps.
     """
 
     step: int
     name: str
     layers: tuple[Layer, ...]
+    times: np.ndarray
     relative: np.ndarray
+
+    @property
+    def length(self) -> int:
+        """Time steps from the first to the last that was read."""
+        return int(self.times[-1] - self.times[0]) + 1
 
     @property
     def per_step_decades(self) -> float:
@@ -29,7 +37,8 @@ class TimeProfile:
         finite = np.flatnonzero(np.isfinite(self.relative))
         if len(finite) < 2:
             return float("nan")
-        return float((self.relative[finite[0]] - self.relative[finite[-1]]) / (finite[-1] - finite[0]))
+        first, last = finite[0], finite[-1]
+        return float((self.relative[first] - self.relative[last]) / (self.times[last] - self.times[first]))
 
 
 def time_profiles(scan: Scan, layers: dict[int, Layer], fewest: int = 8) -> list[TimeProfile]:
@@ -42,12 +51,14 @@ def time_profiles(scan: Scan, layers: dict[int, Layer], fewest: int = 8) -> list
             groups[match["base"]].append((int(match["number"] or match["time"]), row))
     found = []
     for name, entries in groups.items():
-        rows = [row for _, row in sorted(entries)]
+        entries.sort()
+        times, rows = np.array([time for time, _ in entries]), [row for _, row in entries]
         with np.errstate(divide="ignore", invalid="ignore"):
             audibility = np.log10(scan.audibility[rows])
         late = audibility[-max(1, len(rows) // 10) :]
         if len(rows) < fewest or not np.isfinite(late).any():
             continue
         relative = audibility - np.max(late[np.isfinite(late)])
-        found.append(TimeProfile(scan.step, name, tuple(layers[int(scan.layer[r])] for r in rows), relative))
+        members = tuple(layers[int(scan.layer[r])] for r in rows)
+        found.append(TimeProfile(scan.step, name, members, times, relative))
     return found

@@ -29,6 +29,7 @@ from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layer
 from livegrad.probe.measure import Squares, columns
 from livegrad.probe.obstacle import function_obstacle
 from livegrad.probe.output import OutputChoice
+from livegrad.probe.reach import RecurrentReach, TimeRow, with_time_rows
 from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
 from livegrad.probe.spine import find_spine
@@ -75,6 +76,8 @@ class StepScan:
         self._root = root
         self._trace = ForwardTrace(root)
         self._eager = Eager()
+        self._reach = RecurrentReach(root)
+        self._time: list[TimeRow] = []
         self._names = LayerNames(module_names, parameter_ids, made_at)
         self._seed = seed
         self._layers: list[LayerNode] = []
@@ -93,6 +96,7 @@ class StepScan:
         """Watch the forward passes of the root until before_backward or close."""
         self._eager.begin()
         self._trace.open()
+        self._reach.open()
 
     def before_backward(self, loss: torch.Tensor) -> None:
         """Find the spine under the model's output and probe it; `loss` is the root of the backward pass about
@@ -134,9 +138,12 @@ class StepScan:
             if self._tap is not None:
                 self._tap.take()
             self._trace.forget()
+            self._reach.forget()
+            self._time = []
 
     def _stop_watching(self) -> None:
         self._trace.close()
+        self._reach.close()
         self._eager.end()
 
     def _find_layers(self, loss: Any) -> None:
@@ -195,6 +202,7 @@ class StepScan:
         try:
             probe = gaussian_probe(value.shape, output.dtype, output.device, self._seed)
             with unchanged_by_rerun(self._root, record.checkpointed):
+                self._reach.listen()
                 found = send_probe((data.nodes[0], number), probe, ends)
         except Exception as error:
             self.reason = (
@@ -204,6 +212,16 @@ class StepScan:
         else:
             self._probed = self._clear_tap()
             self._take_ends(ends, found)
+            self._reach.take_ends(ends, found)
+            self._measure_time()
+
+    def _measure_time(self) -> None:
+        self._reach.close()
+        depth = {layer.spec.module: layer.spec.depth for layer in self._layers}
+        try:
+            self._time = self._reach.rows(self._names, lambda name: depth.get(name, 0))
+        except Exception as error:
+            self.reason = f"the reach through time was not measured: {type(error).__name__}: {error}"
 
     def _take_ends(self, ends: list[tuple[Any, int]], found: list[torch.Tensor | None]) -> None:
         """Add the gradients at the ends of the graph, which no hook sees because the probe stops there."""
@@ -223,8 +241,9 @@ class StepScan:
     def _result(self) -> ScanResult | None:
         assert self._tap is not None
         found = columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite)
+        found = with_time_rows(found, self._time)
         return ScanResult(
-            [layer.spec for layer in self._layers],
+            [layer.spec for layer in self._layers] + [row.spec for row in self._time],
             in_output_units(found, self._target),
             frozenset(self._reached),
             frozenset(self._ids(self._trace.record.called)),

@@ -60,7 +60,7 @@ def _vanishing(patient: Patient, profile: TimeProfile, early: float) -> Finding:
     lost = f"{-early:.1f} decades" if np.isfinite(early) else "all of it, in this precision,"
     return _finding(
         patient, profile, "LG102", "vanishing-through-time", severity, silent,
-        f"what {profile.name} saw first loses {lost} over {len(profile.layers)} time steps",
+        f"what {profile.name} saw first loses {lost} over {profile.length} time steps",
         "The gradient through time shrinks by the same factor at every step, so the network cannot learn "
         "to use what lies far back."
         + (" The loss falls all the same: this task does not need the reach." if severity == "info" else ""),
@@ -106,7 +106,7 @@ def _finding(
         cause=Cause(f"each time step passes on {factor:.3g} of the gradient", profile.layers[0].operator),
         evidence={
             "factor_per_time_step": factor,
-            "time_steps": len(profile.layers),
+            "time_steps": profile.length,
             "earliest_audibility_decades": _early(profile),
             "loss_at_start": patient.learning.first,
             "loss_at_end": patient.learning.last,

@@ -49,7 +49,7 @@ def find(patient: Patient) -> list[Finding]:
             evidence={
                 "largest_update_over_weights": worst[2],
                 "usual_update_over_weights": float(np.median([usual for _, usual, _, _ in large])),
-                "largest_update_step": worst[3],
+                "first_such_step": min(step for *_, step in large),
                 "matrices_count": len(large),
                 "learning_rate": float(rate[0]) if len(rate) else None,
                 "loss_at_start": patient.learning.first,
@@ -59,7 +59,7 @@ def find(patient: Patient) -> list[Finding]:
                 "A step as large as the weights themselves throws away what they held, instead of "
                 "improving it."
             ),
-            first_step=worst[3],
+            first_step=min(step for *_, step in large),
             last_step=int(patient.pulses.step[-1]),
             remedies=(Remedy("schedule"), Remedy("clip")),
             next=(
@@ -71,7 +71,7 @@ def find(patient: Patient) -> list[Finding]:
 
 
 def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] | None:
-    """Return (median, largest, its step) of ‖ΔW‖/‖W‖ for a weight matrix that does not start at zero."""
+    """Return (median, largest, first step over 1) of ‖ΔW‖/‖W‖ for a weight matrix that does not start at zero."""
     if len(tensor.shape) < 2 or tensor.count < 16:
         return None
     pulses = patient.pulses
@@ -84,8 +84,9 @@ def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] |
     known = np.flatnonzero(np.isfinite(ratio) & (weight > 0))
     if not len(known) or not weight[known[0]] > 0:
         return None
-    at = known[int(np.argmax(ratio[known]))]
-    return float(np.median(ratio[known])), float(ratio[at]), int(pulses.step[at])
+    large = known[ratio[known] > SINGLE_STEP]
+    at = large[0] if len(large) else known[int(np.argmax(ratio[known]))]
+    return float(np.median(ratio[known])), float(ratio[known].max()), int(pulses.step[at])
 
 
 def _by_far(large: list[tuple[Tensor, float, float, int]]) -> bool:
