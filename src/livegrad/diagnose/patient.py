@@ -76,7 +76,8 @@ class Patient:
     def is_learning(self) -> bool:
         """True if the loss still falls or has come down to a tenth, or the outputs came near the targets."""
         known = self.residuals
-        learnt = len(known) > 1 and known[-1] < LEARNT * min(1.0, known[0])
+        nearer = len(known) > 1 and known[-1] < LEARNT * min(1.0, known[0])
+        learnt = nearer and self.learning.last < self.learning.first
         return self.learning.is_learning or self.fits or learnt
 
     @cached_property

@@ -16,8 +16,8 @@ _STEP = re.compile(r"^(?P<base>.*?)(?:#(?P<number>\d+)|\[t=(?P<time>\d+)\])$")
 class TimeProfile:
     """One recurrence over its time steps, earliest first.
 
-    times: number of each step (T,); a long sequence is read at fewer places. relative: log10 audibility (T,) over
-    that of the loudest of the last tenth of the steps.
+    times: number of each step (T,); a long sequence is read at fewer places. relative: log10 audibility (T,)
+    over that of the loudest of the last tenth of the steps.
     """
 
     step: int
