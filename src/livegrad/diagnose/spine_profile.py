@@ -16,8 +16,8 @@ class SpineProfile:
 
     relative: log10 of audibility over the output's; absolute: log10 of audibility per output entry, in σ_y,
     the output's own unit (0 at the output where the unit is unknown). transport: decades of the true gradient
-    against the output. null_mean, null_sd: of log10 audibility from finite width alone, −β/4 and √β/2 nats
-    (Hanin & Nica 2020).
+    against the output. null_mean, null_sd: what finite width alone does to log10 ‖Jᵀv‖, −β/4 and √β/2
+    nats (Hanin & Nica 2020). In `relative` the mean is gone: the output is as much smaller as the gradient.
     """
 
     step: int

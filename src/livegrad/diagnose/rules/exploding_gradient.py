@@ -30,7 +30,7 @@ OVERFLOW_DECADES = 6.0
 
 def deafening(profile: SpineProfile, ceiling: float = CEILING_DECADES) -> np.ndarray:
     """Return which spine layers (L,) move the output far more than their size warrants."""
-    limit = np.maximum(ceiling, profile.null_mean + NULL_DEVIATIONS * profile.null_sd)
+    limit = np.maximum(ceiling, NULL_DEVIATIONS * profile.null_sd)
     with np.errstate(invalid="ignore"):
         return (profile.relative > limit) | (profile.absolute > limit)
 

@@ -33,8 +33,8 @@ UNDERFLOW_DECADES = -20.0
 
 def inaudible(profile: SpineProfile, floor: float = FLOOR_DECADES) -> np.ndarray:
     """Return which spine layers (L,) are inaudible at the output beyond what finite width alone explains."""
+    limit = np.minimum(floor, -NULL_DEVIATIONS * profile.null_sd)
     null = profile.null_mean - NULL_DEVIATIONS * profile.null_sd
-    limit = np.minimum(floor, null)
     with np.errstate(invalid="ignore"):
         by_depth = profile.relative < limit
         # Where output and early layers shrink together the ratio hides it; the output's own unit does not.
@@ -148,7 +148,7 @@ def _evidence(patient: Patient, profile: SpineProfile, harm: Harm) -> dict[str, 
         "audibility_of_first_layer": float(10 ** profile.relative[0]),
         "audibility_slope_decades_per_layer": trend.slope,
         "audibility_slope_interval": [trend.low, trend.high],
-        "finite_width_alone_decades": float(profile.null_mean[0] - NULL_DEVIATIONS * profile.null_sd[0]),
+        "finite_width_alone_decades": float(-NULL_DEVIATIONS * profile.null_sd[0]),
         "gradient_transport_decades": float(profile.transport[0]),
         "turnover_steps": turnover(harm.update_ratio),
         "turnover_of_other_layers_steps": turnover(harm.others),
