@@ -71,7 +71,7 @@ def find(patient: Patient) -> list[Finding]:
 
 
 def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] | None:
-    """Return (median, largest, first step over 1) of a weight matrix's ‖ΔW‖/‖W‖; None if it starts at zero."""
+    """Return (median, largest, first step over 1) of a matrix's ‖ΔW‖/‖W‖; None if it starts at zero."""
     if len(tensor.shape) < 2 or tensor.count < 16:
         return None
     pulses = patient.pulses
