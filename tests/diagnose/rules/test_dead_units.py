@@ -1,0 +1,76 @@
+"""LG202: units of a rectifier that are silent on every sample."""
+
+import numpy as np
+import pytest
+from tests.diagnose.invented_run import FALLING, STUCK, Net
+from tests.diagnose.rules.test_saturation import column
+
+from livegrad.diagnose.rules.dead_units import DEAD_SHARE, FEWEST_SAMPLES
+
+
+def rectifier(shares, scans=(0, 10, 30), **columns):
+    net = Net(4, "ReLU")
+    return net.scan(*scans, dead=column(net, shares), **columns)
+
+
+def test_a_dying_layer_is_found_and_dated(judge):
+    net = rectifier({"acts.1": 0.2}, scans=(0, 10)).scan(30, 100)
+    for scan in net.scans[2:]:
+        scan.dead[3] = 0.97
+    finding = judge.one(net.train(STUCK, ratio={"layers.1": lambda step: 0.9 if step == 25 else 1e-3}))
+    assert (finding["code"], finding["name"], finding["severity"]) == ("LG202", "dead-units", "error")
+    assert finding["layers"] == ["acts.1"] and finding["source"] == "net.py:13"
+    assert (finding["first_step"], finding["last_step"]) == (30, 100)
+    assert "found dead at step 30" in finding["cause"]["summary"]
+    assert finding["evidence"] == {
+        "dead_share": pytest.approx(0.97),
+        "layers_dead": 1,
+        "first_seen_step": 30,
+        "largest_update_share_of_weights": pytest.approx(0.9),
+    }
+
+
+def test_units_that_were_never_alive_are_told_from_those_that_died(judge):
+    finding = judge.one(rectifier({"acts.0": 0.95}).train(STUCK))
+    assert "dead from the start" in finding["cause"]["summary"]
+
+
+@pytest.mark.parametrize(
+    "share, loss, severity",
+    [
+        (0.95, FALLING, "warning"),
+        (0.95, STUCK, "error"),
+        (1.0, FALLING, "error"),  # nothing passes a layer that is dead altogether
+    ],
+)
+def test_severity(judge, share, loss, severity):
+    assert judge.codes(rectifier({"acts.1": share}).train(loss)) == {"LG202": severity}
+
+
+def test_a_dead_branch_does_not_block_the_way(judge):
+    net = Net(4)
+    net.add_layer("block.relu", "ReLU", 3, kind="branch")
+    net.scan(0, 10, 30, dead=column(net, {"block.relu": 1.0}))
+    assert judge.codes(net.train(FALLING)) == {"LG202": "warning"}
+
+
+@pytest.mark.parametrize(
+    "share, found", [(DEAD_SHARE + 0.01, True), (DEAD_SHARE - 0.01, False), (0.5, False)]
+)
+def test_half_silent_is_how_deep_rectifiers_live(judge, share, found):
+    assert (judge.codes(rectifier({f"acts.{i}": share for i in range(4)}).train(STUCK)) != {}) is found
+
+
+@pytest.mark.parametrize("samples, found", [(FEWEST_SAMPLES, True), (FEWEST_SAMPLES - 1, False)])
+def test_on_a_few_samples_any_unit_may_be_silent(judge, samples, found):
+    assert (judge.codes(rectifier({"acts.1": 0.95}, samples=samples).train(STUCK)) != {}) is found
+
+
+def test_units_that_woke_up_are_forgotten(judge):
+    net = rectifier({"acts.1": 1.0}, scans=(0, 10)).scan(30)
+    assert judge.codes(net.train(FALLING)) == {}
+
+
+def test_where_no_update_was_sampled_its_size_is_unknown(judge):
+    finding = judge.one(rectifier({"acts.1": 0.95}).train(STUCK, ratio=np.nan))
+    assert finding["evidence"]["largest_update_share_of_weights"] is None

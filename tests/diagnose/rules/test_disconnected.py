@@ -1,0 +1,91 @@
+"""LG404: parameters that no gradient ever reaches, and those for which that is right."""
+
+import pytest
+from tests.diagnose.invented_run import FALLING, STUCK, Net
+
+
+def net(**changes):
+    made = Net(3).scan(0, 10, 30)
+    for beginning, fields in changes.items():
+        made.change_tensors(beginning, **fields)
+    return made
+
+
+def test_a_layer_cut_off_from_the_loss_is_found(judge):
+    cut = net()
+    cut.change_tensors("layers.1", reached=False)
+    finding = judge.one(cut.train(STUCK, gradient={"layers.1": None}))
+    assert (finding["code"], finding["name"], finding["severity"]) == ("LG404", "disconnected", "error")
+    assert finding["layers"] == ["layers.1"] and finding["source"] == "net.py:12"
+    assert (finding["first_step"], finding["last_step"]) == (0, 59)
+    assert "detach()" in finding["cause"]["summary"]
+    assert finding["evidence"] == {
+        "parameters_without_gradient_count": 256 * 256 + 256,
+        "tensors_without_gradient_count": 2,
+        "tensors_with_gradient_count": 6,
+        "forward_called_them": True,
+        "pulses_count": 60,
+    }
+
+
+def test_a_layer_that_forward_never_uses_is_a_warning(judge):
+    unused = net()
+    unused.change_tensors("layers.1", called=False, reached=False, shape=[9, 9], count=81)
+    finding = judge.one(unused.train(FALLING, gradient={"layers.1": None}))
+    assert finding["severity"] == "warning" and "never uses" in finding["cause"]["summary"]
+
+
+def test_an_optimizer_of_another_models_parameters_is_found(judge):
+    finding = judge.one(net().train(STUCK, gradient=None))
+    assert finding["severity"] == "error" and "other parameters" in finding["cause"]["summary"]
+    assert finding["evidence"]["tensors_with_gradient_count"] == 0
+
+
+def test_a_gradient_that_is_exactly_zero_at_every_step_never_arrives(judge):
+    finding = judge.one(net().train(STUCK, gradient={"layers.1": 0.0}))
+    assert "slope zero everywhere" in finding["cause"]["summary"]
+    assert "straight-through" in finding["next"]
+
+
+def test_one_gradient_in_the_whole_run_is_a_connection(judge):
+    seldom = {"layers.1": lambda step: 1e-3 if step == 40 else None}
+    assert judge.codes(net().train(FALLING, gradient=seldom)) == {}
+
+
+def test_frozen_layers_are_silent_by_design(judge):
+    frozen = net(layers={"trainable": False})
+    assert judge.codes(frozen.train(FALLING, gradient={"layers": None})) == {}
+
+
+def test_a_bias_alone_without_gradient_is_no_cut(judge):
+    # Before a normalization its gradient is exactly zero: the mean is taken away again.
+    assert judge.codes(net().train(FALLING, gradient={"layers.1.bias": 0.0})) == {}
+    assert judge.codes(net().train(FALLING, gradient={"layers.1.bias": None})) == {}
+
+
+def test_an_idle_expert_beside_a_working_one_is_no_fault(judge):
+    def experts(**idle):
+        made = net()
+        for i in range(4):
+            made.add_tensor(f"experts.{i}.weight", (8, 8), module_type="Linear", **(idle if i == 2 else {}))
+        return judge.codes(made.train(FALLING, gradient={"experts.2": None}))
+
+    assert experts(called=False, reached=False) == {}
+    assert experts(called=True, reached=False) == {"LG404": "error"}
+
+
+def test_one_step_proves_nothing(judge):
+    assert judge.codes(net().train(STUCK[:1], gradient={"layers.1": None})) == {}
+    assert judge.codes(net().train(STUCK[:2], gradient={"layers.1": None})) == {"LG404": "error"}
+
+
+def test_a_gradient_that_is_nan_has_arrived(judge):
+    assert "LG404" not in judge.codes(net().train(STUCK, bad_gradient={"layers.1": 3}))
+
+
+@pytest.mark.parametrize("of_second", [1e-3, None])
+def test_with_two_optimizers_each_tensor_is_judged_by_its_own_steps(judge, of_second):
+    both = net(head={"optimizer": 1})
+    both.settings = {"type": "SGD", "settings": {}}
+    both.train(FALLING).train(FALLING[:5], steps=range(0, 50, 10), gradient=of_second, optimizer=1)
+    assert judge.codes(both) == ({} if of_second else {"LG404": "error"})

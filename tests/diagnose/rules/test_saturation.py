@@ -1,0 +1,94 @@
+"""LG201: activations that sit in their flat parts."""
+
+import numpy as np
+import pytest
+from tests.diagnose.invented_run import FALLING, STUCK, Net
+
+from livegrad.diagnose.rules.saturation import FEWEST_ENTRIES, NEARLY_ALL, SATURATED_SHARE
+
+
+def column(net, shares, otherwise=np.nan):
+    """A scan's column that holds these values at the named layers."""
+    return [shares.get(layer["name"], otherwise) for layer in net.layers]
+
+
+def tanh_net(shares, scans=(0, 10, 30), **columns):
+    net = Net(3, "Tanh")
+    return net.scan(*scans, saturated=column(net, shares), **columns)
+
+
+def test_a_saturated_layer_is_found_and_named(judge):
+    net = Net(3, "Tanh")
+    slope = column(net, {"acts.1": 0.04, "acts.0": 0.8, "acts.2": 0.8})
+    sizes = column(net, {"layers.1": 40.0}, otherwise=1.0)
+    net.scan(
+        0,
+        10,
+        30,
+        saturated=column(net, {"acts.0": 0.1, "acts.1": 0.97}),
+        activation_slope=slope,
+        activation_rms=sizes,
+    )
+    finding = judge.one(net.train(STUCK))
+    assert (finding["code"], finding["name"], finding["severity"]) == ("LG201", "saturation", "error")
+    assert finding["layers"] == ["acts.1"] and finding["layers_text"] == "acts.1"
+    assert finding["source"] == "net.py:13"
+    assert finding["evidence"] == {
+        "saturated_share": pytest.approx(0.97),
+        "rms_slope": pytest.approx(0.04),
+        "rms_of_inputs": pytest.approx(40.0),
+        "layers_saturated": 1,
+    }
+    assert finding["cause"]["operator"] == "Tanh"
+    assert (finding["first_step"], finding["last_step"]) == (0, 30)
+
+
+def test_several_are_named_input_side_first(judge):
+    finding = judge.one(tanh_net({"acts.2": 0.9, "acts.0": 0.99}).train(STUCK))
+    assert finding["layers"] == ["acts.0", "acts.2"] and "acts.0" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    "share, loss, codes",
+    [
+        (SATURATED_SHARE + 0.02, STUCK, {"LG201": "error"}),
+        (SATURATED_SHARE - 0.02, STUCK, {}),
+        (NEARLY_ALL + 0.02, FALLING, {"LG201": "warning"}),
+        (NEARLY_ALL - 0.02, FALLING, {}),  # it learns all the same
+        (np.nan, STUCK, {}),  # an activation that cannot saturate
+    ],
+)
+def test_how_much_is_too_much(judge, share, loss, codes):
+    assert judge.codes(tanh_net({"acts.1": share}).train(loss)) == codes
+
+
+def test_a_layer_that_came_back_is_forgotten(judge):
+    net = tanh_net({"acts.1": 0.99}, scans=(0, 10))
+    assert judge.codes(net.scan(30, saturated=column(net, {"acts.1": 0.2})).train(STUCK)) == {}
+
+
+@pytest.mark.parametrize("samples, found", [(FEWEST_ENTRIES, True), (FEWEST_ENTRIES - 1, False)])
+def test_a_handful_of_entries_says_nothing(judge, samples, found):
+    net = tanh_net({"acts.1": 1.0}, samples=samples, width=1)
+    assert (judge.codes(net.train(STUCK)) != {}) is found
+
+
+def test_saturation_is_never_called_an_explosion(judge):
+    net = Net(12, "Tanh")
+    shares = {f"acts.{i}": 0.98 for i in range(12)}
+    net.scan(0, 10, 30, decades=net.ramp(-9), saturated=column(net, shares))
+    assert judge.codes(net.train(STUCK)).keys() == {"LG101", "LG201"}
+
+
+def test_a_layer_unknown_to_the_last_scan_is_not_judged(judge):
+    net = tanh_net({"acts.1": 0.99}, scans=(0, 10, 30))
+    net.scans[-1] = type(net.scans[-1])(
+        step=30,
+        subject=0,
+        **{
+            name: getattr(net.scans[-1], name)[:2]
+            for name in net.scans[-1].__dataclass_fields__
+            if name not in ("step", "subject")
+        },
+    )
+    assert judge.codes(net.train(STUCK)) == {}
