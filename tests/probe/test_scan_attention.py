@@ -58,7 +58,8 @@ def train(model: nn.Module):
 
 
 JOINS = [
-    "token", "add", "blocks.0.add", "blocks.0", "blocks.1.add", "blocks.1", "blocks.2.add", "blocks.2", "norm", "head",
+    "token", "add", "blocks.0.add", "blocks.0", "blocks.1.add", "blocks.1", "blocks.2.add", "blocks.2",
+    "norm", "head",
 ]  # fmt: skip
 
 

@@ -39,11 +39,15 @@ class WatchOperations(TorchFunctionMode):
     def start(self) -> None:
         _push_mode(self)
 
-    def stop(self, here: bool) -> None:
-        """See no more, and if `here` (the thread that started) leave the stack of modes, from under any that
-        a user's hook has pushed on top and not yet removed.
-        """
+    def mute(self) -> None:
+        """Pass operations on unseen from now on."""
         self._seen = None
+
+    def stop(self, here: bool) -> None:
+        """Mute, and if `here` (in the thread that started, and not while an operation is being shown) leave
+        the stack of modes, from under any that a user's hook has pushed on top and not yet removed.
+        """
+        self.mute()
         above: list[Any] = []
         while here and torch._C._len_torch_function_stack():
             top = _pop_mode()

@@ -7,7 +7,7 @@ sent back through it. The user's graph, parameters, buffers and random state are
 """
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -90,18 +90,13 @@ class RecurrentReach:
         self._calls = {}
 
     def _note(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        given = [*args, *kwargs.values()]
-        sequence = given[0] if given else None
-        if not isinstance(sequence, Tensor) or sequence.ndim != 3 or module.bidirectional:
+        try:
+            call = _followed(module, [*args, *kwargs.values()], output)
+        except Exception:  # the user's forward pass goes on; this module's reach stays unknown
+            self._calls.pop(module, None)
             return
-        if not torch.is_grad_enabled() or getattr(module, "proj_size", 0):
-            return
-        results = [(t.grad_fn, t.output_nr) for t in _flat(output) if t.grad_fn is not None]
-        state = given[1] if len(given) > 1 else None
-        if results:
-            self._calls.setdefault(module, []).append(
-                _Call(module, sequence.detach(), _detached(state), results)
-            )
+        if call is not None:
+            self._calls.setdefault(module, []).append(call)
 
     def rows(self, names: LayerNames, depth_of: Callable[[str], int]) -> list[TimeRow]:
         """Return a row per time step of every module that was called once and heard by the probe, earliest
@@ -135,6 +130,20 @@ def with_time_rows(columns: dict[str, np.ndarray], rows: list[TimeRow]) -> dict[
     return {name: np.concatenate([values, added[name]]) for name, values in columns.items()}
 
 
+def _followed(module: Any, given: list[Any], output: Any) -> _Call | None:
+    """The call as it is to be run again; None if it is of a kind that is not (packed, bidirectional,
+    projected, unbatched).
+    """
+    sequence = given[0] if given else None
+    if not isinstance(sequence, Tensor) or sequence.ndim != 3 or module.bidirectional:
+        return None
+    if not torch.is_grad_enabled() or getattr(module, "proj_size", 0):
+        return None
+    results = [(t.grad_fn, t.output_nr) for t in _flat(output) if t.grad_fn is not None]
+    state = given[1] if len(given) > 1 else None
+    return _Call(module, sequence.detach(), _detached(state), results) if results else None
+
+
 def _catcher(call: _Call, place: int, number: int) -> Callable[[Any], None]:
     def catch(gradients: tuple[Tensor | None, ...]) -> None:
         if call.gradients[place] is None and number < len(gradients):
@@ -164,9 +173,10 @@ def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeR
     steps = call.sequence.shape[time]
     edges = np.unique(np.linspace(0, steps, min(steps, MOST_STEPS) + 1).astype(int))
     states, outputs, state = [], [], call.state
-    with torch.enable_grad():
+    with torch.enable_grad(), torch._C.DisableTorchFunction():
         for first, last in pairwise(edges):
-            output, state = twin(call.sequence.narrow(time, int(first), int(last - first)), state)
+            # Not twin(…): the user's hooks would run once more.
+            output, state = twin.forward(call.sequence.narrow(time, int(first), int(last - first)), state)
             state = tuple(s * 1.0 for s in state) if isinstance(state, tuple) else state * 1.0
             states.append(state)
             outputs.append(output)
@@ -196,7 +206,7 @@ def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeR
     return rows
 
 
-def _state_audibility(values: list[Tensor], heard: list[Tensor | None]) -> tuple[float, float, int]:
+def _state_audibility(values: list[Tensor], heard: Sequence[Tensor | None]) -> tuple[float, float, int]:
     """S of one state, (layers, B, H) tensors: √(mean over samples of ‖g‖²‖h‖²/N); its rms; and the number of
     samples.
     """

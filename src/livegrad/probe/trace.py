@@ -1,16 +1,15 @@
-"""Following the forward passes of a model: module hooks start and stop the record, and say which module is
+"""Following the forward passes of a model: its calls start and stop the record, and say which module is
 running.
 """
 
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch.nn.modules import module as registry
 
 from livegrad.probe.function_mode import WatchOperations, next_number
+from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import has_backward_hooks, tracing_obstacle
 from livegrad.probe.operation import tensors_in
@@ -33,25 +32,19 @@ class ForwardTrace:
         self.record = Record(root, self._running)
         self.called_without_grad: set[int] = set()
         self._members: set[int] = set()
-        self._handles: list[Any] = []
         self._mode: WatchOperations | None = None
         self._paused_by: torch.nn.Module | None = None
         self._thread: int | None = None
-        self._depth = 0
+        self._broken = False
 
     def open(self) -> None:
-        """Install the module hooks that start and stop the record around the model's forward."""
+        """Listen to the calls of the model's modules."""
         self._members = {id(m) for m in self._root.modules()}
-        self._handles = [
-            registry.register_module_forward_pre_hook(self._enter),
-            registry.register_module_forward_hook(self._leave, always_call=True),
-        ]
+        start_listening(self)
 
     def close(self) -> None:
-        """Remove the hooks and the mode; the record stays."""
-        for handle in self._handles:
-            handle.remove()
-        self._handles = []
+        """Stop listening; the record stays."""
+        stop_listening(self)
         self._stop_recording()
         self._running.clear()
 
@@ -59,39 +52,45 @@ class ForwardTrace:
         """Drop every tensor and node, so that nothing of the step outlives it."""
         self.record = Record(self._root, self._running)
 
-    # Whatever goes wrong in a hook must not reach the user's forward pass.
+    # Whatever goes wrong in here must not reach the user's forward pass.
 
-    def _enter(self, module: torch.nn.Module, inputs: Any) -> None:
+    def enter(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Called before a module runs."""
         if id(module) not in self._members or self._thread not in (None, threading.get_ident()):
-            return
+            return False
         try:
             with torch._C.DisableTorchFunction():
-                self._entered(module, inputs)
+                return self._entered(module, (*args, *kwargs.values()))
         except Exception as error:
             self._give_up(error)
+            return False
 
-    def _leave(self, module: torch.nn.Module, inputs: Any, output: Any) -> None:
-        if self._running.innermost is not module or self._thread != threading.get_ident():
+    def leave(self, module: torch.nn.Module, output: Any, failed: bool) -> None:
+        """Called after a module has run."""
+        if self._running.innermost is not module:
             return
         try:
             with torch._C.DisableTorchFunction():
-                self._left(module, output)
+                self._left(module, output, failed)
         except Exception as error:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
+        """Record no more. The mode is taken off where it was put on: an operation that it is showing may be
+        running.
+        """
         self.record.trouble = f"the forward pass could not be followed: {type(error).__name__}: {error}"
-        self.close()
+        self.record.operations.clear()
+        self._broken = True
+        if self._mode is not None:
+            self._mode.mute()
 
-    def _entered(self, module: torch.nn.Module, inputs: Any) -> None:
-        if module is self._running.outermost and _frame_depth() <= self._depth:
-            self._running.clear()  # left behind by a KeyboardInterrupt, which calls no hook on its way out
-            self._stop_recording()
+    def _entered(self, module: torch.nn.Module, inputs: Any) -> bool:
         grad = torch.is_grad_enabled()
         called = self.record.called if grad else self.called_without_grad
         called.update(id(p) for p in _own_parameters(module))
-        if not grad and not self._running:
-            return
+        if self._broken or (not grad and not self._running):
+            return False
         if not self._running:
             self._begin(inputs)
         elif self._mode is not None:
@@ -102,10 +101,10 @@ class ForwardTrace:
         if self._mode is not None and _takes_fast_path(module):
             self._stop_recording()
             self._paused_by = module
+        return True
 
     def _begin(self, inputs: Any) -> None:
         self._thread = threading.get_ident()
-        self._depth = _frame_depth()
         self.record.trouble = tracing_obstacle()
         if self.record.trouble is None:
             self.record.first = next_number()
@@ -114,18 +113,20 @@ class ForwardTrace:
             )
             self._start_recording()
 
-    def _left(self, module: torch.nn.Module, output: Any) -> None:
+    def _left(self, module: torch.nn.Module, output: Any, failed: bool) -> None:
         self._running.pop()
-        if self._mode is not None:
-            for tensor in tensors_in(output):
-                self.record.note_final(tensor, module)
         if not self._running:
             self._stop_recording()
             self._paused_by = None
-            self.record.outputs.append(output)
         elif module is self._paused_by:
             self._paused_by = None
             self._start_recording()
+        if failed or self._broken:
+            return
+        for tensor in tensors_in(output):
+            self.record.note_final(tensor, module)
+        if not self._running:
+            self.record.outputs.append(output)
 
     def _start_recording(self) -> None:
         self._mode = WatchOperations(self.record.note, self._give_up)
@@ -150,10 +151,3 @@ def _takes_fast_path(module: torch.nn.Module) -> bool:
         and not module.training
         and not any(p.requires_grad for p in module.parameters())
     )
-
-
-def _frame_depth() -> int:
-    depth, frame = 0, sys._getframe(1)
-    while frame is not None:
-        depth, frame = depth + 1, frame.f_back
-    return depth

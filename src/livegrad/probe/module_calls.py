@@ -1,0 +1,73 @@
+"""Listening to the calls of modules, from before their hooks to after them, however they end."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+
+class Listener(Protocol):
+    """What hears of module calls. No method may raise."""
+
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Return whether `leave` is to be called."""
+        ...
+
+    def leave(self, module: nn.Module, output: Any, failed: bool) -> None: ...
+
+
+class _Wrapper:
+    """One wrapper around `Module.__call__`, there from its first listener to its last.
+
+    Global module hooks would do for most models, but torch.compile warns of them, and a KeyboardInterrupt
+    passes them by.
+    """
+
+    def __init__(self) -> None:
+        self.listeners: tuple[Listener, ...] = ()
+        self._original = nn.Module.__call__
+        self._call = self._wrapped(self._original)
+        nn.Module.__call__ = self._call
+
+    def _wrapped(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
+            if not self.listeners or torch.compiler.is_compiling():
+                return original(module, *args, **kwargs)
+            curious = [listener for listener in self.listeners if listener.enter(module, args, kwargs)]
+            output, failed = None, True
+            try:
+                output = original(module, *args, **kwargs)
+                failed = False
+                return output
+            finally:
+                for listener in reversed(curious):
+                    listener.leave(module, output, failed)
+
+        return __call__
+
+    def remove(self) -> None:
+        # Somebody may have wrapped this in theirs; then it stays inside, and only passes calls on.
+        if nn.Module.__call__ is self._call:
+            nn.Module.__call__ = self._original
+
+
+_current: _Wrapper | None = None
+
+
+def start_listening(listener: Listener) -> None:
+    """Tell `listener` of every module call from now on."""
+    global _current
+    if _current is None:
+        _current = _Wrapper()
+    _current.listeners = (*_current.listeners, listener)
+
+
+def stop_listening(listener: Listener) -> None:
+    """Tell `listener` nothing more; torch is as it was when nobody listens."""
+    global _current
+    if _current is not None:
+        _current.listeners = tuple(other for other in _current.listeners if other is not listener)
+        if not _current.listeners:
+            _current.remove()
+            _current = None
