@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from livegrad.watch.session import WatchOptions, start
+
 
 def test_a_plain_loop_is_recorded_step_by_step(watching):
     net = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 3))
@@ -83,8 +85,18 @@ def test_torch_is_as_before_when_the_session_ends(watching):
     assert state() == before
 
 
+def test_gradients_without_an_optimizer_are_said_to_be_unseen(tmp_path):
+    session = start(WatchOptions(path=tmp_path / "run"))
+    messages = []
+    session.on_message = lambda kind, document: messages.append((kind, document["text"]))
+    nn.Linear(3, 1)(torch.randn(2, 3)).sum().backward()
+    assert session.finish(0, None) is None
+    assert [kind for kind, _ in messages] == ["warning"]
+    assert "optimizer.step()" in messages[0][1]
+
+
 def test_nothing_trained_leaves_no_folder(watching, tmp_path):
     with watching() as w:
-        nn.Linear(3, 1)(torch.randn(2, 3)).sum().backward()
+        nn.Linear(3, 1)(torch.randn(2, 3))
     assert w.session.path is None
     assert list(tmp_path.iterdir()) == []

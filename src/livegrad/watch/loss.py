@@ -57,6 +57,11 @@ class LossLedger:
             self._passes.append((value, site))
         return value if type(value) is float else None
 
+    @property
+    def empty(self) -> bool:
+        """Whether no backward pass has been entered in this cycle."""
+        return not self._passes
+
     def close(self) -> None:
         """An optimizer stepped: the next backward pass begins a new cycle."""
         self.closed = True

@@ -22,6 +22,17 @@ def running_steps() -> int:
     return count
 
 
+def in_compiled_function() -> bool:
+    """Whether a function made by torch.compile is on this thread's stack, running eagerly for now."""
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "compile_wrapper" and code.co_filename.endswith("eval_frame.py"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 def with_first_call(closure: Callable[..., Any], after: Callable[[], None]) -> Callable[..., Any]:
     """`closure`, with `after()` run once, when its first call has returned."""
     pending = [after]

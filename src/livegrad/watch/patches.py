@@ -17,7 +17,8 @@ from typing import Any, Protocol
 import torch
 from torch.nn.utils import clip_grad
 
-is_compiling = torch.compiler.is_compiling
+from livegrad.watch.compilation import is_compiling, unseen
+
 _CLIPS = {"_clip_grads_with_norm_": "norm", "clip_grad_value_": "value"}
 
 
@@ -44,6 +45,7 @@ class CallObserver(Protocol):
 
     def enter_module(self, module: torch.nn.Module) -> None: ...
     def leave_module(self, module: torch.nn.Module, failed: bool) -> None: ...
+    def after_compile(self) -> None: ...
 
 
 class _Patches:
@@ -59,7 +61,7 @@ class _Patches:
 
     def replace(self, owner: Any, name: str, wrap: Callable[..., Any]) -> None:
         original = vars(owner)[name]
-        replacement = wrap(self, original)
+        replacement = unseen(wrap(self, original))
         self._done.append((owner, name, original, replacement))
         setattr(owner, name, replacement)
 
@@ -107,6 +109,7 @@ def start_calls(observer: CallObserver) -> None:
     if _calls is None:
         _calls = _Patches()
         _calls.replace(torch.nn.Module, "__call__", _watched_call)
+        _calls.replace(torch, "compile", _watched_compile)
     if observer not in _calls.observers:
         _calls.observers = (*_calls.observers, observer)
 
@@ -130,7 +133,12 @@ def _watched_backward(patches: _Patches, original: Callable[..., Any]) -> Callab
         # A node is running: this is a nested backward (activation checkpointing), part of the one outside.
         if not observers or is_compiling() or torch._C._current_autograd_node() is not None:
             return original(*args, **kwargs)
-        curious = [observer for observer in observers if observer.before_backward(args, kwargs)]
+        curious: list[Any] = []
+        for (
+            observer
+        ) in observers:  # a comprehension would be a frame of its own, for torch.compile to trip over
+            if observer.before_backward(args, kwargs):
+                curious.append(observer)  # noqa: PERF401
         if not curious:
             return original(*args, **kwargs)
         failed = True
@@ -218,3 +226,14 @@ def _watched_call(patches: _Patches, original: Callable[..., Any]) -> Callable[.
         return result
 
     return __call__
+
+
+def _watched_compile(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def compile(*args: Any, **kwargs: Any) -> Any:
+        compiled = original(*args, **kwargs)
+        for observer in patches.observers:
+            observer.after_compile()
+        return compiled
+
+    return compile

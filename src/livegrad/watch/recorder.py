@@ -14,18 +14,23 @@ import torch
 
 from livegrad.watch.alarms import LossAlarm
 from livegrad.watch.loss import LossLedger
-from livegrad.watch.nesting import running_steps, with_first_call
+from livegrad.watch.nesting import in_compiled_function, running_steps, with_first_call
 from livegrad.watch.origin import Origins
 from livegrad.watch.plans import Plans, is_stale
 from livegrad.watch.pulse import Pulse, take_pulse
 from livegrad.watch.record import Record
 from livegrad.watch.scanning import ScanDriver
-from livegrad.watch.schedule import FIRST_PULSES, FIRST_SCANS
+from livegrad.watch.schedule import FIRST_PULSES
 from livegrad.watch.stages import StageLedger
 from livegrad.watch.subjects import MOST_SUBJECTS, Plan, Subject, SubjectTable
 
 clock = time.perf_counter
-MOST_FAILED_SCANS = 3
+CALLS_BEFORE_TRAINING = 64
+CALLS_IN_A_STEP = 600
+COMPILED_STEPS = (
+    "steps after the first: optimizer.step() runs inside a function compiled by torch.compile, where it "
+    "cannot be seen; leave optimizer.step() out of that function"
+)
 FIRST_UPDATES = 3
 UPDATE_EVERY = 8
 
@@ -73,6 +78,7 @@ class Recorder:
         self._thread = _Thread()
         self._sampling = True
         self._forced = False
+        self._calls = 0
         self._loss_alarm = LossAlarm()
         # Models named by the caller are known before their first step.
         self._named = bool(table.subjects)
@@ -82,14 +88,20 @@ class Recorder:
     # Module calls: only while models are being found or a scan waits for one.
 
     def calls_wanted(self) -> bool:
-        """Whether module calls still have to be watched."""
-        return self.plans.discovering or self.scans.busy
+        """Whether module calls still have to be watched.
+
+        Not through a long evaluation, which would all run eagerly: then the next step says whom it trains.
+        """
+        patient = self._calls < (CALLS_BEFORE_TRAINING if self.record is None else CALLS_IN_A_STEP)
+        return patient and (self.plans.discovering or self.scans.busy)
 
     def enter_module(self, module: torch.nn.Module) -> None:
         state = self._thread.state
         state.depth += 1
-        if state.depth == 1 and self.plans.discovering:
-            self.table.note_call(module)
+        if state.depth == 1:
+            self._calls += 1
+            if self.plans.discovering:
+                self.table.note_call(module)
         self.scans.enter(module, state.depth == 1, self.record is None and not self._named)
 
     def leave_module(self, module: torch.nn.Module) -> None:
@@ -113,6 +125,10 @@ class Recorder:
         with self.lock:
             self.scans.before_backward(args[0] if args else kwargs.get("tensors"))
         return True
+
+    def saw_backward(self) -> bool:
+        """Whether this thread has run a backward pass since the last step."""
+        return not self._thread.state.losses.empty
 
     def after_backward(self, failed: bool) -> None:
         self.scans.after_backward(failed)
@@ -180,6 +196,7 @@ class Recorder:
         plan, pulses = state.steps.pop() if state.steps else (None, [])
         if plan is None:
             return
+        self._calls = 0
         state.losses.close()
         plan.cycle = state.losses.cycle
         plan.steps += 1
@@ -216,7 +233,7 @@ class Recorder:
             record.add(pulse)
         if self.scans.busy:
             for part in plan.parts:
-                self._collect_scan(part.subject, record)
+                self.scans.finish_step(part.subject, record, self.table)
         if self.plans.discovering:
             self.plans.step_taken()
             if not self.plans.discovering:
@@ -248,6 +265,8 @@ class Recorder:
             if self.record is None and plan.parts:
                 self.started = now
                 self.record = self._open_record()
+            if self.record is not None and in_compiled_function():
+                self.record.note(None, "not_observed", COMPILED_STEPS)
             if self.record is not None and self.table.turned_away:
                 text = f"models after the first {MOST_SUBJECTS} models of the program"
                 self.record.note(None, "not_observed", text)
@@ -255,7 +274,8 @@ class Recorder:
             for subject in self.table.subjects:
                 if subject.planned < 0:
                     subject.planned, subject.next = 0, subject.schedule.decide(0, now)
-                    self.scans.claim(subject, ids)
+                    if not self.scans.claim(subject, ids):
+                        subject.schedule.scan_failed()
             for part in plan.parts:
                 if part.subject.iteration >= 0:
                     part.subject.schedule.alarm(scan=True)
@@ -312,25 +332,3 @@ class Recorder:
         self._forced = self._sampling = True
         for subject in self.table.subjects:
             subject.schedule.alarm(scan)
-
-    def _collect_scan(self, subject: Subject, record: Record) -> None:
-        ticket = self.scans.collect(subject)
-        if ticket is None:
-            return
-        begun, step = clock(), subject.iteration
-        if ticket.result is None:
-            subject.failed_scans += 1
-            if subject.failed_scans < MOST_FAILED_SCANS:
-                subject.schedule.scan_failed()
-            else:
-                reason = ticket.reason or "its forward pass did not run in the step"
-                record.note(step, "not_observed", f"layers of {subject.name}: {reason}")
-        else:
-            subject.failed_scans = 0
-            record.add_scan(self.scans.row(step, subject, ticket.result))
-            self.table.tensors.mark(ticket.result.called, ticket.result.reached, subject.id)
-            self.table.changed = True
-            if ticket.reason:
-                record.note(step, "not_observed", f"{subject.name}: {ticket.reason}")
-        cost = ticket.cost + ticket.forward + clock() - begun
-        subject.schedule.paid(scan=cost, first=step <= FIRST_SCANS[-1])

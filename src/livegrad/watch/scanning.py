@@ -3,7 +3,6 @@ backward.
 """
 
 import dataclasses
-import sys
 import threading
 import time
 import weakref
@@ -17,10 +16,13 @@ from livegrad.probe.scan import ScanResult, StepScan
 from livegrad.run.schema import ScanRow
 from livegrad.watch.naming import plain_name, unwrap
 from livegrad.watch.origin import Origins
-from livegrad.watch.subjects import Subject, is_compiled
+from livegrad.watch.record import Record
+from livegrad.watch.schedule import FIRST_SCANS
+from livegrad.watch.subjects import Subject, SubjectTable
 
 MOST_UNCLAIMED = 4
 MOST_REOPENINGS = 8
+MOST_FAILED_SCANS = 3
 MOST_PASSES = 512
 
 
@@ -50,7 +52,6 @@ class ScanDriver:
         self._origins = origins
         self._tickets: list[Ticket] = []
         self._seed = 0
-        self._stance: Any = None
         self.layers: list[dict[str, Any]] = []
         self._layer_ids: dict[tuple[int, str, str], int] = {}
 
@@ -95,7 +96,7 @@ class ScanDriver:
             ticket.reason = f"its forward pass ran over {ticket.openings} times in one step"
             self._drop_scan(ticket)
         elif ticket.scan is None or not ticket.accumulate:
-            self._open(ticket, root, is_compiled(module) or is_compiled(root))
+            self._open(ticket, root)
         else:
             ticket.openings += 1
 
@@ -108,7 +109,6 @@ class ScanDriver:
                 if not ticket.running and ticket.entered:
                     ticket.forward = time.perf_counter() - ticket.entered
                     ticket.entered = 0.0
-                    self._default_stance()
 
     def before_backward(self, roots: Any) -> None:
         """Give every open scan the loss, unless it has met its own already."""
@@ -137,25 +137,46 @@ class ScanDriver:
         this = threading.get_ident()
         return [ticket for ticket in self._tickets if ticket.thread == this]
 
-    def claim(self, subject: Subject, ids: dict[int, int]) -> None:
-        """`subject` is now known: the scan of its model that is already under way is its own."""
+    def claim(self, subject: Subject, ids: dict[int, int]) -> bool:
+        """`subject` is now known: a scan of its model under way is its own. False if there is none."""
         root = subject.module()
-        for ticket in self._tickets:
-            if ticket.subject is None and root is not None and ticket.root() is root:
-                ticket.subject = subject
-                own = {old: ids[key] for key, old in ticket.parameter_ids.items() if key in ids}
-                if ticket.result is not None:
-                    ticket.result = _renumbered(ticket.result, own)
-                else:
-                    ticket.parameter_ids.clear()
-                    ticket.parameter_ids.update(ids)
+        if root is None:
+            return False
+        ticket = next((t for t in self._tickets if t.subject is None and t.root() is root), None)
+        if ticket is None:
+            return False
+        ticket.subject = subject
+        own = {old: ids[key] for key, old in ticket.parameter_ids.items() if key in ids}
+        if ticket.result is not None:
+            ticket.result = _renumbered(ticket.result, own)
+        else:
+            ticket.parameter_ids.clear()
+            ticket.parameter_ids.update(ids)
+        return True
 
-    def collect(self, subject: Subject) -> Ticket | None:
-        """End the scan of `subject` and return it: the step is over."""
+    def finish_step(self, subject: Subject, record: Record, table: SubjectTable) -> None:
+        """The step of `subject` is over: write its scan, or ask for another try on the next step."""
         ticket = next((t for t in self._tickets if t.subject is subject), None)
-        if ticket is not None:
-            self._drop(ticket)
-        return ticket
+        if ticket is None:
+            return
+        self._drop(ticket)
+        begun, step = time.perf_counter(), subject.iteration
+        if ticket.result is not None:
+            subject.failed_scans = 0
+            record.add_scan(self._row(step, subject, ticket.result))
+            table.tensors.mark(ticket.result.called, ticket.result.reached, subject.id)
+            table.changed = True
+            if ticket.reason:
+                record.note(step, "not_observed", f"{subject.name}: {ticket.reason}")
+        else:
+            subject.failed_scans += 1
+            if subject.failed_scans < MOST_FAILED_SCANS:
+                subject.schedule.scan_failed()
+            else:
+                reason = ticket.reason or "its forward pass did not run in the step"
+                record.note(step, "not_observed", f"layers of {subject.name}: {reason}")
+        cost = ticket.cost + ticket.forward + time.perf_counter() - begun
+        subject.schedule.paid(scan=cost, first=step <= FIRST_SCANS[-1])
 
     def drop_unclaimed(self) -> None:
         """Forget scans of models that no optimizer has claimed."""
@@ -166,9 +187,8 @@ class ScanDriver:
         """Drop every scan and its hooks."""
         for ticket in list(self._tickets):
             self._drop(ticket)
-        self._default_stance()
 
-    def row(self, step: int, subject: Subject, result: ScanResult) -> ScanRow:
+    def _row(self, step: int, subject: Subject, result: ScanResult) -> ScanRow:
         """The scan as a row of the run, entering layers that are new into `layers`."""
         ids = [self._layer_id(subject.id, spec) for spec in result.layers]
         return ScanRow(step=step, subject=subject.id, layer=np.array(ids, np.int32), **result.columns)
@@ -194,7 +214,7 @@ class ScanDriver:
         self._tickets.append(ticket)
         return ticket
 
-    def _open(self, ticket: Ticket, root: torch.nn.Module, compiled: bool) -> None:
+    def _open(self, ticket: Ticket, root: torch.nn.Module) -> None:
         started = time.perf_counter()
         self._drop_scan(ticket)
         names = {module: plain_name(name) for name, module in root.named_modules()}
@@ -202,15 +222,8 @@ class ScanDriver:
         ticket.scan = StepScan(root, names, ticket.parameter_ids, self._seed, self._origins.made_at)
         ticket.openings += 1
         ticket.scan.open()
-        if compiled and self._stance is None and "torch._dynamo" in sys.modules:
-            self._stance = torch.compiler.set_stance("force_eager")
         ticket.entered = time.perf_counter()
         ticket.cost += ticket.entered - started
-
-    def _default_stance(self) -> None:
-        if self._stance is not None:
-            self._stance.__exit__(None, None, None)
-            self._stance = None
 
     def _drop_scan(self, ticket: Ticket) -> None:
         scan, ticket.scan = ticket.scan, None

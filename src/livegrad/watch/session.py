@@ -5,13 +5,11 @@ Whatever goes wrong in here ends the watching with one warning, never the traini
 """
 
 import contextlib
-import functools
 import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -19,35 +17,23 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from livegrad.errors import LivegradError
 from livegrad.watch import patches
-from livegrad.watch.environment import command_line, describe_environment, rank_and_world
+from livegrad.watch.compilation import EagerStance, is_compiling, unseen_methods
+from livegrad.watch.failure import describe, guarded
+from livegrad.watch.info import counters, everything, open_record
 from livegrad.watch.nesting import running_steps
+from livegrad.watch.options import WatchOptions
 from livegrad.watch.origin import Origins
-from livegrad.watch.record import Record, open_run
+from livegrad.watch.record import Record
 from livegrad.watch.recorder import Recorder
 from livegrad.watch.schedule import Schedule
 from livegrad.watch.subjects import SubjectTable
 
 clock = time.perf_counter
-
-
-@dataclass(frozen=True)
-class WatchOptions:
-    """How to watch.
-
-    path: the run folder (None: a new one under ./livegrad-runs). budget: share of wall time that recording
-    may cost. every: a pulse each N steps whatever it costs. command, mode, script: what run.json says of
-    the program.
-    """
-
-    path: Path | None = None
-    budget: float = 0.01
-    every: int | None = None
-    command: tuple[str, ...] = ()
-    mode: str = "watch"
-    script: str | None = None
-    quiet: bool = False
+UNSEEN_STEPS = (
+    "backward ran, but no step of a torch.optim.Optimizer was seen, so nothing was recorded. "
+    "Steps inside a torch.compile'd function cannot be seen: leave optimizer.step() out of it."
+)
 
 
 def start(
@@ -63,26 +49,19 @@ def start(
     return session
 
 
-def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Run a method under the session's lock, charge its time, and turn an exception into a detach."""
-
-    @functools.wraps(method)
-    def run(self: "Session", *args: Any) -> Any:
-        if not self.active:
-            return None
-        begun = clock()
-        try:
-            with self._recorder.lock:
-                return method(self, *args)
-        except Exception as error:
-            self._fail(error)
-            return None
-        finally:
-            self.cost += clock() - begun
-
-    return run
-
-
+@unseen_methods(
+    "before_backward",
+    "after_backward",
+    "before_clip",
+    "loss_scaled",
+    "before_unscale",
+    "before_scaler_step",
+    "after_scaler_step",
+    "enter_module",
+    "leave_module",
+    "_before_step",
+    "_after_step",
+)
 class Session:
     """A program being watched.
 
@@ -103,6 +82,7 @@ class Session:
         self._origins = Origins()
         self._handles: list[Any] = []
         self._calls = False
+        self._stance = EagerStance()
         self._path: Path | None = None
         table = SubjectTable(self._origins, lambda: Schedule(options.budget, options.every), models)
         self._recorder = Recorder(table, self._origins, optimizers, self._open_record, self._run)
@@ -124,13 +104,14 @@ class Session:
     def _end(self, exit_code: int | None, error: str | None) -> None:
         record = self._recorder.record
         if record is None:
+            if self._recorder.saw_backward():
+                self._say("warning", {"text": UNSEEN_STEPS})
             return
         self._recorder.finish()
         failed = error is not None or exit_code not in (None, 0)
-        record.renew(**self._fields(everything=True))
-        record.writer.close(
-            status="failed" if failed else "finished", exit_code=exit_code, error=error, **self._counters()
-        )
+        record.renew(**everything(self._recorder, self.cost))
+        status = "failed" if failed else "finished"
+        record.writer.close(status=status, exit_code=exit_code, error=error)
 
     def _attach(self) -> None:
         self._origins.open()
@@ -149,6 +130,7 @@ class Session:
         self._remove_step_hooks()
         self._origins.close()
         patches.uninstall(self)
+        self._stance.leave()
         self._recorder.scans.close()
 
     def _remove_step_hooks(self) -> None:
@@ -166,13 +148,13 @@ class Session:
         try:
             self._detach()
         finally:
-            text = str(error) if isinstance(error, LivegradError) else f"{type(error).__name__}: {error}"
+            text = describe(error)
             self._say("warning", {"text": f"stopped watching, training goes on. {text}"})
             record = self._recorder.record
             if record is not None:
                 try:
                     record.note(None, "warning", f"stopped watching: {text}")
-                    record.renew(**self._counters(), status="detached")
+                    record.renew(**counters(self._recorder, self.cost), status="detached")
                     record.writer.close(status="detached")
                 except Exception:  # the disk is full: the rows that reached it stay readable
                     pass
@@ -228,13 +210,21 @@ class Session:
     @guarded
     def enter_module(self, module: torch.nn.Module) -> None:
         self._recorder.enter_module(module)
+        if not self._recorder.calls_wanted():
+            self._watch_calls()
 
     @guarded
     def leave_module(self, module: torch.nn.Module, failed: bool) -> None:
         self._recorder.leave_module(module)
 
+    @guarded
+    def after_compile(self) -> None:
+        import torch._dynamo  # noqa: F401  # what torch.compile is about to import anyway
+
+        self._stance.take()
+
     def _before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if not self.active or patches.is_compiling():
+        if not self.active or is_compiling():
             return None
         begun = clock()
         try:
@@ -245,7 +235,7 @@ class Session:
             self.cost += clock() - begun
 
     def _after_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        if not self.active or patches.is_compiling():
+        if not self.active or is_compiling():
             return
         begun = clock()
         try:
@@ -254,8 +244,9 @@ class Session:
             record = recorder.record
             if record is not None and (recorder.table.changed or begun > record.renewal_at):
                 with recorder.lock:
-                    everything, recorder.table.changed = recorder.table.changed, False
-                    record.renew(**self._fields(everything))
+                    fields = everything if recorder.table.changed else counters
+                    recorder.table.changed = False
+                    record.renew(**fields(recorder, self.cost))
             if recorder.calls_wanted() is not self._calls:
                 self._watch_calls()
         except Exception as error:
@@ -267,47 +258,16 @@ class Session:
         self._calls = self._recorder.calls_wanted()
         if self._calls:
             patches.start_calls(self)
+            self._stance.take()
         else:
             patches.stop_calls(self)
-
-    # The run folder.
+            self._stance.leave()
 
     def _open_record(self) -> Record:
-        options = self.options
-        subjects = self._recorder.table.subjects
-        name = Path(options.script).stem if options.script else subjects[0].name
-        info = {
-            **describe_environment(),
-            "command": list(options.command or command_line()),
-            "mode": options.mode,
-            "script": options.script,
-            "budget": options.budget,
-            "every": options.every,
-            **self._fields(everything=True),
-        }
-        record = Record(open_run(options.path, name, info))
+        record = open_record(self._recorder, self.options)
         self._path = record.writer.path
-        self._say("attached", {"path": str(self._path), **self._fields(everything=True)})
+        self._say("attached", {"path": str(self._path), **everything(self._recorder, self.cost)})
         return record
-
-    def _counters(self) -> dict[str, Any]:
-        recorder = self._recorder
-        return {
-            "steps": max((s.iteration for s in recorder.table.subjects), default=-1) + 1,
-            "seconds": clock() - recorder.started if recorder.record is not None else 0.0,
-            "overhead_seconds": self.cost,
-            "scan_count": recorder.record.scan_count if recorder.record is not None else 0,
-        }
-
-    def _fields(self, everything: bool) -> dict[str, Any]:
-        fields = self._counters()
-        if everything:
-            table = self._recorder.table
-            fields["subjects"] = [subject.to_json() for subject in table.subjects]
-            fields["tensors"] = table.tensors.entries
-            fields["layers"] = self._recorder.scans.layers
-            fields["device"] = next((t["device"] for t in table.tensors.entries), "?")
-        return fields
 
 
 def _leave_child(reference: "weakref.ref[Session]") -> None:
@@ -318,4 +278,4 @@ def _leave_child(reference: "weakref.ref[Session]") -> None:
         session._detach()
 
 
-__all__ = ["Session", "WatchOptions", "rank_and_world", "start"]
+__all__ = ["Session", "WatchOptions", "start"]

@@ -13,6 +13,7 @@ import torch
 from torch.nn.parameter import is_lazy
 
 from livegrad.watch.alarms import RowAlarm
+from livegrad.watch.compilation import is_compiled
 from livegrad.watch.naming import find_modules, unwrap, variable_name
 from livegrad.watch.origin import Origins, class_line
 from livegrad.watch.schedule import NOTHING, Decision, Schedule
@@ -281,10 +282,3 @@ def _setting(value: Any) -> Any:
     if isinstance(value, torch.Tensor) and value.numel() == 1 and value.device.type == "cpu":
         return float(value)
     return ...
-
-
-def is_compiled(module: torch.nn.Module) -> bool:
-    """Whether calling `module` runs code made by torch.compile."""
-    return (
-        type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
-    )
