@@ -74,7 +74,7 @@ def _summary(run: Run, findings: list[Finding], verdict: str) -> str:
         names = list(dict.fromkeys(f.name.replace("-", " ") for f in serious))
         where = f" in {serious[0].layers_text}" if serious[0].layers_text else ""
         more = f"; also {', '.join(names[1:])}" if names[1:] else ""
-        return f"{names[0]}{where}{more}."
+        return f"{names[0].capitalize()}{where}{more}."
     if run.info.scan_count == 0:
         return "Nothing wrong was seen, but no scan was taken: only parameters were watched."
     if findings:
@@ -84,7 +84,7 @@ def _summary(run: Run, findings: list[Finding], verdict: str) -> str:
 
 def _run_part(run: Run, patients: list[Patient]) -> dict[str, Any]:
     info = run.info
-    loss = np.concatenate([p.scalars["loss"] for p in patients]) if patients else np.array([])
+    loss_known = any(p.scalars["loss_known"].any() for p in patients)
     judged = [p.learning for p in patients if np.isfinite(p.learning.first)]
     recorded = sum(len(p.scalars["step"]) for p in patients)
     return {
@@ -109,7 +109,7 @@ def _run_part(run: Run, patients: list[Patient]) -> dict[str, Any]:
         "device": info.device,
         "subjects": [_subject_part(p) for p in patients],
         "loss_first": judged[0].first if judged else None,
-        "loss_last": judged[0].last if judged else (float("nan") if len(loss) else None),
+        "loss_last": judged[0].last if judged else (float("nan") if loss_known else None),
         "loss_best": judged[0].best if judged else None,
         "observed": _observed(run, recorded),
         "not_observed": [note.text for note in info.notes if note.kind == "not_observed"],
