@@ -34,15 +34,7 @@ class _Wrapper:
         def __call__(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
             if not self.listeners or torch.compiler.is_compiling():
                 return original(module, *args, **kwargs)
-            curious = [listener for listener in self.listeners if listener.enter(module, args, kwargs)]
-            output, failed = None, True
-            try:
-                output = original(module, *args, **kwargs)
-                failed = False
-                return output
-            finally:
-                for listener in reversed(curious):
-                    listener.leave(module, output, failed)
+            return call_heard_by(self.listeners, original, module, args, kwargs)
 
         return __call__
 
@@ -53,6 +45,30 @@ class _Wrapper:
 
 
 _current: _Wrapper | None = None
+
+
+def listeners() -> tuple[Listener, ...]:
+    """Return who is told of module calls now."""
+    return () if _current is None else _current.listeners
+
+
+def call_heard_by(
+    who: tuple[Listener, ...],
+    original: Callable[..., Any],
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Call `original(module, *args, **kwargs)` and tell `who` of it; for a call that began before they listened."""
+    curious = [listener for listener in who if listener.enter(module, args, kwargs)]
+    output, failed = None, True
+    try:
+        output = original(module, *args, **kwargs)
+        failed = False
+        return output
+    finally:
+        for listener in reversed(curious):
+            listener.leave(module, output, failed)
 
 
 def start_listening(listener: Listener) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch.nn.utils import clip_grad
 
+from livegrad.probe.module_calls import call_heard_by, listeners
 from livegrad.watch.compilation import is_compiling, unseen
 
 _CLIPS = {"_clip_grads_with_norm_": "norm", "clip_grad_value_": "value"}
@@ -214,11 +215,17 @@ def _watched_call(patches: _Patches, original: Callable[..., Any]) -> Callable[.
         observers = patches.observers
         if not observers or is_compiling() or torch._C._current_autograd_node() is not None:
             return original(self, *args, **kwargs)
+        before = listeners()
         for observer in observers:
             observer.enter_module(self)
+        # A scan that was opened just now has to hear of this very call, which began before it listened.
+        late = tuple(listener for listener in listeners() if listener not in before)
         failed = True
         try:
-            result = original(self, *args, **kwargs)
+            if late:
+                result = call_heard_by(late, original, self, args, kwargs)
+            else:
+                result = original(self, *args, **kwargs)
             failed = False
         finally:
             for observer in observers:
