@@ -7,9 +7,10 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Protocol
 
-from livegrad.run.folder import create_run_folder
+from livegrad.errors import UsageError
 from livegrad.run.schema import PulseRow, ScanRow
 from livegrad.run.writer import RunWriter
+from livegrad.watch.launch import Launch
 from livegrad.watch.pulse import Pulse
 
 MOST_WAITING = 256
@@ -30,11 +31,18 @@ class Writer(Protocol):
 
 
 def open_run(path: Path | None, name: str, info: dict[str, Any]) -> RunWriter:
-    """A writer for a new run in `path`, or in a new folder named after `name` under ./livegrad-runs."""
+    """A writer for a new run in `path`, or in a new folder named after `name` under ./livegrad-runs.
+
+    The ranks of one launch share a folder. Raises UsageError on a rank that cannot know which.
+    """
     if path is None:
-        path = create_run_folder(None, name)
-    else:
-        path.mkdir(parents=True, exist_ok=True)
+        folder = Launch.of_this_process().make_run_folder(None, name)
+        if folder is None:
+            raise UsageError(
+                "this rank cannot know the run folder of the first. Give all ranks the same folder: path=…"
+            )
+        path = folder.path
+    path.mkdir(parents=True, exist_ok=True)
     return RunWriter(path, info, rank=info.get("rank", 0))
 
 

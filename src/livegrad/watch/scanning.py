@@ -46,12 +46,19 @@ class Ticket:
 
 
 class ScanDriver:
-    """All scans under way in a session. Between scans it holds nothing."""
+    """All scans under way in a session. Between scans it holds nothing.
+
+    excess: seconds by which forward passes took longer than unscanned ones, over all scans.
+    """
 
     def __init__(self, origins: Origins) -> None:
         self._origins = origins
         self._tickets: list[Ticket] = []
         self._seed = 0
+        self.excess = 0.0
+        self._unmeasured = 0
+        self._plain = (0, 0.0)
+        self._forward: dict[int, float] = {}
         self.layers: list[dict[str, Any]] = []
         self._layer_ids: dict[tuple[int, str, str], int] = {}
 
@@ -84,6 +91,8 @@ class ScanDriver:
         ticket = next((t for t in self._tickets if t.root() is root), None)
         if ticket is None and outermost and discover and _trains(root):
             ticket = self._unclaimed(root)
+        if ticket is None and outermost:
+            self._plain = (id(root), time.perf_counter())
         if ticket is None or ticket.result is not None:
             return
         if ticket.running and ticket.thread != threading.get_ident():
@@ -103,6 +112,9 @@ class ScanDriver:
     def leave(self, module: torch.nn.Module, outermost: bool) -> None:
         """A module has run."""
         root = unwrap(module) if outermost else module
+        if outermost and self._plain[0] == id(root):
+            self._forward[id(root)] = time.perf_counter() - self._plain[1]
+            self._plain = (0, 0.0)
         for ticket in self._mine():
             if ticket.running and ticket.root() is root:
                 ticket.running -= 1
@@ -175,8 +187,23 @@ class ScanDriver:
             else:
                 reason = ticket.reason or "its forward pass did not run in the step"
                 record.note(step, "not_observed", f"layers of {subject.name}: {reason}")
-        cost = ticket.cost + ticket.forward + time.perf_counter() - begun
+        cost = ticket.cost + self._forward_excess(ticket) + time.perf_counter() - begun
         subject.schedule.paid(scan=cost, first=step <= FIRST_SCANS[-1])
+
+    def _forward_excess(self, ticket: Ticket) -> float:
+        """By how much the scan held up the forward pass: its time less that of an unscanned one.
+
+        The first scan comes before there is one to compare with, and is taken to cost what the second did.
+        """
+        root = ticket.root()
+        plain = self._forward.get(id(root))
+        if plain is None:
+            self._unmeasured += 1
+            return 0.0
+        excess = max(0.0, ticket.forward - plain)
+        self.excess += excess * (1 + self._unmeasured)
+        self._unmeasured = 0
+        return excess
 
     def drop_unclaimed(self) -> None:
         """Forget scans of models that no optimizer has claimed."""

@@ -8,7 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 
 FIRST_PULSES = 20
-FIRST_SCANS = (0, 10, 30)
+FIRST_SCANS = (0, 10, 30, 100)
+PULSE_GROWTH = 10 ** (1 / 16)
 PULSE_SHARE = 0.6
 ROWS_PER_OCTAVE = 1500
 ALARM_PULSES = 20
@@ -60,12 +61,12 @@ class Schedule:
     """Decides for one subject, step by step.
 
     budget: the share of wall time all recording after the first steps may cost. every: record a pulse each
-    N steps whatever it costs; scans stay on the budget. The first 20 pulses and the scans at steps 0, 10
-    and 30 are not charged: short runs must be seen too, and what they cost is reported.
+    N steps whatever it costs; scans stay on the budget. The first 20 pulses and the scans at steps 0, 10,
+    30 and 100 are not charged: short runs must be seen too, and what they cost is reported.
 
     Later pulses are also thinned in proportion to the step number (1500 a doubling), so that a run's files
-    grow with the logarithm of its length; later scans come at steps 100, 316, 1000, … and at least each
-    minute where the budget allows.
+    grow with the logarithm of its length; but 16 in each decade of steps are taken on credit if need be.
+    Later scans come at steps 316, 1000, 3162, … and at least each minute, where the budget allows.
     """
 
     def __init__(self, budget: float = 0.01, every: int | None = None) -> None:
@@ -76,6 +77,7 @@ class Schedule:
         self._scan_cost = 0.0
         self._pulse_step = 0
         self._pulse_time = 0.0
+        self._owed_pulse = 0.0
         self._scan_step = 0
         self._scan_time = 0.0
         self._late = math.inf
@@ -90,8 +92,9 @@ class Schedule:
             return self._decide(step, now)
         if step < FIRST_PULSES or (self.every is not None and step % self.every == 0):
             return self._decide(step, now)
-        if self.every is None and step >= self._pulse_step and now >= self._pulse_time:
-            return self._decide(step, now)
+        if self.every is None and step >= self._pulse_step:
+            paid = now >= self._pulse_time or step >= self._owed_pulse
+            return self._decide(step, now) if paid else NOTHING
         return NOTHING
 
     def _decide(self, step: int, now: float) -> Decision:
@@ -102,6 +105,7 @@ class Schedule:
         pulse = scan or self._wants_pulse(step, now)
         if pulse:
             self._alarm = max(0, self._alarm - 1)
+            self._owed_pulse = PULSE_GROWTH * step
             self._pulse_step = step + 1 if self._alarm else step + max(1, step // ROWS_PER_OCTAVE)
         self._look_ahead()
         return Decision(pulse, scan)
@@ -141,7 +145,8 @@ class Schedule:
             return True
         if self.every is not None:
             return step % self.every == 0
-        return step >= self._pulse_step and now >= self._pulses.affords_at(self._pulse_cost)
+        paid = now >= self._pulses.affords_at(self._pulse_cost) or step >= self._owed_pulse
+        return paid and step >= self._pulse_step
 
     def _wants_scan(self, step: int, now: float) -> bool:
         due = step >= self._scan_step

@@ -20,6 +20,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from livegrad.watch import patches
 from livegrad.watch.compilation import EagerStance, is_compiling, unseen_methods
 from livegrad.watch.failure import describe, guarded
+from livegrad.watch.findings import Announcer, load_diagnosis
 from livegrad.watch.info import counters, everything, open_record
 from livegrad.watch.nesting import running_steps
 from livegrad.watch.options import WatchOptions
@@ -44,6 +45,7 @@ def start(
     """Watch every optimizer of the program from now on, or only those given and those that train the models
     given.
     """
+    load_diagnosis()
     session = Session(options, models, optimizers)
     session._attach()
     return session
@@ -83,6 +85,8 @@ class Session:
         self._handles: list[Any] = []
         self._calls = False
         self._stance = EagerStance()
+        self._announcer = Announcer(lambda finding: self._say("finding", finding))
+        self._judged = 1  # one scan alone confirms nothing
         self._path: Path | None = None
         table = SubjectTable(self._origins, lambda: Schedule(options.budget, options.every), models)
         self._recorder = Recorder(table, self._origins, optimizers, self._open_record, self._run)
@@ -247,6 +251,9 @@ class Session:
                     fields = everything if recorder.table.changed else counters
                     recorder.table.changed = False
                     record.renew(**fields(recorder, self.cost))
+                    if record.scan_count > self._judged and self._announcer.affordable():
+                        self._judged = record.scan_count
+                        self._announcer.ask(record.writer.path)
             if recorder.calls_wanted() is not self._calls:
                 self._watch_calls()
         except Exception as error:
