@@ -59,7 +59,9 @@ def call_heard_by(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """Call `original(module, *args, **kwargs)` and tell `who` of it; for a call that began before they listened."""
+    """Call `original(module, *args, **kwargs)` and tell `who` of it; for a call that began before they
+    listened.
+    """
     curious = [listener for listener in who if listener.enter(module, args, kwargs)]
     output, failed = None, True
     try:
