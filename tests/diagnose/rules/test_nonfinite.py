@@ -43,13 +43,39 @@ def test_the_tensors_it_began_in_are_named(judge):
     assert finding["layers"] == ["layers.1"] and finding["source"] == "net.py:12"
 
 
-def test_a_scan_that_saw_it_names_the_first_layer_that_broke(judge):
+def seen_broken(forward=(), backward=(), weights=10**9):
+    """A run that breaks at step 20, scanned at step 25: these layers' outputs or gradients are broken."""
     net = Net(3).scan(0, 10)
-    bad = np.where(np.arange(net.size) >= 4, 12, 0)
-    net.scan(25, nonfinite=bad, activation_rms=np.where(bad, np.inf, 1.0))
-    finding = judge.one(net.train(BROKEN, bad_gradient={"": after(20)}))
-    assert finding["cause"]["operator"] == "layers.2" and "layers.2" in finding["cause"]["summary"]
-    assert finding["source"] == "net.py:104"  # where it is called
+    bad = [i in forward or i in backward for i in range(net.size)]
+    size = [np.nan if i in forward else 1.0 for i in range(net.size)]
+    net.scan(25, nonfinite=np.where(bad, 12, 0), activation_rms=size)
+    return net.train(BROKEN, bad_gradient={"": after(20)}, bad_weight={"": after(weights)})
+
+
+def test_the_first_layer_whose_output_broke_is_named(judge):
+    # All gradients break with it, those of the layers before it too.
+    finding = judge.one(seen_broken(forward=range(3, 7), backward=range(7)))
+    assert finding["cause"]["operator"] == "ReLU" and "output" in finding["cause"]["summary"]
+    assert "acts.1" in finding["cause"]["summary"]
+    assert finding["source"] == "net.py:103"  # where it is called
+
+
+def test_a_gradient_that_breaks_on_its_way_back_is_put_down_to_the_operation_it_went_through(judge):
+    # The root of zero: its output is fine, what it sends back is not.
+    finding = judge.one(seen_broken(backward=range(4)))
+    assert "layers.2" in finding["cause"]["summary"] and "back" in finding["cause"]["summary"]
+    assert finding["source"] == "net.py:104"
+
+
+def test_a_gradient_that_is_broken_from_the_output_on_comes_from_the_loss(judge):
+    finding = judge.one(seen_broken(backward=range(7)))
+    assert "what the loss sends back" in finding["cause"]["summary"]
+    assert finding["cause"]["operator"] is None and finding["source"] == "net.py:106"
+
+
+def test_after_the_weights_broke_a_scan_cannot_tell_the_origin(judge):
+    finding = judge.one(seen_broken(forward=range(7), weights=21))
+    assert "not located" in finding["cause"]["summary"] and finding["cause"]["operator"] is None
 
 
 def test_an_explosion_just_before_is_named(judge):

@@ -11,6 +11,7 @@ import numpy as np
 
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient
+from livegrad.run.schema import Layer
 
 
 def find(patient: Patient) -> list[Finding]:
@@ -34,9 +35,11 @@ def find(patient: Patient) -> list[Finding]:
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
-            source=origin[1] if origin else (blamed[0].source if blamed else None),
+            source=_place(origin[0]) if origin else (blamed[0].source if blamed else None),
             message=f"{what} became NaN or infinite at step {first}",
-            cause=Cause(_cause(patient, first, origin), origin[0] if origin else None),
+            cause=Cause(
+                _cause(patient, first, origin), origin[0].type if origin and origin[1] != "loss" else None
+            ),
             evidence={
                 "first_step": first,
                 "steps_nonfinite_count": int(bad_rows.sum()),
@@ -82,25 +85,42 @@ def _what(loss: bool, gradient: bool, weight: bool) -> str:
     return "the loss" if loss else "the gradient"
 
 
-def _origin(patient: Patient, first: int) -> tuple[str, str | None] | None:
-    """The first layer in order of execution that was not finite, at the first scan that saw one."""
+def _origin(patient: Patient, first: int) -> tuple[Layer, str] | None:
+    """Return the layer that made the first non-finite number, and when: "forward", "backward" or "loss".
+
+    Only a scan whose weights were still finite can tell. A gradient that arrives at a layer was made by the
+    next one towards the output, and one that arrives at the output by the loss.
+    """
     for scan in patient.scans:
-        bad = [
-            int(k)
-            for row, k in enumerate(scan.layer)
-            if scan.nonfinite[row] > 0 or np.isinf(scan.activation_rms[row])
-        ]
-        if bad and scan.step >= first:
-            layer = min(
-                (patient.layers[k] for k in bad), key=lambda layer: (layer.depth, layer.kind != "branch")
-            )
-            return layer.name, layer.source or layer.made
+        if scan.step < first or any(_tensors_at(patient, scan.step)[1]):
+            continue
+        order = sorted(range(len(scan)), key=lambda row: _execution(patient.layers[int(scan.layer[row])]))
+        forward = [row for row in order if not np.isfinite(scan.activation_rms[row])]
+        backward = [place for place, row in enumerate(order) if scan.nonfinite[row] > 0]
+        if forward:
+            return patient.layers[int(scan.layer[forward[0]])], "forward"
+        if backward:
+            above = order[backward[-1] + 1 :]
+            row, when = (above[0], "backward") if above else (order[-1], "loss")
+            return patient.layers[int(scan.layer[row])], when
     return None
 
 
-def _cause(patient: Patient, first: int, origin: tuple[str, str | None] | None) -> str:
+def _execution(layer: Layer) -> tuple[int, bool]:
+    return layer.depth, layer.kind != "branch"
+
+
+def _place(layer: Layer) -> str | None:
+    return layer.source or layer.made
+
+
+def _cause(patient: Patient, first: int, origin: tuple[Layer, str] | None) -> str:
+    if origin is not None and origin[1] == "forward":
+        return f"the first output that is not finite is that of {origin[0].name}"
+    if origin is not None and origin[1] == "loss":
+        return "the network's output is finite, and what the loss sends back to it is not"
     if origin is not None:
-        return f"the first layer with a non-finite activation or gradient is {origin[0]}"
+        return f"on its way back the gradient stops being finite in {origin[0].name}"
     norm, step = patient.scalars["gradient_norm"], patient.scalars["step"]
     before = norm[(step < first) & np.isfinite(norm)]
     if len(before) >= 2 and before[-1] > 100 * max(np.median(before[:-1]), 1e-300):
