@@ -109,7 +109,7 @@ def tiny_layers() -> Training:
 
 
 def _healthy(model: nn.Module, gain: float) -> nn.Module:
-    """Start from orthogonal weights: vanished gradients are denormal numbers, and arithmetic on those is slow."""
+    """Start from orthogonal weights: vanished gradients are denormal numbers, slow to compute with."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.orthogonal_(module.weight, gain)
