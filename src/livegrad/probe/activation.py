@@ -5,6 +5,7 @@ autograd node (node(1) = φ'(x) for an elementwise operation), so it is right fo
 and any argument φ takes.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,17 +34,17 @@ SATURATED_SLOPE = 0.05
 
 @dataclass(frozen=True)
 class ActivationState:
-    """What one activation did to one batch; 0-dim tensors on the model's device, so that reading costs no
-    sync here.
+    """What one activation did to one batch: numbers, or on a device 0-dim tensors, so that reading waits for
+    nothing here.
 
     slope: rms of φ'(x) over all entries.  saturated: share of entries with |φ'| < 5 % of its maximum (None if
     φ does not saturate on both sides).  dead: share of units with φ' = 0 on every sample of the batch (None
     unless φ rectifies).
     """
 
-    slope: Tensor
-    saturated: Tensor | None
-    dead: Tensor | None
+    slope: Tensor | float
+    saturated: Tensor | float | None
+    dead: Tensor | float | None
 
 
 def is_activation(node: Any) -> bool:
@@ -59,36 +60,40 @@ def measure_activation(node: Any, output: Tensor, may_read_node: bool = True) ->
     user's code.
     """
     name = node.name()
-    with torch.no_grad():
-        y = output.detach()
-        y = y if y.dtype in (torch.float32, torch.float64) else y.float()
-        if name == "ReluBackward0":
-            return _rectified(y > 0)
-        if name == "TanhBackward0":
-            return _saturating(1 - y * y, 1.0)
-        if name == "SigmoidBackward0":
-            return _saturating(y - y * y, 0.25)
-        return _read_from(node, name, y) if may_read_node else None
+    y = output.detach()
+    y = y if y.dtype in (torch.float32, torch.float64) else y.float()
+    if name == "ReluBackward0":
+        return _rectified(y > 0)
+    if name == "TanhBackward0":
+        return _saturating(1 - y * y, 1.0)
+    if name == "SigmoidBackward0":
+        return _saturating(y - y * y, 0.25)
+    return _read_from(node, name, y) if may_read_node else None
 
 
 def _rectified(active: Tensor) -> ActivationState:
     """For slopes of 0 and 1: the rms slope is the root of the active share."""
     others = _not_unit(active)
-    if others is None:
-        return ActivationState(active.sum().double().div(active.numel()).sqrt(), None, None)
-    per_unit = active.sum(dim=others)
+    per_unit = active.sum(dim=others) if others is not None else active.sum()
+    if active.device.type == "cpu":
+        counts = per_unit.numpy()
+        slope = math.sqrt(counts.sum() / active.numel())
+        return ActivationState(slope, None, None if others is None else float((counts == 0).mean()))
     share = per_unit.sum().double().div(active.numel())
-    return ActivationState(share.sqrt(), None, (per_unit == 0).float().mean())
+    return ActivationState(share.sqrt(), None, None if others is None else (per_unit == 0).double().mean())
 
 
 def _saturating(slope: Tensor, top: float) -> ActivationState:
-    saturated = (slope.abs() < SATURATED_SLOPE * top).sum().double().div(slope.numel())
-    return ActivationState(_rms(slope), saturated, None)
+    saturated = (slope.abs() < SATURATED_SLOPE * top).sum()
+    if slope.device.type == "cpu":
+        return ActivationState(_rms(slope), saturated.item() / slope.numel(), None)
+    return ActivationState(_rms(slope), saturated.double().div(slope.numel()), None)
 
 
 def _read_from(node: Any, name: str, y: Tensor) -> ActivationState | None:
     try:
-        slope = node(torch.ones_like(y))
+        with torch.no_grad():
+            slope = node(torch.ones_like(y))
     except RuntimeError:
         return None
     slope = slope[0] if isinstance(slope, tuple) else slope
@@ -102,8 +107,13 @@ def _read_from(node: Any, name: str, y: Tensor) -> ActivationState | None:
     return ActivationState(_rms(slope), None, None) if top is None else _saturating(slope, top)
 
 
-def _rms(slope: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(slope).double() / slope.numel() ** 0.5
+def _rms(slope: Tensor) -> Tensor | float:
+    norm = torch.linalg.vector_norm(slope)
+    return (
+        norm.item() / math.sqrt(slope.numel())
+        if norm.device.type == "cpu"
+        else norm.double() / slope.numel() ** 0.5
+    )
 
 
 def _not_unit(values: Tensor) -> list[int] | None:

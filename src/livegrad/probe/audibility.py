@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.graph import GradientEdge
+from torch.autograd.graph import GradientEdge, _engine_run_backward
 
 from livegrad.probe.graph import DataGraph
-from livegrad.probe.squares import count_nonfinite, is_measurable, row_squares
+from livegrad.probe.squares import Squares, is_measurable, measure_rows
 
 
 class GradientTap:
@@ -28,8 +28,8 @@ class GradientTap:
     """
 
     def __init__(self, nodes: Iterable[Any], batch: int = 0) -> None:
-        self.squares: dict[int, dict[int, Tensor]] = {}
-        self.nonfinite: dict[int, list[Tensor | int]] = {}
+        self.squares: dict[int, dict[int, Squares]] = {}
+        self.nonfinite: dict[int, list[int | Tensor]] = {}
         self._batch = batch
         self._handles = [node.register_prehook(self._collector(i)) for i, node in enumerate(nodes)]
 
@@ -48,14 +48,17 @@ class GradientTap:
     def _collect(self, i: int, gradients: tuple[Tensor | None, ...]) -> None:
         if i in self.squares or torch._C._len_torch_dispatch_stack():
             return
+        found: dict[int, Squares] = {}
+        counts: list[int | Tensor] = []
         with torch._C.DisableTorchFunction():
-            kept = {k: g for k, g in enumerate(gradients) if g is not None and is_measurable(g)}
-            found = {k: row_squares(g, self._batch) for k, g in kept.items()}
-            self.nonfinite[i] = [count_nonfinite(g, found[k]) for k, g in kept.items()]
+            for number, gradient in enumerate(gradients):
+                if gradient is not None and is_measurable(gradient):
+                    found[number], count = measure_rows(gradient, self._batch)
+                    counts.append(count)
         if found:
-            self.squares[i] = found
+            self.squares[i], self.nonfinite[i] = found, counts
 
-    def take(self) -> dict[int, dict[int, Tensor]]:
+    def take(self) -> dict[int, dict[int, Squares]]:
         """Return what was collected and start anew."""
         taken, self.squares, self.nonfinite = self.squares, {}, {}
         return taken
@@ -70,17 +73,16 @@ def send_probe(start: tuple[Any, int], probe: Tensor, ends: Sequence[tuple[Any, 
     """Send `probe` back from output number start[1] of node start[0]; return the gradients at `ends`, None
     where it did not come.
 
-    The graph is kept for the user's own backward pass, and the global random state is put back (a
-    checkpointed segment draws from it when it is run again).
+    The graph is kept for the user's own backward pass.
     """
-    kind = probe.device.type
-    devices = [] if kind in ("cpu", "meta") else [probe.device]
-    fork = torch.random.fork_rng(devices=devices, device_type=kind if devices else "cuda")
+    edges = tuple(GradientEdge(node, number) for node, number in ends)
     anomaly = torch.autograd.set_detect_anomaly(False)  # a NaN on the way is an answer here, not an error
-    with torch._C.DisableTorchFunction(), torch.enable_grad(), fork, anomaly:
-        edges = [GradientEdge(node, number) for node, number in ends]
+    with torch._C.DisableTorchFunction(), torch.enable_grad(), anomaly:
+        # torch.autograd.grad would import sympy to compare shapes, which takes longer than most steps.
         return list(
-            torch.autograd.grad([GradientEdge(*start)], edges, [probe], retain_graph=True, allow_unused=True)
+            _engine_run_backward(
+                (GradientEdge(*start),), (probe,), True, False, edges, True, accumulate_grad=False
+            )
         )
 
 

@@ -1,6 +1,6 @@
 """From sums of squares to the columns of a scan: audibility, transport and the state of each layer."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,81 +8,75 @@ import torch
 from torch import Tensor
 
 from livegrad.probe.layers import LayerNode
+from livegrad.probe.squares import Squares
 
-_INTEGERS = ("nonfinite", "width", "samples")
-Squares = dict[int, dict[int, Tensor]]
+GradientSquares = dict[int, dict[int, Squares]]
+"""Position of a layer -> output number -> sum of squares per sample of the gradient that came there."""
 
 
 def columns(
-    layers: Sequence[LayerNode], out: int, probed: Squares, passed: Squares, nonfinite: dict[int, list[Any]]
+    layers: Sequence[LayerNode],
+    out: int,
+    probed: GradientSquares,
+    passed: GradientSquares,
+    nonfinite: dict[int, list[Any]],
 ) -> dict[str, np.ndarray]:
     """Return name -> array (L,), the columns of a run's scan stream without step, subject and layer.
 
-    out: position of the output cut in `layers`. probed, passed: position of a layer -> output number -> sum
-    of squares per sample of the gradient of a Gaussian probe at the output, and of the true loss. nonfinite:
-    non-finite entries of the latter.
+    out: position of the output cut in `layers`. probed, passed: the gradients of a Gaussian probe at the
+    output, and of the true loss. nonfinite: position of a layer -> non-finite entries of the latter.
     """
-    host = _Host()
-    for i, layer in enumerate(layers):
-        host.want(layer.operation.values, probed.get(i), passed.get(i), nonfinite.get(i), layer.operation)
-    host.fetch()
-    samples = max(1, sum(host.array(v.squares).size for v in layers[out].operation.values[:1]))
-    rows = [
-        _row(host, layer, probed.get(i), passed.get(i), nonfinite.get(i, []), samples)
-        for i, layer in enumerate(layers)
+    operations = [layer.operation for layer in layers]
+    host = _Host([*operations, *probed.values(), *passed.values(), *nonfinite.values()])
+    cells = [
+        (i, v.number, host.array(v.squares), v.entries) for i, o in enumerate(operations) for v in o.values
     ]
-    found = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in rows[0]}
-    found["audibility_output"] = np.full(len(rows), found["audibility"][out])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found["transport"] = 0.5 * np.log10(found["transport"] / found["transport"][out])
-    found["null_sd"] = null_sd(layers, out)
-    return {name: v.astype(np.int64) if name in _INTEGERS else v for name, v in found.items()}
+    layer = np.array([i for i, _, _, _ in cells])
+    entries = np.array([e for _, _, _, e in cells], dtype=np.float64)
+    width = np.bincount(layer, entries, len(layers))
+    samples = np.array([o.values[0].squares.shape[0] for o in operations])
+    heard = [_heard(z, host.arrays(probed.get(i)).get(number)) for i, number, z, _ in cells]
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        audibility = np.sqrt(
+            np.bincount(layer, np.array(heard) / entries, len(layers)) / max(1, samples[out])
+        )
+        audibility[[i for i in range(len(layers)) if i not in probed]] = np.nan
+        gradient = np.array([_total(host.arrays(passed.get(i))) for i in range(len(layers))])
+        activation = np.bincount(layer, [z.mean() for _, _, z, _ in cells], len(layers))
+        states = [o.activation for o in operations]
+        return {
+            "audibility": audibility,
+            "audibility_output": np.full(len(layers), audibility[out]),
+            "transport": 0.5 * np.log10(gradient / gradient[out]),
+            "gradient_rms": np.sqrt(gradient / (samples * width)),
+            "activation_rms": np.sqrt(activation / width),
+            "activation_slope": np.array([np.nan if s is None else host.number(s.slope) for s in states]),
+            "saturated": np.array([np.nan if s is None else host.number(s.saturated) for s in states]),
+            "dead": np.array([np.nan if s is None else host.number(s.dead) for s in states]),
+            "nonfinite": _counts(host, operations, nonfinite),
+            "width": width.astype(np.int64),
+            "samples": samples.astype(np.int64),
+            "null_sd": null_sd(layers, out),
+        }
 
 
-def _row(
-    host: "_Host",
-    layer: LayerNode,
-    probed: dict[int, Tensor] | None,
-    passed: dict[int, Tensor] | None,
-    nonfinite: list[Any],
-    samples: int,
-) -> dict[str, float]:
-    operation = layer.operation
-    values = [(value.number, host.array(value.squares), value.entries) for value in operation.values]
-    rows, entries = values[0][1].size, sum(e for _, _, e in values)
-    gradient = np.nan if passed is None else sum(float(host.array(g).sum()) for g in passed.values())
-    activation = sum(float(squares.mean()) for _, squares, _ in values)
-    state = operation.activation
-    return {
-        "audibility": np.nan
-        if probed is None
-        else _audibility({n: host.array(g) for n, g in probed.items()}, values, samples),
-        "transport": gradient,
-        "gradient_rms": float(np.sqrt(gradient / (rows * entries))),
-        "activation_rms": float(np.sqrt(activation / entries)),
-        "activation_slope": np.nan if state is None else host.number(state.slope),
-        "saturated": np.nan if state is None or state.saturated is None else host.number(state.saturated),
-        "dead": np.nan if state is None or state.dead is None else host.number(state.dead),
-        "nonfinite": sum(host.number(count) for count in (*operation.nonfinite, *nonfinite)),
-        "width": float(entries),
-        "samples": float(rows),
-    }
-
-
-def _audibility(
-    probed: dict[int, np.ndarray], values: list[tuple[int, np.ndarray, int]], samples: int
-) -> float:
-    """S_l from ‖Jᵀv‖² and ‖z‖² per row; where their rows do not match (tokens against samples) z enters by
-    its mean.
+def _heard(z: np.ndarray, found: np.ndarray | None) -> float:
+    """Σ ‖Jᵀv‖²·‖z‖² over samples; where their rows do not match (tokens against samples) z enters by its
+    mean.
     """
-    total = 0.0
+    if found is None:
+        return 0.0
     with np.errstate(over="ignore", invalid="ignore"):
-        for number, squares, entries in values:
-            found = probed.get(number)
-            if found is not None:
-                paired = found * squares if found.shape == squares.shape else found * squares.mean()
-                total += float(paired.sum()) / entries
-        return float(np.sqrt(total / samples))
+        return float(np.dot(found, z)) if found.shape == z.shape else float(found.sum() * z.mean())
+
+
+def _total(squares: dict[int, np.ndarray]) -> float:
+    return float(sum(array.sum() for array in squares.values())) if squares else np.nan
+
+
+def _counts(host: "_Host", operations: Sequence[Any], nonfinite: dict[int, list[Any]]) -> np.ndarray:
+    found = (sum(map(host.number, (*o.nonfinite, *nonfinite.get(i, ())))) for i, o in enumerate(operations))
+    return np.fromiter(found, np.float64, len(operations)).astype(np.int64)
 
 
 def null_sd(layers: Sequence[LayerNode], out: int) -> np.ndarray:
@@ -106,43 +100,40 @@ def null_sd(layers: Sequence[LayerNode], out: int) -> np.ndarray:
 
 
 class _Host:
-    """Brings many small tensors to the host in one transfer per device."""
+    """Brings many small tensors to the host in one transfer per device; arrays and numbers are there
+    already.
+    """
 
-    def __init__(self) -> None:
-        self._wanted: dict[int, Tensor] = {}
+    def __init__(self, holders: Iterable[Any]) -> None:
+        wanted = {id(part): part for holder in holders for part in _parts(holder) if isinstance(part, Tensor)}
         self._arrays: dict[int, np.ndarray] = {}
-
-    def want(self, values: Any, probed: Any, passed: Any, nonfinite: Any, operation: Any) -> None:
-        state = operation.activation
-        parts = [value.squares for value in values]
-        parts += [
-            *(probed or {}).values(),
-            *(passed or {}).values(),
-            *(nonfinite or []),
-            *operation.nonfinite,
-        ]
-        parts += [] if state is None else [state.slope, state.saturated, state.dead]
-        for part in parts:
-            if isinstance(part, Tensor):
-                self._wanted[id(part)] = part
-
-    def fetch(self) -> None:
         by_device: dict[torch.device, list[Tensor]] = {}
-        for part in self._wanted.values():
+        for part in wanted.values():
             by_device.setdefault(part.device, []).append(part)
         for device, parts in by_device.items():
-            if device.type == "cpu":
-                self._arrays.update((id(p), p.double().numpy()) for p in parts)
-                continue
             wide = torch.float32 if device.type == "mps" else torch.float64
-            flat = torch.cat([p.reshape(-1).to(wide) for p in parts]).cpu().double().numpy()
-            ends = np.cumsum([p.numel() for p in parts])[:-1]
-            self._arrays.update(
-                (id(p), a.reshape(p.shape)) for p, a in zip(parts, np.split(flat, ends), strict=True)
-            )
+            flat = torch.cat([part.reshape(-1).to(wide) for part in parts]).cpu().double().numpy()
+            ends = np.cumsum([part.numel() for part in parts])[:-1]
+            pieces = np.split(flat, ends)
+            self._arrays.update((id(p), a.reshape(p.shape)) for p, a in zip(parts, pieces, strict=True))
 
-    def array(self, tensor: Tensor) -> np.ndarray:
-        return self._arrays[id(tensor)]
+    def array(self, value: Squares) -> np.ndarray:
+        return self._arrays[id(value)] if isinstance(value, Tensor) else value
 
-    def number(self, value: Tensor | int | float) -> float:
+    def arrays(self, values: dict[int, Squares] | None) -> dict[int, np.ndarray]:
+        return {number: self.array(value) for number, value in values.items()} if values else {}
+
+    def number(self, value: Tensor | float | None) -> float:
+        if value is None:
+            return np.nan
         return float(self._arrays[id(value)]) if isinstance(value, Tensor) else float(value)
+
+
+def _parts(holder: Any) -> Iterable[Any]:
+    if isinstance(holder, dict):
+        return holder.values()
+    if isinstance(holder, list):
+        return holder
+    state = holder.activation
+    kept = () if state is None else (state.slope, state.saturated, state.dead)
+    return (*(value.squares for value in holder.values), *holder.nonfinite, *kept)

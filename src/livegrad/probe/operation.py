@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from livegrad.probe.activation import ActivationState
+from livegrad.probe.squares import Squares
 
 # Calls that only rearrange, select or relabel entries: their gain is 1, so they make no layer of their own.
 _REARRANGING_CALLS = frozenset({
@@ -26,7 +27,7 @@ _REARRANGING_OPERATORS = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Value:
     """The size of one output of an operation.
 
@@ -36,11 +37,11 @@ class Value:
 
     number: int
     shape: tuple[int, ...]
-    squares: torch.Tensor
+    squares: Squares
     entries: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Operation:
     """One differentiable operation of the forward pass.
 

@@ -196,6 +196,7 @@ def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeR
         group = range(k * per, (k + 1) * per)
         values = [wanted[i].detach() for i in group]
         heard = [found[i] for i in group]
+        heard[0] = _with_own_output(heard[0], values[0], call, int(last) - 1)
         audibility, size, samples = _state_audibility(values, heard)
         spec = LayerSpec(
             name=f"{name}[t={int(last) - 1}]", depth=depth, type=type(call.module).__name__,
@@ -204,6 +205,17 @@ def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeR
         )  # fmt: skip
         rows.append(TimeRow(spec, audibility, size, samples))
     return rows
+
+
+def _with_own_output(heard: Tensor | None, state: Tensor, call: _Call, at: int) -> Tensor | None:
+    """Add what is heard of the top state at its own step, where it is the output."""
+    gradient = call.gradients[0]
+    if gradient is None or gradient.ndim != 3:
+        return heard
+    own = gradient.select(1 if call.module.batch_first else 0, at)
+    total = torch.zeros_like(state) if heard is None else heard.clone()
+    total[-1] += own.to(total.dtype)
+    return total
 
 
 def _state_audibility(values: list[Tensor], heard: Sequence[Tensor | None]) -> tuple[float, float, int]:

@@ -16,7 +16,7 @@ from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import packing_obstacle, tracing_obstacle
 from livegrad.probe.operation import Operation, Value, is_rearranging, operator_name, tensors_in
 from livegrad.probe.source import user_line
-from livegrad.probe.squares import count_nonfinite, is_measurable, row_squares
+from livegrad.probe.squares import is_measurable, measure_rows
 
 _HOOKING = frozenset({"register_hook", "retain_grad"})
 
@@ -190,10 +190,10 @@ class Record:
         self._alive.append(weakref.ref(tensor))
         if not operation.uses_data or operation.rearranges or not is_measurable(tensor):
             return
-        squares = row_squares(tensor, self.batch)
-        entries = tensor.numel() * (2 if tensor.is_complex() else 1) // squares.numel()
+        squares, nonfinite = measure_rows(tensor, self.batch)
+        entries = tensor.numel() * (2 if tensor.is_complex() else 1) // squares.shape[0]
         operation.values.append(Value(tensor.output_nr, tuple(tensor.shape), squares, entries))
-        operation.nonfinite.append(count_nonfinite(tensor, squares))
+        operation.nonfinite.append(nonfinite)
         obstacle, checkpoint = packing_obstacle()
         self.checkpointed = self.checkpointed or checkpoint
         self.obstacle = self.obstacle or obstacle

@@ -9,16 +9,20 @@ import torch
 
 
 @contextmanager
-def unchanged_by_rerun(root: torch.nn.Module, reruns: bool) -> Iterator[None]:
-    """Put back the buffers of `root` (running means) and the random states of Python and NumPy; nothing if
-    not `reruns`.
+def unchanged_by_rerun(root: torch.nn.Module, device: torch.device, reruns: bool) -> Iterator[None]:
+    """Put back the buffers of `root` (running means) and the random states of torch, Python and NumPy;
+    nothing if not `reruns`.
     """
     if not reruns:
         yield
         return
     kept = [(buffer, buffer.detach().clone()) for buffer in root.buffers()]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    with ExitStack() as versions:
+    on_device = [] if device.type == "cpu" else [device]
+    with (
+        torch.random.fork_rng(on_device, device_type=device.type if on_device else "cuda"),
+        ExitStack() as versions,
+    ):
         # Autograd would take a buffer whose version has changed for one that the forward pass did not see.
         for buffer, _ in kept:
             versions.enter_context(torch.autograd._unsafe_preserve_version_counter(buffer))

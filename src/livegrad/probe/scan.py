@@ -26,7 +26,7 @@ from livegrad.probe.graph import (
     step_graph,
 )
 from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layers, credit_enclosed, is_cut
-from livegrad.probe.measure import Squares, columns
+from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
 from livegrad.probe.output import OutputChoice
 from livegrad.probe.reach import RecurrentReach, TimeRow, with_time_rows
@@ -84,7 +84,7 @@ class StepScan:
         self._out = 0
         self._target = Target()
         self._tap: GradientTap | None = None
-        self._probed: Squares = {}
+        self._probed: GradientSquares = {}
         self._reached: set[int] = set()
 
     @property
@@ -201,7 +201,7 @@ class StepScan:
         ends = open_ends(data)
         try:
             probe = gaussian_probe(value.shape, output.dtype, output.device, self._seed)
-            with unchanged_by_rerun(self._root, record.checkpointed):
+            with unchanged_by_rerun(self._root, output.device, record.checkpointed):
                 self._reach.listen()
                 found = send_probe((data.nodes[0], number), probe, ends)
         except Exception as error:
@@ -231,7 +231,7 @@ class StepScan:
                 squares = row_squares(gradient, self._trace.record.batch)
                 self._probed.setdefault(place[node], {})[number] = squares
 
-    def _clear_tap(self) -> Squares:
+    def _clear_tap(self) -> GradientSquares:
         return self._tap.take() if self._tap is not None else {}
 
     def _ids(self, parameters: set[int]) -> set[int]:
