@@ -9,7 +9,7 @@ from typing import Any
 
 MOST_QUESTIONS = 8
 SHARE = 0.002
-FREE_SECONDS = 0.25
+FREE_SECONDS = 0.1
 
 
 def load_diagnosis() -> None:
@@ -25,7 +25,7 @@ def load_diagnosis() -> None:
 class Announcer:
     """Asks for a diagnosis after a scan, and announces an error that two of them in a row agree on. Once.
 
-    A diagnosis takes some tens of milliseconds, so the first few are asked within a quarter of a second
+    A diagnosis takes some tens of milliseconds, so the first few are asked within a tenth of a second
     together, the others when that is a small share of the time since, and at most eight in all.
     """
 

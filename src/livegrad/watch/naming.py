@@ -1,9 +1,11 @@
 """What the user calls a model: the variable it is bound to, found in the frames that are running."""
 
+import dis
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from types import FrameType
+from itertools import pairwise
+from types import CodeType, FrameType
 from typing import Any
 
 import torch
@@ -14,7 +16,7 @@ _WRAPPERS = frozenset(
 )
 _QUIET_NAMES = frozenset({"self", "_", "module", "m", "cls", "root", "mod"})
 _FRAMES = 30
-_LOCALS_READERS = frozenset({"locals", "vars", "dir", "eval", "exec", "f_locals", "currentframe"})
+_FILLING = ("PRECALL", "PUSH_NULL", "CACHE")
 
 
 def unwrap(module: torch.nn.Module) -> torch.nn.Module:
@@ -34,10 +36,10 @@ def plain_name(name: str) -> str:
 
 
 def bindings() -> Iterator[tuple[str, Any]]:
-    """(name, value) of variables in sight: __main__'s globals, then those of the running frames."""
+    """(name, value) of variables in sight: __main__'s globals, then those of the running frames, outermost first."""
     main = sys.modules.get("__main__")
     yield from list(vars(main).items()) if main is not None else ()
-    for frame in _user_frames():
+    for frame in reversed(list(_user_frames())):
         local = _locals(frame)
         yield from local.items()
         holder = local.get("self")
@@ -57,12 +59,27 @@ def _locals(frame: FrameType) -> dict[str, Any]:
     """
     if sys.version_info >= (3, 13) or not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
         return dict(frame.f_locals)
-    if not _LOCALS_READERS.isdisjoint(frame.f_code.co_names):
+    if _may_keep_locals(frame.f_code):
         return {}
     kept = frame.f_locals
     local = dict(kept)
     kept.clear()
     return local
+
+
+def _may_keep_locals(code: CodeType) -> bool:
+    """Whether `code` calls locals(), vars() or exec(), or reads a frame's f_locals."""
+    if "f_locals" in code.co_names:
+        return True
+    if not {"locals", "vars", "exec"}.intersection(code.co_names):
+        return False
+    instructions = [i for i in dis.get_instructions(code) if i.opname not in _FILLING]
+    for load, call in pairwise(instructions):
+        named = load.argval if load.opname in ("LOAD_GLOBAL", "LOAD_NAME") else None
+        without_arguments = call.opname.startswith("CALL") and not call.arg
+        if named in ("locals", "exec") or (named == "vars" and without_arguments):
+            return True
+    return False
 
 
 def _user_frames() -> Iterator[FrameType]:

@@ -184,7 +184,7 @@ class ScanDriver:
             subject.failed_scans += 1
             if subject.failed_scans < MOST_FAILED_SCANS:
                 subject.schedule.scan_failed()
-            else:
+            elif subject.failed_scans == MOST_FAILED_SCANS:
                 reason = ticket.reason or "its forward pass did not run in the step"
                 record.note(step, "not_observed", f"layers of {subject.name}: {reason}")
         cost = ticket.cost + self._forward_excess(ticket) + time.perf_counter() - begun
