@@ -1,9 +1,9 @@
 """Errors that livegrad raises on purpose.
 
-    LivegradError            something the user can act on: the message says what happened, where, and what to type next
-    ├── UsageError           the command or call itself is wrong (exit code 2)
-    ├── RunError             a run folder is missing, not a run, or unreadable
-    └── ScanError            a model cannot be scanned (no parameters, no differentiable output, …)
+LivegradError            something to act on: it says what happened, where, and what to type next
+├── UsageError           the command or call itself is wrong (exit code 2)
+├── RunError             a run folder is missing, not a run, or unreadable
+└── ScanError            a model cannot be scanned (no parameters, no differentiable output, …)
 """
 
 

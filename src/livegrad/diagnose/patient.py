@@ -17,6 +17,8 @@ from livegrad.run.schema import Layer, Subject, Tensor
 FITTED = 0.02
 # A constant answer leaves the misfit near where it starts; under this share of that the network has learnt.
 LEARNT = 0.6
+# Outputs this far from the targets are wrong, whatever the loss does.
+WRONG = 0.3
 
 
 @dataclass
@@ -123,6 +125,18 @@ class Patient:
             return None
         value = self.subject.optimizers[index].settings.get(name)
         return float(value) if isinstance(value, int | float) else None
+
+    def is_output_link(self, layer: Layer) -> bool:
+        """True for an activation above the output the model is judged by (a final sigmoid): it lies past the
+        spine.
+        """
+        top = max((other.depth for other in self.layers.values() if other.kind == "depth"), default=0)
+        return layer.kind == "branch" and layer.depth > top
+
+    @property
+    def answers_wrongly(self) -> bool:
+        """True if nothing is learnt and the outputs are known to be far from the targets."""
+        return not self.is_learning and bool(self.residuals) and self.residuals[-1] > WRONG
 
     def line(self, layer: Layer) -> str | None:
         """Return where a layer comes from: its module's creation, else its call site."""

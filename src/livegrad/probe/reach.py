@@ -7,7 +7,8 @@ sent back through it. The user's graph, parameters, buffers and random state are
 """
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from livegrad.probe.audibility import pull_back
 from livegrad.probe.layers import LayerNames, LayerSpec
 
 # Longer sequences are cut into this many chunks, and the state is read at their ends.
@@ -46,10 +48,10 @@ class TimeRow:
 
 
 class RecurrentReach:
-    """Follows the fused recurrent modules of `root` during one scan; does nothing where there are none."""
+    """Follows the fused ones of `modules` during one scan; does nothing where there are none."""
 
-    def __init__(self, root: torch.nn.Module) -> None:
-        self._modules = [m for m in root.modules() if isinstance(m, torch.nn.RNNBase)]
+    def __init__(self, modules: Iterable[torch.nn.Module]) -> None:
+        self._modules = [m for m in modules if isinstance(m, torch.nn.RNNBase)]
         self._calls: dict[torch.nn.Module, list[_Call]] = {}
         self._handles: list[Any] = []
 
@@ -173,7 +175,7 @@ def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeR
     steps = call.sequence.shape[time]
     edges = np.unique(np.linspace(0, steps, min(steps, MOST_STEPS) + 1).astype(int))
     states, outputs, state = [], [], call.state
-    with torch.enable_grad(), torch._C.DisableTorchFunction():
+    with torch.enable_grad(), torch._C.DisableTorchFunction(), _without_onednn():
         for first, last in pairwise(edges):
             # Not twin(…): the user's hooks would run once more.
             output, state = twin.forward(call.sequence.narrow(time, int(first), int(last - first)), state)
@@ -187,9 +189,7 @@ def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeR
             if g is not None and g.shape == j.shape
         ]
         wanted = [t for s in states for t in _flat(s)]
-        found = torch.autograd.grad(
-            [j for j, _ in pairs], wanted, [g.to(j.dtype) for j, g in pairs], allow_unused=True
-        )
+        found = pull_back([j for j, _ in pairs], [g.to(j.dtype) for j, g in pairs], wanted)
     per = len(wanted) // len(states)
     rows = []
     for k, last in enumerate(edges[1:]):
@@ -205,6 +205,18 @@ def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeR
         )  # fmt: skip
         rows.append(TimeRow(spec, audibility, size, samples))
     return rows
+
+
+@contextmanager
+def _without_onednn() -> Iterator[None]:
+    # Its recurrent kernels pack the weights anew for each call, and differentiate all of them: twice as slow,
+    # step by step.
+    enabled = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(False)
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(enabled)
 
 
 def _with_own_output(heard: Tensor | None, state: Tensor, call: _Call, at: int) -> Tensor | None:

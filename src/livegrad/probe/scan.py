@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from livegrad.probe.aside import aside_layers
+from livegrad.probe.aside import aside_layers, link_layers
 from livegrad.probe.audibility import GradientTap, gaussian_probe, open_ends, send_probe
+from livegrad.probe.collection import no_collection
 from livegrad.probe.eager import Eager
 from livegrad.probe.graph import (
     DataGraph,
@@ -74,9 +75,9 @@ class StepScan:
     ) -> None:
         self.reason: str | None = None
         self._root = root
-        self._trace = ForwardTrace(root)
+        self._trace = ForwardTrace(root, module_names)
         self._eager = Eager()
-        self._reach = RecurrentReach(root)
+        self._reach = RecurrentReach(module_names)
         self._time: list[TimeRow] = []
         self._names = LayerNames(module_names, parameter_ids, made_at)
         self._seed = seed
@@ -107,7 +108,8 @@ class StepScan:
         if self._tap is not None or loss.grad_fn is None:
             return
         try:
-            self._find_layers(loss.grad_fn)
+            with no_collection():
+                self._find_layers(loss.grad_fn)
         except Exception as error:
             self.reason = f"the step could not be scanned: {type(error).__name__}: {error}"
             self._stop_watching()
@@ -126,7 +128,8 @@ class StepScan:
         self._stop_watching()
         self.after_backward()
         try:
-            return self._result() if self._layers and self._tap is not None else None
+            with no_collection():
+                return self._result() if self._layers and self._tap is not None else None
         except Exception as error:
             self.reason = f"the step could not be measured: {type(error).__name__}: {error}"
             return None
@@ -168,7 +171,8 @@ class StepScan:
         spine = find_spine(data, [is_cut(record, data, i) for i in range(len(data.nodes))])
         layers = choose_layers(record, data, spine, self._names)
         self._out = next(i for i, layer in enumerate(layers) if layer.node is data.nodes[0])
-        self._layers = [*layers, *aside_layers(record, graph, flow, beyond, layers, self._names)]
+        layers = [*layers, *aside_layers(record, graph, flow, beyond, layers, self._names)]
+        self._layers = [*layers, *link_layers(record, graph, flow, layers, self._names)]
         self._tap = GradientTap((layer.node for layer in self._layers), record.batch)
         self._probe(data, start[1])
         self._target = self._read_target(loss, data.nodes[0])

@@ -1,4 +1,4 @@
-"""The recorder: it finds models and optimizers in a running program, schedules pulses and scans, and writes the run.
+"""The recorder: it finds models and optimizers in a running program, schedules its looks, and writes the run.
 
 The package shares its name with the public function, so the module itself is callable:
 `livegrad.watch(model, optimizer)` is `livegrad.watch.context.watch(model, optimizer)`.

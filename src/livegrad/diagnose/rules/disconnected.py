@@ -32,8 +32,8 @@ def find(patient: Patient) -> list[Finding]:
     called = [t for t in cut if t.called]
     names = tuple(dict.fromkeys(t.module or t.name for t in cut))
     steps = patient.pulses.step
-    nothing = not heard
     zeros = _gets_zeros(patient, cut)
+    nothing = not heard and not zeros
     return [
         Finding(
             code="LG404",

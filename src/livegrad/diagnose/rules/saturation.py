@@ -5,8 +5,9 @@ What it is. Sigmoid, tanh and their kin are flat for large inputs. Inputs or wei
 them there, and the gradient is multiplied by a slope near zero.
 
 How it is decided. More than four fifths of an activation's entries have a slope under 5 % of its largest, at
-the latest scan and at most of the later ones. The model's own output link (a final sigmoid) is not judged: it
-saturates as the network converges. Saturation makes gradients vanish, never explode.
+the latest scan and at most of the later ones. The model's own output link (a final sigmoid) saturates as the
+network converges; it is judged only where the outputs are far from the targets. Saturation makes gradients
+vanish, never explode.
 """
 
 from collections.abc import Callable
@@ -35,6 +36,8 @@ def persistent_layers(patient: Patient, sick: Callable[[Scan, int], bool]) -> li
             flags.setdefault(int(layer), []).append(sick(scan, row))
     last = {int(layer): row for row, layer in enumerate(patient.scans[-1].layer)}
     found = [(patient.layers[k], last[k]) for k in last if persists(flags[k])]
+    # A final sigmoid is flat where its network is sure, which is a fault only if it is sure of the wrong answer.
+    found = [pair for pair in found if patient.answers_wrongly or not patient.is_output_link(pair[0])]
     return sorted(found, key=lambda pair: pair[0].depth)
 
 
