@@ -52,6 +52,7 @@ def examine(patient: Patient) -> list[Finding]:
 _SIGNS = {
     "LG101": ("LG401", "LG404"),
     "LG103": ("LG101", "LG401", "LG402"),
+    "LG201": ("LG401",),
     "LG202": ("LG401", "LG404"),
     "LG301": ("LG401", "LG404"),
     "LG402": ("LG101", "LG103", "LG401"),
