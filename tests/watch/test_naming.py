@@ -46,12 +46,12 @@ def from_a_list():
     ("program", "name"),
     [
         (in_a_function, "classifier"),
-        (with_vars_of_an_object, "net"),
-        (passed_on, "net"),
+        (with_vars_of_an_object, "policy"),
+        (passed_on, "teacher"),
         (from_a_list, "net"),
     ],
 )
-def test_the_variable_nearest_to_the_step(watching, program, name):
+def test_the_variable_of_the_outermost_function_that_has_one(watching, program, name):
     with watching() as w:
         program()
     assert [s.name for s in w.run.subjects] == [name]

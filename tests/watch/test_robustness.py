@@ -13,6 +13,7 @@ import torch
 from torch import nn
 from torch.optim import optimizer as optimizer_module
 
+from livegrad.probe.scan import StepScan
 from livegrad.watch import patches
 from livegrad.watch.recorder import Recorder
 from livegrad.watch.session import WatchOptions, start
@@ -122,6 +123,18 @@ def test_an_error_of_our_own_ends_the_watching_with_one_warning(tmp_path, monkey
     run = load(tmp_path / "run")
     assert run.info.status == "detached"
     assert run.pulses().step.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("method", ["__init__", "open", "before_backward", "after_backward", "close"])
+def test_an_error_in_a_scan_ends_that_scan_only(watching, monkeypatch, method):
+    monkeypatch.setattr(StepScan, method, lambda *a, **k: 1 / 0)
+    net, optimizer = make()
+    with watching() as w:
+        steps(net, optimizer, 12)
+    assert len(w.run.pulses()) == 12
+    assert not nn.modules.module._global_forward_hooks
+    assert not torch.overrides._get_current_function_mode_stack()
+    assert any("ZeroDivisionError" in note.text for note in w.run.info.notes if note.kind == "not_observed")
 
 
 def test_a_full_disk_ends_the_watching_and_not_the_training(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from typing import Any
 
 MOST_QUESTIONS = 8
 SHARE = 0.002
-FREE_SECONDS = 0.1
+FREE_QUESTIONS = 2
 
 
 def load_diagnosis() -> None:
@@ -25,8 +25,8 @@ def load_diagnosis() -> None:
 class Announcer:
     """Asks for a diagnosis after a scan, and announces an error that two of them in a row agree on. Once.
 
-    A diagnosis takes some tens of milliseconds, so the first few are asked within a tenth of a second
-    together, the others when that is a small share of the time since, and at most eight in all.
+    A diagnosis takes some tens of milliseconds. So after the first two it is asked only when that is a small
+    share of the time since, and at most eight times in all.
     """
 
     def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
@@ -39,8 +39,10 @@ class Announcer:
 
     def affordable(self) -> bool:
         """Whether one more diagnosis is worth its time."""
+        if self._left > MOST_QUESTIONS - FREE_QUESTIONS:
+            return True
         elapsed = time.perf_counter() - self._began
-        return self._left > 0 and self._spent + self._last <= max(FREE_SECONDS, SHARE * elapsed)
+        return self._left > 0 and self._spent + self._last <= SHARE * elapsed
 
     def ask(self, path: Path) -> None:
         """Judge the run as it is on disk. A diagnosis that fails is not asked again."""

@@ -36,7 +36,7 @@ def plain_name(name: str) -> str:
 
 
 def bindings() -> Iterator[tuple[str, Any]]:
-    """(name, value) of variables in sight: __main__'s globals, then those of the running frames, outermost first."""
+    """(name, value) of variables in sight: __main__'s globals, then the running frames', outermost first."""
     main = sys.modules.get("__main__")
     yield from list(vars(main).items()) if main is not None else ()
     for frame in reversed(list(_user_frames())):

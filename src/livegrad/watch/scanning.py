@@ -2,18 +2,19 @@
 backward.
 """
 
+import contextlib
 import dataclasses
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 
-from livegrad.probe.layers import LayerSpec
 from livegrad.probe.scan import ScanResult, StepScan
-from livegrad.run.schema import ScanRow
+from livegrad.watch.failure import describe
+from livegrad.watch.layer_table import LayerTable, renumbered
 from livegrad.watch.naming import plain_name, unwrap
 from livegrad.watch.origin import Origins
 from livegrad.watch.record import Record
@@ -59,8 +60,7 @@ class ScanDriver:
         self._unmeasured = 0
         self._plain = (0, 0.0)
         self._forward: dict[int, float] = {}
-        self.layers: list[dict[str, Any]] = []
-        self._layer_ids: dict[tuple[int, str, str], int] = {}
+        self.layers = LayerTable()
 
     @property
     def busy(self) -> bool:
@@ -127,20 +127,33 @@ class ScanDriver:
         loss = roots if isinstance(roots, torch.Tensor) else _largest(roots)
         for ticket in self._mine():
             if loss is not None and ticket.scan is not None and not _is_probed(ticket.scan):
-                started = time.perf_counter()
-                ticket.scan.before_backward(loss)
-                ticket.cost += time.perf_counter() - started
+                self._attempt(ticket, lambda scan: scan.before_backward(loss))
 
     def after_backward(self, failed: bool) -> None:
         """Take the results of the scans whose gradients have passed."""
         for ticket in self._mine():
-            if ticket.scan is not None and _is_probed(ticket.scan):
-                started = time.perf_counter()
-                ticket.scan.after_backward()
-                result = ticket.scan.close()
+            if _is_probed(ticket.scan):
+                self._attempt(ticket, StepScan.after_backward)
+                result = self._attempt(ticket, StepScan.close)
                 ticket.result = None if failed else result
-                ticket.reason, ticket.scan = ticket.scan.reason, None
-                ticket.cost += time.perf_counter() - started
+                if ticket.scan is not None:
+                    ticket.reason, ticket.scan = ticket.scan.reason, None
+
+    def _attempt(self, ticket: Ticket, action: Callable[[StepScan], Any]) -> Any:
+        """Do the next part of a scan; an error in it ends this scan and nothing else."""
+        if ticket.scan is None:
+            return None
+        begun = time.perf_counter()
+        try:
+            return action(ticket.scan)
+        except Exception as error:
+            ticket.reason = f"the scan failed: {describe(error)}"
+            with contextlib.suppress(Exception):
+                ticket.scan.close()
+            ticket.scan = None
+            return None
+        finally:
+            ticket.cost += time.perf_counter() - begun
 
     def _mine(self) -> list[Ticket]:
         """The scans whose forward pass runs in this thread: function modes and backward passes are a
@@ -160,7 +173,7 @@ class ScanDriver:
         ticket.subject = subject
         own = {old: ids[key] for key, old in ticket.parameter_ids.items() if key in ids}
         if ticket.result is not None:
-            ticket.result = _renumbered(ticket.result, own)
+            ticket.result = renumbered(ticket.result, own)
         else:
             ticket.parameter_ids.clear()
             ticket.parameter_ids.update(ids)
@@ -175,7 +188,7 @@ class ScanDriver:
         begun, step = time.perf_counter(), subject.iteration
         if ticket.result is not None:
             subject.failed_scans = 0
-            record.add_scan(self._row(step, subject, ticket.result))
+            record.add_scan(self.layers.row(step, subject.id, ticket.result))
             table.tensors.mark(ticket.result.called, ticket.result.reached, subject.id)
             table.changed = True
             if ticket.reason:
@@ -215,25 +228,6 @@ class ScanDriver:
         for ticket in list(self._tickets):
             self._drop(ticket)
 
-    def _row(self, step: int, subject: Subject, result: ScanResult) -> ScanRow:
-        """The scan as a row of the run, entering layers that are new into `layers`."""
-        ids = [self._layer_id(subject.id, spec) for spec in result.layers]
-        return ScanRow(step=step, subject=subject.id, layer=np.array(ids, np.int32), **result.columns)
-
-    def _layer_id(self, subject: int, spec: LayerSpec) -> int:
-        key = (subject, spec.name, spec.kind)
-        number = self._layer_ids.get(key)
-        if number is None:
-            number = self._layer_ids[key] = len(self.layers)
-            self.layers.append({})
-        self.layers[number] = {
-            "id": number,
-            "subject": subject,
-            **{k: v for k, v in dataclasses.asdict(spec).items() if k != "tensors"},
-            "tensors": list(spec.tensors),
-        }
-        return number
-
     def _unclaimed(self, root: torch.nn.Module) -> Ticket | None:
         if sum(t.subject is None for t in self._tickets) >= MOST_UNCLAIMED:
             return None
@@ -242,21 +236,24 @@ class ScanDriver:
         return ticket
 
     def _open(self, ticket: Ticket, root: torch.nn.Module) -> None:
-        started = time.perf_counter()
+        begun = time.perf_counter()
         self._drop_scan(ticket)
-        names = {module: plain_name(name) for name, module in root.named_modules()}
-        self._seed += 1
-        ticket.scan = StepScan(root, names, ticket.parameter_ids, self._seed, self._origins.made_at)
         ticket.openings += 1
-        ticket.scan.open()
+        self._seed += 1
+        try:
+            names = {module: plain_name(name) for name, module in root.named_modules()}
+            ticket.scan = StepScan(root, names, ticket.parameter_ids, self._seed, self._origins.made_at)
+        except Exception as error:
+            ticket.reason = f"the scan failed: {describe(error)}"
+        ticket.cost += time.perf_counter() - begun
+        self._attempt(ticket, StepScan.open)
         ticket.entered = time.perf_counter()
-        ticket.cost += ticket.entered - started
 
     def _drop_scan(self, ticket: Ticket) -> None:
-        scan, ticket.scan = ticket.scan, None
-        if scan is not None:
-            scan.close()
-            ticket.reason = ticket.reason or scan.reason
+        if ticket.scan is not None:
+            self._attempt(ticket, StepScan.close)
+            ticket.reason = ticket.reason or getattr(ticket.scan, "reason", None)
+            ticket.scan = None
 
     def _drop(self, ticket: Ticket) -> None:
         self._tickets.remove(ticket)
@@ -275,21 +272,6 @@ def _largest(roots: Any) -> Any:
     """The root of a backward pass over several that most of the graph hangs from: the one made last."""
     tensors = [r for r in roots or () if isinstance(r, torch.Tensor) and r.grad_fn is not None]
     return max(tensors, key=_made, default=None)
-
-
-def _renumbered(result: ScanResult, ids: dict[int, int]) -> ScanResult:
-    """The same result with tensor ids translated; ids that have no translation are left out."""
-
-    def of(numbers: Any) -> frozenset[int]:
-        return frozenset(ids[n] for n in numbers if n in ids)
-
-    return dataclasses.replace(
-        result,
-        layers=[dataclasses.replace(spec, tensors=tuple(sorted(of(spec.tensors)))) for spec in result.layers],
-        reached=of(result.reached),
-        called=of(result.called),
-        called_without_grad=of(result.called_without_grad),
-    )
 
 
 def _made(tensor: torch.Tensor) -> int:
