@@ -30,7 +30,7 @@ def diagnose(run: Run) -> Report:
             "schema": 1,
             "livegrad": livegrad.__version__,
             "verdict": verdict,
-            "summary": _summary(run, findings, verdict),
+            "summary": _summary(run, findings, patients),
             "findings": [finding.to_json() for finding in findings],
             "layers": [row for patient in patients for row in layer_rows(patient)],
             "run": _run_part(run, patients),
@@ -69,17 +69,20 @@ def _explains(other: Finding, finding: Finding) -> bool:
     return other.code != "LG101" or len(set(finding.layers) - set(other.layers)) <= len(finding.layers) // 4
 
 
-def _summary(run: Run, findings: list[Finding], verdict: str) -> str:
+def _summary(run: Run, findings: list[Finding], patients: list[Patient]) -> str:
     serious = [f for f in findings if f.severity != "info"]
     if serious:
         names = list(dict.fromkeys(f.name.replace("-", " ") for f in serious))
-        where = f" in {serious[0].layers_text}" if serious[0].layers_text else ""
+        first = f"{names[0]} in {serious[0].layers_text}" if serious[0].layers_text else serious[0].message
         more = f"; also {', '.join(names[1:])}" if names[1:] else ""
-        return f"{names[0].capitalize()}{where}{more}."
+        return f"{first[0].upper()}{first[1:]}{more}."
     if run.info.scan_count == 0:
         return "Nothing wrong was seen, but no scan was taken: only parameters were watched."
     if findings:
         return f"Nothing needs doing. {findings[0].message[0].upper()}{findings[0].message[1:]}."
+    unheard = [patient.subject.name for patient in patients if not patient.profiles]
+    if unheard:
+        return f"Nothing wrong was seen, but how well {' and '.join(unheard)} is heard was not measured."
     return "Every layer is heard at the output and moves at a healthy pace."
 
 
