@@ -36,7 +36,7 @@ def persistent_layers(patient: Patient, sick: Callable[[Scan, int], bool]) -> li
             flags.setdefault(int(layer), []).append(sick(scan, row))
     last = {int(layer): row for row, layer in enumerate(patient.scans[-1].layer)}
     found = [(patient.layers[k], last[k]) for k in last if persists(flags[k])]
-    # A final sigmoid is flat where its network is sure, which is a fault only if it is sure of the wrong answer.
+    # A final sigmoid is flat where its network is sure: a fault only if it is sure of the wrong answer.
     found = [pair for pair in found if patient.answers_wrongly or not patient.is_output_link(pair[0])]
     return sorted(found, key=lambda pair: pair[0].depth)
 
