@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from livegrad.probe import squares
+
 
 def deep_net(
     width: int, depth: int, act: type[nn.Module], gain: float | None, norm: bool = False
@@ -27,8 +29,8 @@ def deep_net(
     return nn.Sequential(*layers, nn.Linear(width, 10, bias=gain is None))
 
 
-def step(model: nn.Module, inputs: Tensor, scale: float = 1.0, reduction: str = "mean"):
-    labels = torch.arange(len(inputs)) % 10
+def step(model: nn.Module, inputs: Tensor, scale: float = 1.0, reduction: str = "mean", classes: int = 10):
+    labels = torch.arange(len(inputs)) % classes
     return lambda: F.cross_entropy(model(inputs), labels, reduction=reduction) * scale
 
 
@@ -260,8 +262,35 @@ def test_non_finite_entries_are_counted_one_by_one(scan_step):
 
     scanned = scan_step(model, lambda: model(x).sum())
 
-    # log x is NaN below 0, what reads it is NaN all over; the gradient 1 of the sum is finite all the way down.
+    # log x is NaN below 0, what reads it is NaN all over; the gradient 1 of the sum is finite all the way
+    # down.
     assert scanned.value("log", "nonfinite") == int((values < 0).sum())
     assert scanned.value("b", "nonfinite") == 2 * int((values < 0).any(1).sum())
     assert scanned.value("a", "nonfinite") == 0
     assert math.isnan(scanned.value("log", "activation_rms"))
+
+
+def test_tensors_that_are_not_in_host_memory_are_measured_alike(scan_step, monkeypatch):
+    # Without a device here, only the choice is changed: sums stay tensors, and come to the host together at
+    # the end.
+    def columns():
+        torch.manual_seed(0)
+        model = nn.Sequential(
+            nn.Linear(8, 8),
+            nn.ReLU(),
+            nn.Linear(8, 8),
+            nn.Tanh(),
+            nn.Linear(8, 8),
+            nn.GELU(),
+            nn.Linear(8, 4),
+        )
+        return scan_step(model, step(model, torch.randn(16, 8), classes=4)).columns
+
+    here = columns()
+    monkeypatch.setattr(squares, "in_host_memory", lambda tensor: False)
+
+    elsewhere = columns()
+
+    assert here.keys() == elsewhere.keys()
+    for name, values in here.items():
+        assert elsewhere[name] == pytest.approx(values, rel=1e-5, nan_ok=True), name

@@ -163,7 +163,7 @@ def test_a_probe_that_fails_is_a_reason_and_the_step_goes_on(scan_step, x):
     assert result.columns["gradient_rms"][0] > 0
 
 
-@pytest.mark.parametrize("broken", ["row_squares", "user_line", "tensors_in"])
+@pytest.mark.parametrize("broken", ["measure_rows", "user_line", "tensors_in"])
 def test_our_own_failure_in_forward_is_not_the_users(monkeypatch, scan_unnoticed, broken):
     def build():
         model, x = Net(), torch.ones(6, 8)
@@ -183,7 +183,7 @@ def test_our_own_failure_in_backward_is_not_the_users(monkeypatch, x):
     model = Net()
     scan = open_scan(model)
     loss = model(x).square().mean()
-    monkeypatch.setattr(audibility, "row_squares", fail(ZeroDivisionError()))
+    monkeypatch.setattr(audibility, "measure_rows", fail(ZeroDivisionError()))
     scan.before_backward(loss)
     loss.backward()
     scan.after_backward()

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from livegrad.probe import squares
+
 # Autograd node of each elementwise activation -> largest |φ'| where φ saturates on both sides (None: it does
 # not).
 SATURATING: dict[str, float] = {
@@ -75,7 +77,7 @@ def _rectified(active: Tensor) -> ActivationState:
     """For slopes of 0 and 1: the rms slope is the root of the active share."""
     others = _not_unit(active)
     per_unit = active.sum(dim=others) if others is not None else active.sum()
-    if active.device.type == "cpu":
+    if squares.in_host_memory(active):
         counts = per_unit.numpy()
         slope = math.sqrt(counts.sum() / active.numel())
         return ActivationState(slope, None, None if others is None else float((counts == 0).mean()))
@@ -85,7 +87,7 @@ def _rectified(active: Tensor) -> ActivationState:
 
 def _saturating(slope: Tensor, top: float) -> ActivationState:
     saturated = (slope.abs() < SATURATED_SLOPE * top).sum()
-    if slope.device.type == "cpu":
+    if squares.in_host_memory(slope):
         return ActivationState(_rms(slope), saturated.item() / slope.numel(), None)
     return ActivationState(_rms(slope), saturated.double().div(slope.numel()), None)
 
@@ -109,11 +111,8 @@ def _read_from(node: Any, name: str, y: Tensor) -> ActivationState | None:
 
 def _rms(slope: Tensor) -> Tensor | float:
     norm = torch.linalg.vector_norm(slope)
-    return (
-        norm.item() / math.sqrt(slope.numel())
-        if norm.device.type == "cpu"
-        else norm.double() / slope.numel() ** 0.5
-    )
+    root = math.sqrt(slope.numel())
+    return norm.item() / root if squares.in_host_memory(norm) else norm.double() / root
 
 
 def _not_unit(values: Tensor) -> list[int] | None:

@@ -69,20 +69,34 @@ class GradientTap:
         self._handles = []
 
 
-def send_probe(start: tuple[Any, int], probe: Tensor, ends: Sequence[tuple[Any, int]]) -> list[Tensor | None]:
-    """Send `probe` back from output number start[1] of node start[0]; return the gradients at `ends`, None
-    where it did not come.
+def pull_back(
+    outputs: Sequence[Any], gradients: Sequence[Tensor], ends: Sequence[Any]
+) -> list[Tensor | None]:
+    """Send `gradients` back from `outputs`; return the gradients at `ends`, None where none came. The graph
+    is kept.
 
-    The graph is kept for the user's own backward pass.
+    outputs and ends are tensors or gradient edges. As torch.autograd.grad, which however imports sympy to
+    compare shapes, and that takes longer than most steps.
     """
-    edges = tuple(GradientEdge(node, number) for node, number in ends)
+    return list(
+        _engine_run_backward(
+            tuple(outputs),
+            tuple(gradients),
+            True,
+            False,
+            tuple(ends),
+            allow_unreachable=True,
+            accumulate_grad=False,
+        )
+    )
+
+
+def send_probe(start: tuple[Any, int], probe: Tensor, ends: Sequence[tuple[Any, int]]) -> list[Tensor | None]:
+    """Send `probe` back from output number start[1] of node start[0]; return the gradients at `ends`."""
     anomaly = torch.autograd.set_detect_anomaly(False)  # a NaN on the way is an answer here, not an error
     with torch._C.DisableTorchFunction(), torch.enable_grad(), anomaly:
-        # torch.autograd.grad would import sympy to compare shapes, which takes longer than most steps.
-        return list(
-            _engine_run_backward(
-                (GradientEdge(*start),), (probe,), True, False, edges, True, accumulate_grad=False
-            )
+        return pull_back(
+            [GradientEdge(*start)], [probe], [GradientEdge(node, number) for node, number in ends]
         )
 
 

@@ -5,7 +5,7 @@ Functional calls, tensor methods, operators and in-place operations are all seen
 """
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -32,8 +32,21 @@ class Record:
     backward pass.
     """
 
-    def __init__(self, root: torch.nn.Module, running: ModuleStack) -> None:
+    def __init__(
+        self, root: torch.nn.Module, modules: Iterable[torch.nn.Module], running: ModuleStack
+    ) -> None:
         self.root = root
+        self._running = running
+        self._parameters: set[int] = set()
+        self._fixed: set[int] = set()
+        for module in modules:
+            self._parameters.update(id(p) for p in module._parameters.values() if p is not None)
+            self._fixed.update(id(b) for b in module._buffers.values() if b is not None)
+        self._fixed |= self._parameters
+        self.clear()
+
+    def clear(self) -> None:
+        """Start anew, keeping no tensor and no node."""
         self.operations: dict[Any, Operation] = {}
         self.outputs: list[Any] = []
         self.finals: dict[Any, torch.nn.Module] = {}
@@ -44,9 +57,6 @@ class Record:
         self.obstacle: str | None = None
         self.trouble: str | None = None
         self.checkpointed = False
-        self._running = running
-        self._parameters = {id(t) for t in root.parameters()}
-        self._fixed = self._parameters | {id(t) for t in root.buffers()}
         self._constants: dict[int, weakref.ref[Tensor]] = {}
         self._hooked: set[Any] = set()
         self._alive: list[weakref.ref[Tensor]] = []
@@ -124,14 +134,14 @@ class Record:
         """Record what made `tensors`, met as arguments or leaving `module`, if it bypassed the mode (custom
         autograd functions do).
         """
-        if tracing_obstacle() is not None:
-            return
         for tensor in tensors:
             node = tensor.grad_fn
             if node is None or node in self.outside:
                 continue
             known = self.operations.get(node)
             if known is None:
+                if tracing_obstacle() is not None:
+                    return
                 number = node._sequence_nr()
                 if number < self.first:
                     self.outside.add(node)

@@ -10,8 +10,14 @@ _SMALLEST_TRUSTED = 1e-15
 _MEASURED_DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 _OWN_DISPATCH = (getattr(Tensor, "__torch_dispatch__", None), torch._C._disabled_torch_dispatch_impl)
 
+# float64 (B,): a NumPy array for a tensor in host memory, else a tensor on the same device, so that nothing
+# waits.
 Squares = np.ndarray | Tensor
-"""float64 (B,): a NumPy array where the tensor lies in host memory, else a tensor on its device, so that nothing waits for it."""
+
+
+def in_host_memory(tensor: Tensor) -> bool:
+    """True if reading `tensor` waits for nothing."""
+    return tensor.device.type == "cpu"
 
 
 def is_measurable(tensor: Tensor) -> bool:
@@ -55,7 +61,7 @@ def measure_rows(tensor: Tensor, batch: int = 0) -> tuple[Squares, int | Tensor]
         single = rows.ndim == 0 or rows.shape[0] != batch
         rows = rows.reshape(1, -1) if single else rows.unsqueeze(1)
     inner = tuple(range(1, rows.ndim))
-    if rows.device.type == "cpu":
+    if in_host_memory(rows):
         return _on_cpu(rows, inner)
     wide = torch.float32 if rows.device.type == "mps" else torch.float64
     return torch.linalg.vector_norm(rows, dim=inner, dtype=wide).square(), (~torch.isfinite(rows)).sum()

@@ -3,7 +3,7 @@ running.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import torch
@@ -23,15 +23,15 @@ class ForwardTrace:
     """Keeps a `record` of the forward passes of `root`, or where only parts of it are called, of those parts.
 
     The mode that sees the operations is on only while an outermost call runs with gradients enabled, in one
-    thread. called_without_grad: id() of the parameters whose module ran without.
+    thread. modules: all of the root's. called_without_grad: id() of the parameters whose module ran without
+    gradients.
     """
 
-    def __init__(self, root: torch.nn.Module) -> None:
-        self._root = root
+    def __init__(self, root: torch.nn.Module, modules: Collection[torch.nn.Module]) -> None:
+        self._members = {id(m): m for m in modules}
         self._running = ModuleStack()
-        self.record = Record(root, self._running)
+        self.record = Record(root, modules, self._running)
         self.called_without_grad: set[int] = set()
-        self._members: set[int] = set()
         self._mode: WatchOperations | None = None
         self._paused_by: torch.nn.Module | None = None
         self._thread: int | None = None
@@ -39,7 +39,6 @@ class ForwardTrace:
 
     def open(self) -> None:
         """Listen to the calls of the model's modules."""
-        self._members = {id(m) for m in self._root.modules()}
         start_listening(self)
 
     def close(self) -> None:
@@ -50,7 +49,7 @@ class ForwardTrace:
 
     def forget(self) -> None:
         """Drop every tensor and node, so that nothing of the step outlives it."""
-        self.record = Record(self._root, self._running)
+        self.record.clear()
 
     # Whatever goes wrong in here must not reach the user's forward pass.
 
