@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _FEWEST = 8
-# Falling means: the last fifth lies under the second quarter by more than this share and by three standard
+# Falling means: the last quarter lies under the one before it by more than this share and by three standard
 # errors.
 _FALL = 0.05
 _CONVERGED = 0.1
