@@ -174,9 +174,7 @@ def main() -> None:
     if options.stage:
         print(json.dumps(measure_memory(names[0], options.stage == "scanned memory")))
         return
-    print(
-        "| workload | plain, ms | scanned / plain | forward | spine, probe | backward | columns | peak memory |"
-    )
+    print("| workload | plain, ms | scanned / plain | forward | probe | backward | columns | peak memory |")
     print("|---|---|---|---|---|---|---|---|")
     for name in names:
         row = _in_process("--workload", name, "--steps", str(options.steps), "--stage", "time")

@@ -1,6 +1,6 @@
 """Layers: the operations of a traced forward pass that deserve a row, with the names a user knows them by."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any
@@ -119,16 +119,12 @@ def credit_enclosed(record: Record, graph: DataGraph) -> None:
     """Credit the parameters that a call uses inside itself to the call (a linear map of three dimensions ends
     in a view).
     """
-    recorded = sorted(
-        (o.node._sequence_nr(), o.first, graph.index.get(o.node, -1)) for o in record.operations.values()
-    )
-    ends = [number for number, _, _ in recorded]
     for i, node in enumerate(graph.nodes):
         if graph.parameters[i] and node not in record.operations:
-            number = node._sequence_nr()
-            at = bisect_left(ends, number)
-            if at < len(recorded) and recorded[at][1] <= number and recorded[at][2] >= 0:
-                graph.parameters[recorded[at][2]] |= graph.parameters[i]
+            operation = record.enclosing(node)
+            home = None if operation is None else graph.index.get(operation.node)
+            if home is not None:
+                graph.parameters[home] |= graph.parameters[i]
                 graph.parameters[i] = set()
 
 

@@ -5,7 +5,9 @@ Functional calls, tensor methods, operators and in-place operations are all seen
 """
 
 import weakref
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -57,14 +59,36 @@ class Record:
         self.obstacle: str | None = None
         self.trouble: str | None = None
         self.checkpointed = False
+        self._calls: list[tuple[int, Operation]] | None = None
+        self._ends: list[int] = []
         self._constants: dict[int, weakref.ref[Tensor]] = {}
         self._hooked: set[Any] = set()
         self._alive: list[weakref.ref[Tensor]] = []
 
     def is_data(self, node: Any) -> bool | None:
-        """Say whether an activation flows through `node`; None if it was not seen."""
+        """Say whether an activation flows through `node`; None if it was not seen and nothing tells.
+
+        Inside a call that was seen, what takes a constant besides tracked values takes data: a first layer's
+        input.
+        """
         operation = self.operations.get(node)
-        return None if operation is None else operation.uses_data
+        if operation is not None:
+            return operation.uses_data
+        operation = self.enclosing(node)
+        constant = operation is not None and any(child is None for child, _ in node.next_functions)
+        return True if constant and operation is not None and operation.uses_data else None
+
+    def enclosing(self, node: Any) -> Operation | None:
+        """Return the operation inside whose call `node` was made, or None."""
+        if self._calls is None or len(self._calls) != len(self.operations):
+            self._calls = sorted(
+                ((o.node._sequence_nr(), o) for o in self.operations.values()), key=itemgetter(0)
+            )
+            self._ends = [number for number, _ in self._calls]
+        number = node._sequence_nr()
+        at = bisect_left(self._ends, number)
+        operation = self._calls[at][1] if at < len(self._calls) else None
+        return operation if operation is not None and operation.first <= number else None
 
     def hooked_nodes(self) -> set[Any]:
         """Return the nodes of tensors that carry hooks or retain their gradient: a probe that passes them
