@@ -166,7 +166,8 @@ class Pair:
 def _start(folder: Path, words: list[str]) -> subprocess.CompletedProcess:
     folder.mkdir()
     plain = {"OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "100", "PYTHONDONTWRITEBYTECODE": "1"}
-    environment = {**os.environ, **plain, "PYTHONPATH": str(SCRIPTS)}
+    paths = [str(SCRIPTS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+    environment = {**os.environ, **plain, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     return subprocess.run(
         [sys.executable, *words], cwd=folder, env=environment, capture_output=True, timeout=180
     )

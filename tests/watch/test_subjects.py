@@ -306,3 +306,51 @@ def test_a_model_seen_only_after_its_first_step(watching):
     assert subject.type == "Sequential"
     assert [t.name for t in w.run.tensors] == ["0.weight", "0.bias", "1.weight", "1.bias"]
     assert w.run.pulses().step.tolist() == [0, 1, 2, 3]
+
+
+def test_a_model_of_two_optimizers_is_scanned_on_every_step_that_is_due(watching):
+    with watching() as w:
+        model = mlp(3, 8, 2)
+        first = torch.optim.SGD(model[0].parameters(), lr=1e-2)
+        second = torch.optim.Adam(model[1].parameters(), lr=1e-2)
+        for _ in range(31):
+            first.zero_grad()
+            second.zero_grad()
+            model(torch.randn(6, 3)).square().mean().backward()
+            first.step()
+            second.step()
+    assert [scan.step for scan in w.run.scans()] == [0, 10, 30]
+    assert not w.run.info.notes
+
+
+class Flow(nn.Module):
+    """A model that is called by a method of its own and has no forward."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shift, self.scale = mlp(1, 8, 1), nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+
+    def log_prob(self, x):
+        a, b = x.split(1, dim=1)
+        log_scale = self.scale(a)
+        b = (b - self.shift(a)) * torch.exp(-log_scale)
+        return -0.5 * (a.square() + b.square()) - log_scale
+
+
+def test_a_model_called_by_another_method_than_forward_is_scanned(watching):
+    with watching() as w:
+        flow = Flow()
+        optimizer = torch.optim.Adam(flow.parameters(), lr=1e-2)
+        for _ in range(12):
+            optimizer.zero_grad()
+            (-flow.log_prob(torch.randn(16, 2)).mean()).backward()
+            optimizer.step()
+    (subject,) = w.run.subjects
+    assert (subject.name, subject.type) == ("flow", "Flow")
+    assert [scan.step for scan in w.run.scans()] == [1, 10]
+    scan = w.run.scans()[-1]
+    modules = {w.run.layers[int(layer)].module for layer in scan.layer}
+    assert modules >= {"shift.0", "shift.1", "scale.0", "scale.1", "scale.2"}
+    assert np.isfinite(scan.audibility).any()
+    assert np.isfinite(scan.gradient_rms).all()
+    assert not w.run.info.notes

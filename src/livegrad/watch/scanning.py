@@ -29,11 +29,15 @@ MOST_PASSES = 512
 
 @dataclasses.dataclass(eq=False)
 class Ticket:
-    """One scan under way. `subject` is None until an optimizer has claimed the model (on the first step)."""
+    """One scan under way, of `subject`'s optimizer step number `step`.
+
+    `subject` is None until an optimizer has claimed the model (on the first step).
+    """
 
     root: weakref.ref[torch.nn.Module]
     parameter_ids: dict[int, int]
     subject: Subject | None = None
+    step: int = 0
     scan: StepScan | None = None
     result: ScanResult | None = None
     reason: str | None = None
@@ -49,13 +53,14 @@ class Ticket:
 class ScanDriver:
     """All scans under way in a session. Between scans it holds nothing.
 
-    excess: seconds by which forward passes took longer than unscanned ones, over all scans.
+    cost: seconds spent in scans. excess: seconds by which forward passes took longer than unscanned ones.
     """
 
     def __init__(self, origins: Origins) -> None:
         self._origins = origins
         self._tickets: list[Ticket] = []
         self._seed = 0
+        self.cost = 0.0
         self.excess = 0.0
         self._unmeasured = 0
         self._plain = (0, 0.0)
@@ -78,7 +83,8 @@ class ScanDriver:
             return False
         if not any(ticket.subject is subject for ticket in self._tickets):
             again = subject.failed_scans > 0
-            self._tickets.append(Ticket(weakref.ref(root), parameter_ids, subject, accumulate=again))
+            step = subject.iteration + 1
+            self._tickets.append(Ticket(weakref.ref(root), parameter_ids, subject, step, accumulate=again))
         return True
 
     def enter(self, module: torch.nn.Module, outermost: bool, discover: bool) -> None:
@@ -93,6 +99,8 @@ class ScanDriver:
             ticket = self._unclaimed(root)
         if ticket is None and outermost:
             self._plain = (id(root), time.perf_counter())
+        if outermost and (ticket is None or ticket.subject is None):
+            self._enter_part(root)
         if ticket is None or ticket.result is not None:
             return
         if ticket.running and ticket.thread != threading.get_ident():
@@ -108,6 +116,15 @@ class ScanDriver:
             self._open(ticket, root)
         else:
             ticket.openings += 1
+
+    def _enter_part(self, part: torch.nn.Module) -> None:
+        """Open the scan of the model that `part` belongs to: the script calls another method than forward."""
+        for ticket in self._tickets:
+            root = ticket.root()
+            waits = ticket.subject is not None and ticket.scan is None and ticket.result is None
+            if waits and root is not None and any(module is part for module in root.modules()):
+                ticket.thread = threading.get_ident()
+                self._open(ticket, root)
 
     def leave(self, module: torch.nn.Module, outermost: bool) -> None:
         """A module has run."""
@@ -181,7 +198,9 @@ class ScanDriver:
 
     def finish_step(self, subject: Subject, record: Record, table: SubjectTable) -> None:
         """The step of `subject` is over: write its scan, or ask for another try on the next step."""
-        ticket = next((t for t in self._tickets if t.subject is subject), None)
+        # Of several optimizers of one model the first to step ends the scan, and the next is armed by then.
+        due = (t for t in self._tickets if t.subject is subject and t.step <= subject.iteration)
+        ticket = next(due, None)
         if ticket is None:
             return
         self._drop(ticket)
@@ -200,6 +219,7 @@ class ScanDriver:
             elif subject.failed_scans == MOST_FAILED_SCANS:
                 reason = ticket.reason or "its forward pass did not run in the step"
                 record.note(step, "not_observed", f"layers of {subject.name}: {reason}")
+        self.cost += ticket.cost + time.perf_counter() - begun
         cost = ticket.cost + self._forward_excess(ticket) + time.perf_counter() - begun
         subject.schedule.paid(scan=cost, first=step <= FIRST_SCANS[-1])
 
