@@ -56,7 +56,7 @@ class Recorder:
     """Follows the steps of all subjects.
 
     open_record: called once, when the first optimizer steps. guard: runs an action as the session runs its
-    own methods, for what is called back from the user's closure.
+    own methods, for what is called back from the user's closure. spent: the session's own seconds so far.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Recorder:
         optimizers: Sequence[Any],
         open_record: Callable[[], Record],
         guard: Callable[[Callable[[], None]], None],
+        spent: Callable[[], float],
     ) -> None:
         self.lock = threading.RLock()
         self.table = table
@@ -75,6 +76,8 @@ class Recorder:
         self.started = 0.0
         self._open_record = open_record
         self._guard = guard
+        self._spent = spent
+        self._charged = 0.0
         self._thread = _Thread()
         self._sampling = True
         self._forced = False
@@ -240,12 +243,19 @@ class Recorder:
                 self.scans.drop_unclaimed()
         for row in record.write_ready():
             subject = self.table.subjects[row.subject]
-            subject.schedule.paid(pulse=row.cost, first=row.step < FIRST_PULSES)
+            beside = self._spent_beside() - row.cost
+            subject.schedule.paid(pulse=row.cost, beside=max(0.0, beside), first=row.step < FIRST_PULSES)
             change = subject.alarm.look(row)
             if change.text is not None:
                 record.note(row.step, "event", f"{subject.name}: {change.text} at step {row.step}")
             if change.alarm:
                 subject.schedule.alarm(change.scan)
+
+    def _spent_beside(self) -> float:
+        """Seconds spent since the last call, scans left out: pulses, ordinary steps, run.json, diagnoses."""
+        total = self._spent() - self.scans.cost
+        since, self._charged = total - self._charged, total
+        return since
 
     def _is_nested(self, state: _State, optimizer: Any) -> bool:
         """Whether this step runs inside one that already stands for these parameters (SAM, ZeRO).

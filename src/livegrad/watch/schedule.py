@@ -71,6 +71,7 @@ class Schedule:
 
     def __init__(self, budget: float = 0.01, every: int | None = None) -> None:
         self.every = every
+        self._budget = budget
         self._pulses = Purse(budget * PULSE_SHARE, 1.0)
         self._scans = Purse(budget * (1 - PULSE_SHARE), 60.0)
         self._pulse_cost = 0.0
@@ -84,6 +85,11 @@ class Schedule:
         self._alarm = 0
         self._scan_asked = False
         self._retry = False
+
+    def share(self, part: float) -> None:
+        """Live on this part of the budget from now on; other subjects live on the rest."""
+        self._pulses.rate = self._budget * PULSE_SHARE * part
+        self._scans.rate = self._budget * (1 - PULSE_SHARE) * part
 
     def decide(self, step: int, now: float) -> Decision:
         """Say what to record on `step`; `now` is seconds on any clock. Call once a step, in order."""
@@ -110,12 +116,15 @@ class Schedule:
         self._look_ahead()
         return Decision(pulse, scan)
 
-    def paid(self, pulse: float = 0.0, scan: float = 0.0, first: bool = False) -> None:
-        """Report what a pulse or a scan cost, in seconds; `first` costs set the price but are not charged."""
+    def paid(self, pulse: float = 0.0, scan: float = 0.0, beside: float = 0.0, first: bool = False) -> None:
+        """Report what a pulse or a scan cost, in seconds, and what else was spent `beside`.
+
+        `first` costs set the price but are not charged.
+        """
         if pulse:
             self._pulse_cost = pulse if not self._pulse_cost else 0.8 * self._pulse_cost + 0.2 * pulse
             if not first:
-                self._pulses.pay(pulse)
+                self._pulses.pay(pulse + beside)
         if scan:
             self._scan_cost = scan
             if not first:

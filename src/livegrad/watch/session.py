@@ -89,7 +89,9 @@ class Session:
         self._judged = 1  # one scan alone confirms nothing
         self._path: Path | None = None
         table = SubjectTable(self._origins, lambda: Schedule(options.budget, options.every), models)
-        self._recorder = Recorder(table, self._origins, optimizers, self._open_record, self._run)
+        self._recorder = Recorder(
+            table, self._origins, optimizers, self._open_record, self._run, lambda: self.cost
+        )
 
     @property
     def path(self) -> Path | None:

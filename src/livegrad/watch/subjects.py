@@ -244,6 +244,8 @@ class SubjectTable:
         name = name if number == 1 else f"{name}#{number}"
         subject = Subject(len(self.subjects), name, kind, None, None, self._make_schedule())
         self.subjects.append(subject)
+        for each in self.subjects:
+            each.schedule.share(1 / len(self.subjects))
         self.changed = True
         return subject
 
