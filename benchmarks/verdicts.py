@@ -1,5 +1,5 @@
-"""How often the verdict is right: every labelled training of tests/zoo watched as `livegrad run` would, beside three
-common rules of thumb.
+"""How often the verdict is right: every labelled training of tests/zoo watched as `livegrad run` would, beside
+three common rules of thumb.
 
     python benchmarks/verdicts.py [--half tuning|evaluation] [--family F] [--markdown] [NAME ...]
 
@@ -60,7 +60,9 @@ def watch_case(case: Case) -> Outcome:
     try:
         run = livegrad.load(folder)
         report = run.report()
-        return Outcome(case, _codes(report, True), _codes(report, False), _layers(report), rules_of_thumb(run))
+        return Outcome(
+            case, _codes(report, True), _codes(report, False), _layers(report), rules_of_thumb(run)
+        )
     finally:
         shutil.rmtree(folder.parent, ignore_errors=True)
 
@@ -70,7 +72,9 @@ def _codes(report: livegrad.Report, serious: bool) -> frozenset[str]:
 
 
 def _layers(report: livegrad.Report) -> tuple[str, ...]:
-    return tuple(f"{f['code']}[{f['severity'][0]}] {f['layers_text']}: {f['message']}" for f in report.findings)
+    return tuple(
+        f"{f['code']}[{f['severity'][0]}] {f['layers_text']}: {f['message']}" for f in report.findings
+    )
 
 
 def rules_of_thumb(run: Run) -> dict[str, bool]:
@@ -97,7 +101,15 @@ def confusion(outcomes: Iterable[Outcome]) -> list[tuple[str, int, int, int, int
     done = list(outcomes)
     sick = [o for o in done if not o.case.is_healthy]
     healthy = [o for o in done if o.case.is_healthy]
-    rows = [("livegrad", sum(o.is_right for o in sick), len(sick), sum(not o.is_right for o in healthy), len(healthy))]
+    rows = [
+        (
+            "livegrad",
+            sum(o.is_right for o in sick),
+            len(sick),
+            sum(not o.is_right for o in healthy),
+            len(healthy),
+        )
+    ]
     for rule in done[0].rules if done else ():
         found, alarms = sum(o.rules[rule] for o in sick), sum(o.rules[rule] for o in healthy)
         rows.append((rule, found, len(sick), alarms, len(healthy)))
@@ -105,7 +117,9 @@ def confusion(outcomes: Iterable[Outcome]) -> list[tuple[str, int, int, int, int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="*", help="only cases whose name contains one of these")
     parser.add_argument("--half", choices=["tuning", "evaluation"])
     parser.add_argument("--family")
@@ -118,7 +132,10 @@ def main() -> None:
         outcomes.append(outcome)
         wanted = "healthy" if case.is_healthy else "/".join(sorted(case.expect))
         got = " ".join(sorted(outcome.codes)) or "-"
-        print(f"{'ok   ' if outcome.is_right else 'WRONG'} {case.name:44.44s} want {wanted:18s} got {got}", flush=True)
+        print(
+            f"{'ok   ' if outcome.is_right else 'WRONG'} {case.name:44.44s} want {wanted:18s} got {got}",
+            flush=True,
+        )
         if options.verbose or not outcome.is_right:
             for line in outcome.layers:
                 print("        ", line)
