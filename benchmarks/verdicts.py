@@ -1,4 +1,4 @@
-"""How often the verdict is right: every labelled training of tests/zoo watched as `livegrad run` would, beside
+"""How often the verdict is right: every labelled training of tests/zoo watched as `livegrad run` would, with
 three common rules of thumb.
 
     python benchmarks/verdicts.py [--half tuning|evaluation] [--family F] [--markdown] [NAME ...]
