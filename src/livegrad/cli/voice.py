@@ -12,11 +12,12 @@ class Voice:
     """livegrad's lines on the process's own stderr, whatever the program made of `sys.stderr`.
 
     `quiet` keeps everything but warnings of livegrad's own failures to itself; `mute` (a rank that is not the
-    first) keeps those too. Writing never raises.
+    first) keeps those too. `warned`: whether a warning was given. Writing never raises.
     """
 
     quiet: bool = False
     mute: bool = False
+    warned: bool = False
 
     def say(self, line: str) -> None:
         """One line of news."""
@@ -25,6 +26,7 @@ class Voice:
 
     def warn(self, text: str) -> None:
         """One line about a failure of livegrad's own."""
+        self.warned = True
         self._write(f"livegrad: warning: {' '.join(text.split())}")
 
     def hear(self, kind: str, message: Mapping[str, Any]) -> None:

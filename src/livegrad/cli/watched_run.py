@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Optional
 
 from livegrad.cli.at_start import LOADED_AT_START
 from livegrad.cli.exit_code import FINDINGS, fails
@@ -50,7 +50,7 @@ class WatchedRun:
     search_path: str | None
     pid: int = field(default_factory=os.getpid)
     asked: bool = False
-    session: Session | None = None
+    session: Optional[Session] = None  # noqa: UP045 - pyright cannot close the circle of imports over `|`
     outcome: Outcome | None = None
 
     @classmethod
@@ -128,7 +128,7 @@ class WatchedRun:
         if recorded is None:
             if self.folder is not None:
                 self.folder.discard_empty()
-            if self.session is not None:
+            if self.session is not None and not self.voice.warned:
                 self.voice.say(NO_STEP)
             elif not self.asked:
                 self.voice.say(NO_TORCH)
