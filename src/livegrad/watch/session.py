@@ -32,8 +32,9 @@ from livegrad.watch.subjects import SubjectTable
 
 clock = time.perf_counter
 UNSEEN_STEPS = (
-    "backward ran, but no step of a torch.optim.Optimizer was seen, so nothing was recorded. "
-    "Steps inside a torch.compile'd function cannot be seen: leave optimizer.step() out of it."
+    "backward ran, but no step of a torch.optim.Optimizer was seen, so nothing was recorded. Weights that "
+    "the program moves by hand (p.data.add_) cannot be followed; steps inside a torch.compile'd function can "
+    "if optimizer.step() is left out of it."
 )
 
 
