@@ -22,6 +22,7 @@ def _steps(value: Any) -> str:
 _UNITS: dict[str, Callable[[Any], str]] = {
     "_decades_per_layer": lambda value: f"{_decades(value)} per layer",
     "_decades": _decades,
+    "_per_time_step": short,
     "_steps": _steps,
     "_step": count,
     "_layers": count,
@@ -30,7 +31,7 @@ _UNITS: dict[str, Callable[[Any], str]] = {
     "_fraction": percent,
     "_seconds": duration,
 }
-_KEPT = {"_step", "_layers"}
+_KEPT = {"_per_time_step", "_step", "_layers"}
 _WHOLE = {
     "layers": count,
     "steps": count,
