@@ -196,3 +196,26 @@ def test_paths_of_nested_modules(scan_step, kind):
         f"parts.{first[0]}", f"parts.{first[1]}",
         f"parts.{first[2]}.0", f"parts.{first[2]}.1.0", f"parts.{first[2]}.1.1",
     ]  # fmt: skip
+
+
+def test_a_module_that_passes_its_input_on_does_not_give_it_its_name(scan_step):
+    class Passes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.idle, self.drop = (
+                nn.Linear(8, 8),
+                nn.Linear(8, 4),
+                nn.Identity(),
+                nn.Dropout(0.0),
+            )
+
+        def forward(self, x):
+            return self.b(self.drop(self.idle(torch.tanh(self.a(x)))))
+
+    torch.manual_seed(0)
+    model = Passes()
+
+    scanned = scan_step(model, lambda: model(torch.ones(3, 8)).square().mean())
+
+    assert scanned.names() == ["a", "tanh", "b"]
+    assert scanned.layer("tanh").type == "Tanh"

@@ -28,8 +28,9 @@ class ModuleStack:
     def push(self, module: torch.nn.Module, number: int) -> None:
         self._entries.append((module, number))
 
-    def pop(self) -> None:
-        self._entries.pop()
+    def pop(self) -> int:
+        """Take the innermost module off; return the number that came with it."""
+        return self._entries.pop()[1]
 
     def clear(self) -> None:
         self._entries.clear()

@@ -179,16 +179,20 @@ class Record:
             if known.unseen and all(value.number != tensor.output_nr for value in known.values):
                 self._measure(known, tensor)
 
-    def note_final(self, tensor: Tensor, module: torch.nn.Module) -> None:
-        """`module` has returned `tensor`. A module that ends by rearranging is known by the operation before
-        that.
+    def note_final(self, tensor: Tensor, module: torch.nn.Module, entered: int) -> None:
+        """`module` has returned `tensor`; it was entered when nodes were numbered `entered`.
+
+        It is the operation's module only if it made it (an identity passes on another's). One that ends by
+        rearranging is known by the operation before that.
         """
         self.note_unseen([tensor], module)
         node = tensor.grad_fn
         while node is not None:
-            self.finals.setdefault(node, module)
             operation = self.operations.get(node)
-            if operation is None or not operation.rearranges or operation.module is not module:
+            if operation is None or operation.first < entered:
+                return
+            self.finals.setdefault(node, module)
+            if not operation.rearranges or operation.module is not module:
                 return
             node = next((child for child, _ in node.next_functions if child is not None), None)
 

@@ -113,7 +113,7 @@ class ForwardTrace:
             self._start_recording()
 
     def _left(self, module: torch.nn.Module, output: Any, failed: bool) -> None:
-        self._running.pop()
+        entered = self._running.pop()
         if not self._running:
             self._stop_recording()
             self._paused_by = None
@@ -123,7 +123,7 @@ class ForwardTrace:
         if failed or self._broken:
             return
         for tensor in tensors_in(output):
-            self.record.note_final(tensor, module)
+            self.record.note_final(tensor, module, entered)
         if not self._running:
             self.record.outputs.append(output)
 
