@@ -90,7 +90,8 @@ def _run_part(run: Run, patients: list[Patient]) -> dict[str, Any]:
     info = run.info
     loss_known = any(p.scalars["loss_known"].any() for p in patients)
     judged = [p.learning for p in patients if np.isfinite(p.learning.first)]
-    recorded = sum(len(p.scalars["step"]) for p in patients)
+    # Several optimizers of a model write a row each, and so do several models.
+    recorded = max((len(np.unique(p.scalars["step"])) for p in patients), default=0)
     return {
         "path": str(run.path),
         "id": info.id,
