@@ -65,7 +65,8 @@ def test_a_compiled_model_is_compiled_once_and_scanned_eagerly(watching, style):
     assert len(run.pulses()) == 14
     assert run.subjects[0].compiled
     assert [t.name for t in run.tensors] == [name for name, _ in net.named_parameters()]
-    assert run.info.notes == ()
+    assert [note.kind for note in run.info.notes] == ["event"]
+    assert "run eagerly" in run.info.notes[0].text
 
 
 @pytest.mark.parametrize("style", ["wrapped", "inplace"])

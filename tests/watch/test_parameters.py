@@ -192,3 +192,36 @@ def test_an_empty_batch(watching):
             net(torch.randn(0, 4)).sum().backward()
             optimizer.step()
     np.testing.assert_array_equal(w.run.pulses().gradient_norm, 0.0)
+
+
+def test_an_optimizer_for_every_parameter_that_steps_inside_backward(watching):
+    net = nn.Sequential(*[nn.Linear(4, 4) for _ in range(20)])
+    optimizers = {p: torch.optim.SGD([p], lr=0.1) for p in net.parameters()}
+
+    def apply(p):
+        optimizers[p].step()
+        optimizers[p].zero_grad()
+
+    for p in net.parameters():
+        p.register_post_accumulate_grad_hook(apply)
+    with watching() as w:
+        for _ in range(3):
+            net(torch.randn(3, 4)).square().mean().backward()
+    (subject,) = w.run.subjects
+    assert len(subject.optimizers) == 32
+    assert set(w.run.pulses().step) == {0, 1, 2}
+    assert any("optimizers" in note.text for note in w.run.info.notes)
+
+
+def test_a_new_optimizer_of_the_same_kind_takes_the_place_of_one_that_is_gone(watching):
+    net = nn.Linear(4, 2)
+    with watching() as w:
+        for _ in range(5):
+            optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+            for _ in range(2):
+                optimizer.zero_grad()
+                net(torch.randn(3, 4)).square().mean().backward()
+                optimizer.step()
+            del optimizer
+    assert len(w.run.subjects[0].optimizers) == 1
+    assert w.run.pulses().step.tolist() == list(range(10))

@@ -18,6 +18,11 @@ def is_compiled(module: torch.nn.Module) -> bool:
     return inplace or type(module).__name__ == "OptimizedModule"
 
 
+def is_capturing() -> bool:
+    """Whether a CUDA graph is being captured: what we queued now would be replayed with it ever after."""
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
+
+
 def unseen(function: Callable[..., Any], nested: bool = False) -> Callable[..., Any]:
     """Have Dynamo run `function` as it is, and with `nested` all it calls.
 

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from livegrad.watch.alarms import LossAlarm
+from livegrad.watch.compilation import is_capturing
 from livegrad.watch.loss import LossLedger
 from livegrad.watch.nesting import in_compiled_function, running_steps, with_first_call
 from livegrad.watch.origin import Origins
@@ -22,7 +23,7 @@ from livegrad.watch.record import Record
 from livegrad.watch.scanning import ScanDriver
 from livegrad.watch.schedule import FIRST_PULSES
 from livegrad.watch.stages import StageLedger
-from livegrad.watch.subjects import MOST_SUBJECTS, Plan, Subject, SubjectTable
+from livegrad.watch.subjects import Plan, Subject, SubjectTable
 
 clock = time.perf_counter
 CALLS_BEFORE_TRAINING = 64
@@ -137,7 +138,7 @@ class Recorder:
         self.scans.after_backward(failed)
 
     def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
-        if self._sampling:
+        if self._sampling and not is_capturing():
             known = frame.f_locals
             limit = known["max_norm" if kind == "norm" else "clip_value"]
             self._thread.state.stages.clip(gradients, limit, known.get("total_norm"))
@@ -182,7 +183,7 @@ class Recorder:
             plan = self._make_plan(optimizer)
         pulses: list[Pulse] = []
         state.steps.append((plan, pulses))
-        if plan is None or not self._advance(plan, state.losses.cycle):
+        if plan is None or not self._advance(plan, state.losses.cycle) or is_capturing():
             return None
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if callable(closure):
@@ -275,11 +276,8 @@ class Recorder:
             if self.record is None and plan.parts:
                 self.started = now
                 self.record = self._open_record()
-            if self.record is not None and in_compiled_function():
-                self.record.note(None, "not_observed", COMPILED_STEPS)
-            if self.record is not None and self.table.turned_away:
-                text = f"models after the first {MOST_SUBJECTS} models of the program"
-                self.record.note(None, "not_observed", text)
+            if self.record is not None:
+                self._note_limits(self.record)
             ids = self.table.tensors.ids()
             for subject in self.table.subjects:
                 if subject.planned < 0:
@@ -290,6 +288,17 @@ class Recorder:
                 if part.subject.iteration >= 0:
                     part.subject.schedule.alarm(scan=True)
         return plan
+
+    def _note_limits(self, record: Record) -> None:
+        """Write down what will not be seen, and what compiled models do differently while they are."""
+        if in_compiled_function():
+            record.note(None, "not_observed", COMPILED_STEPS)
+        for text in self.table.turned_away:
+            record.note(None, "not_observed", text)
+        for subject in self.table.subjects:
+            if subject.compiled:
+                text = f"{subject.name} is compiled: the first two steps and scanned ones run eagerly"
+                record.note(None, "event", text)
 
     def _advance(self, plan: Plan, cycle: int) -> bool:
         """Count this step for its subjects; True if it is to be sampled."""

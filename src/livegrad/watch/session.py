@@ -136,9 +136,10 @@ class Session:
         self.active = False
         self._remove_step_hooks()
         self._origins.close()
+        # A scan wraps what the patches have wrapped, so it goes first.
+        self._recorder.scans.close()
         patches.uninstall(self)
         self._stance.leave()
-        self._recorder.scans.close()
 
     def _remove_step_hooks(self) -> None:
         # Inside a step torch may be iterating over these hooks; they do nothing any more and `finish`

@@ -20,6 +20,7 @@ from livegrad.watch.schedule import NOTHING, Decision, Schedule
 from livegrad.watch.tensors import TensorTable
 
 MOST_SUBJECTS = 16
+MOST_OPTIMIZERS = 32
 UNOWNED = "parameters"
 
 
@@ -52,15 +53,24 @@ class Subject:
     shared: bool = False
     _optimizers: list[weakref.ref[Any]] = field(default_factory=list)
 
-    def optimizer_index(self, optimizer: Any) -> int:
-        """The place of `optimizer` among the subject's, entering or renewing its description."""
-        number = next((i for i, known in enumerate(self._optimizers) if known() is optimizer), None)
+    def optimizer_index(self, optimizer: Any) -> int | None:
+        """The place of `optimizer` among the subject's, entering or renewing its description.
+
+        One of the same kind that is gone gives its place away. None if there are too many.
+        """
+        description = describe_optimizer(optimizer)
+        places = list(enumerate(self._optimizers))
+        number = next((i for i, known in places if known() is optimizer), None)
         if number is None:
-            number = len(self._optimizers)
+            same = (i for i, known in places if self.optimizers[i]["type"] == description["type"])
+            number = next((i for i in same if self._optimizers[i]() is None), len(places))
+        if number >= MOST_OPTIMIZERS:
+            return None
+        if number == len(places):
             self._optimizers.append(weakref.ref(optimizer))
-            self.optimizers.append({})
-            self.shared = number > 0
-        self.optimizers[number] = describe_optimizer(optimizer)
+            self.optimizers.append(description)
+        self._optimizers[number], self.optimizers[number] = weakref.ref(optimizer), description
+        self.shared = len(self.optimizers) > 1
         return number
 
     def module(self) -> torch.nn.Module | None:
@@ -130,7 +140,7 @@ class SubjectTable:
         self.subjects: list[Subject] = []
         self.tensors = TensorTable(origins)
         self.changed = False
-        self.turned_away = 0
+        self.turned_away: set[str] = set()
         self._make_schedule = make_schedule
         self._called: dict[int, weakref.ref[torch.nn.Module]] = {}
         self._only = bool(models)
@@ -160,7 +170,7 @@ class SubjectTable:
         parameters = parameters_of(optimizer)
         roots = self._owners({id(p) for p in parameters})
         left = dict.fromkeys(range(len(parameters)))
-        parts = []
+        parts: list[Part | None] = []
         for root, name, compiled in roots:
             own = {id(p) for p in root.parameters()}
             positions = [i for i in left if id(parameters[i]) in own]
@@ -170,12 +180,12 @@ class SubjectTable:
                     del left[i]
                 parts.append(self._part(subject, optimizer, parameters, positions))
         if left and not self._only:
-            parts += self._ownerless(optimizer, parameters, list(left))
+            parts.append(self._ownerless(optimizer, parameters, list(left)))
         return Plan(
             weakref.ref(optimizer),
             len(optimizer.param_groups),
             tuple(map(id, parameters)),
-            tuple(parts),
+            tuple(part for part in parts if part is not None),
             complete=not left or self._only,
         )
 
@@ -237,7 +247,7 @@ class SubjectTable:
 
     def _add(self, name: str, kind: str) -> Subject | None:
         if len(self.subjects) >= MOST_SUBJECTS:
-            self.turned_away += 1
+            self.turned_away.add(f"models after the first {MOST_SUBJECTS} models of the program")
             return None
         taken = {s.name for s in self.subjects}
         number = next(n for n in range(1, len(taken) + 2) if (name if n == 1 else f"{name}#{n}") not in taken)
@@ -249,17 +259,23 @@ class SubjectTable:
         self.changed = True
         return subject
 
-    def _ownerless(self, optimizer: Any, parameters: list[Any], positions: list[int]) -> list[Part]:
+    def _ownerless(self, optimizer: Any, parameters: list[Any], positions: list[int]) -> Part | None:
         """A subject for parameters that no module in sight owns: tensors optimized directly."""
         subject = next((s for s in self.subjects if s.root is None), None) or self._add(UNOWNED, "Tensor")
         if subject is None:
-            return []
+            return None
         part = self._part(subject, optimizer, parameters, positions)
         subject.parameters = self.tensors.count(subject.id)
-        return [part]
+        return part
 
-    def _part(self, subject: Subject, optimizer: Any, parameters: list[Any], positions: list[int]) -> Part:
+    def _part(
+        self, subject: Subject, optimizer: Any, parameters: list[Any], positions: list[int]
+    ) -> Part | None:
         number = subject.optimizer_index(optimizer)
+        if number is None:
+            text = f"optimizers of {subject.name} after the first {MOST_OPTIMIZERS} that are in use at once"
+            self.turned_away.add(text)
+            return None
         groups = [g for g, group in enumerate(optimizer.param_groups) for _ in group["params"]]
         ids = [
             self.tensors.claim(subject.id, parameters[i], number, groups[i], f"group{groups[i]}.{i}")
