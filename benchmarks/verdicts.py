@@ -123,6 +123,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="only cases whose name contains one of these")
     parser.add_argument("--half", choices=["tuning", "evaluation"])
     parser.add_argument("--family")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table as Markdown, a column a half"
+    )
     parser.add_argument("--verbose", action="store_true", help="show the findings of every case")
     options = parser.parse_args()
     cases = [c for c in load_cases(options.half, options.names) if options.family in (None, c.family)]
@@ -139,9 +142,22 @@ def main() -> None:
         if options.verbose or not outcome.is_right:
             for line in outcome.layers:
                 print("        ", line)
-    print(f"\n{'':14s}{'sick found':>14s}{'healthy flagged':>18s}")
-    for who, found, sick, alarms, healthy in confusion(outcomes):
-        print(f"{who:14s}{f'{found} of {sick}':>14s}{f'{alarms} of {healthy}':>18s}")
+    show_table(outcomes, options.markdown)
+
+
+def show_table(outcomes: list[Outcome], markdown: bool) -> None:
+    """Print who found how many of the sick and flagged how many of the healthy, each half by itself."""
+    for half in ("tuning", "evaluation"):
+        chosen = [o for o in outcomes if o.case.half == half]
+        if not chosen:
+            continue
+        if markdown:
+            print(f"\n| {half} half | sick found | healthy flagged |\n|---|---|---|")
+        else:
+            print(f"\n{half:14s}{'sick found':>14s}{'healthy flagged':>18s}")
+        for who, found, sick, alarms, healthy in confusion(chosen):
+            first, second = f"{found} of {sick}", f"{alarms} of {healthy}"
+            print(f"| {who} | {first} | {second} |" if markdown else f"{who:14s}{first:>14s}{second:>18s}")
 
 
 if __name__ == "__main__":
