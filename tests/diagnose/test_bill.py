@@ -13,6 +13,7 @@ from livegrad.diagnose.bill import bill, blame
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.spine_profile import spine_profile
 from livegrad.theory.activation import backward_factor, gain
+from livegrad.theory.gaussian import expect
 
 KINDS = ["Linear", "ReLU", "Sigmoid", "BatchNorm1d", "op:mul", "residual block"]
 
@@ -105,6 +106,15 @@ def test_tanh_driven_into_its_flat_parts_is_blamed_itself(judge):
     assert cause.operator == "Tanh" and "0.10" in cause.summary
 
 
+@pytest.mark.parametrize("share, blamed", [(0.9, "Tanh"), (1.1, "Linear")])
+def test_driven_flat_means_under_half_the_slope_on_inputs_of_unit_size(judge, share, blamed):
+    limit = 0.5 * expect(lambda x: np.cosh(x) ** -4) ** 0.5  # tanh' = 1/cosh²
+    net = Net(10, "Tanh")
+    slope = np.where([layer["type"] == "Tanh" for layer in net.layers], share * limit, np.nan)
+    cause, _ = diagnosed(judge, net, transport=course(net, -0.4, -0.4), activation_slope=slope)
+    assert cause.operator == blamed
+
+
 def test_one_operation_that_takes_nearly_all_is_named_alone(judge):
     net = Net(4)
     net.add_layer("squash", "op:mul", 9)
@@ -117,6 +127,7 @@ def test_growth_is_put_down_to_weights_that_are_too_large(judge):
     net = Net(10, "Tanh")
     cause, culprit = diagnosed(judge, net, growing=True, transport=course(net, 0.6, -0.2))
     assert cause.operator == "Linear" and cause.decades == pytest.approx(6.0)
+    assert f"by {10**0.6:.2f}, where Tanh needs {gain('Tanh'):.2f}" in cause.summary
     assert culprit is not None and culprit.type == "Linear"
 
 

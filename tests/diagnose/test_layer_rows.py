@@ -33,7 +33,7 @@ def test_a_turnover_is_of_the_matrix_and_infinite_where_nothing_moved(judge):
 
 def test_a_layer_whose_numbers_broke_says_nan_and_one_not_measured_says_nothing(judge):
     net = Net(1)
-    bad = [0, 0, 5]
+    bad = [0, 0, 1]
     net.scan(0, audibility=np.nan, gradient_rms=np.nan, transport=np.nan, nonfinite=bad)
     rows = judge.report(net.train(FALLING)).layers
     assert [row["gradient_rms"] for row in rows] == [None, None, "NaN"]
@@ -46,6 +46,12 @@ def test_the_latest_scan_that_measured_is_shown_not_a_broken_one(judge):
     net.scan(30, audibility=np.nan, nonfinite=3, activation_rms=np.inf)
     rows = judge.report(net.train(FALLING)).layers
     assert rows[-1]["audibility"] == pytest.approx(0.2)
+
+
+def test_against_a_silent_output_there_is_no_ratio(judge):
+    rows = judge.report(Net(1).scan(0, output=0.0).train(FALLING)).layers
+    assert [row["audibility_ratio"] for row in rows] == [None, None, None]
+    assert [row["audibility"] for row in rows] == [0.0, 0.0, 0.0]
 
 
 def test_without_a_scan_there_are_no_layers(judge):

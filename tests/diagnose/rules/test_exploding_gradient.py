@@ -79,7 +79,20 @@ def test_activations_that_overflow_leave_no_audibility_but_a_trace(judge):
     assert found["LG103"]["severity"] == "error"
     assert found["LG103"]["evidence"]["activation_growth_decades"] > OVERFLOW_DECADES
     assert found["LG103"]["evidence"]["activation_slope_decades_per_layer"] == pytest.approx(45 / 60)
+    # Three decades over the first are passed after 4 of 60 steps of 3/4 decade.
+    assert found["LG103"]["layers"][0] == "acts.2" and found["LG103"]["layers"][-1] == "acts.25"
+    assert found["LG103"]["source"] == "net.py:15"
     assert "LG301" in found
+
+
+def test_an_overflow_born_in_training_is_not_put_down_to_the_initialization(judge):
+    net = Net(30, "ReLU").scan(0)
+    size = 10.0 ** np.linspace(0, 45, net.size)
+    size[size > 3e38] = np.inf
+    net.scan(10, activation_rms=size, audibility=np.nan, nonfinite=np.where(np.isinf(size), 9, 0))
+    loss = np.r_[STUCK[:8], [np.nan] * 10]
+    bad = {"": lambda step: 1 if step >= 8 else 0}
+    assert judge.codes(net.train(loss, bad_gradient=bad)) == {"LG301": "error"}
 
 
 def test_large_activations_that_do_not_grow_with_depth_are_another_matter(judge):

@@ -50,13 +50,16 @@ def test_before_the_loss_is_known_it_is_a_warning(judge):
 
 @pytest.mark.parametrize("loss, severity", [(STUCK, "error"), (FALLING, "warning")])
 def test_an_explosion_through_time_is_found(judge, loss, severity):
-    finding = judge.one(recurrent(0.2, loss))
+    finding = judge.one(recurrent(0.21, loss))
     assert (finding["code"], finding["name"], finding["severity"]) == (
         "LG104",
         "exploding-through-time",
         severity,
     )
-    assert finding["evidence"]["factor_per_time_step"] == pytest.approx(10**0.2)
+    assert finding["evidence"]["factor_per_time_step"] == pytest.approx(10**0.21)
+    # Over three decades above the loudest of the latest five: those 15 steps or more before it.
+    assert finding["layers"][:2] == ["rnn.tanh", "rnn.tanh[t=0]"]
+    assert finding["layers"][-1] == f"rnn.tanh[t={T - 5 - 15}]"
     assert {remedy["name"] for remedy in finding["remedies"]} == {"recurrent", "clip"}
 
 
