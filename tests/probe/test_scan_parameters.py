@@ -8,6 +8,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
+from livegrad.probe.obstacle import function_obstacle
+
 
 def train(model: nn.Module, size: int = 8):
     x = torch.randn(6, size)
@@ -233,3 +235,76 @@ def test_sparse_gradients_of_embeddings(scan_unnoticed):
         return model, lambda: model(x).square().mean()
 
     assert scan_unnoticed(build).names() == ["0", "1", "2"]
+
+
+def functions():
+    """Backward methods as people write them -> whether running them once more could be noticed."""
+    log, weight = [], torch.zeros(3)
+
+    class Pure(torch.autograd.Function):
+        @staticmethod
+        def backward(ctx, grad):
+            x, y = ctx.saved_tensors
+            mask = (x > 0) & (y != 0)
+            return torch.where(mask, grad, 0) * ctx.scale, None
+
+    class Fills(torch.autograd.Function):
+        @staticmethod
+        def backward(ctx, grad):
+            parts = []
+            out = grad.new_zeros(ctx.shape)
+            out[ctx.index] = grad
+            parts.append(out.mul_(2))
+            return tuple(parts)
+
+    class ScalesWhatItSaved(torch.autograd.Function):
+        @staticmethod
+        def backward(ctx, grad):
+            (x,) = ctx.saved_tensors
+            x *= grad
+            return x
+
+    class WritesIntoSaved(torch.autograd.Function):
+        @staticmethod
+        def backward(ctx, grad):
+            return ctx.saved_tensors[0].mul_(grad)
+
+    class Frees(torch.autograd.Function):
+        @staticmethod
+        def backward(ctx, grad):
+            ctx.kept = None
+            return grad
+
+    class Logs(torch.autograd.Function):
+        @staticmethod
+        def backward(ctx, grad):
+            log.append(float(grad.norm()))
+            return grad
+
+    class Accumulates(torch.autograd.Function):
+        @staticmethod
+        def backward(ctx, grad):
+            weight.main_grad.add_(grad.sum(0))
+            return grad
+
+    class Communicates(torch.autograd.Function):
+        @staticmethod
+        def backward(ctx, grad):
+            torch.distributed.all_reduce(grad)
+            return grad
+
+    noticed = [ScalesWhatItSaved, WritesIntoSaved, Frees, Logs, Accumulates, Communicates]
+    return [(Pure, False), (Fills, False), *((function, True) for function in noticed)]
+
+
+@pytest.mark.parametrize(
+    ("function", "noticed"), functions(), ids=lambda value: getattr(value, "__name__", "")
+)
+def test_which_custom_functions_may_be_run_once_more(function, noticed):
+    class Node:
+        _forward_cls = function
+
+        def name(self):
+            return "CustomBackward"
+
+    assert (function_obstacle([Node()]) is not None) == noticed

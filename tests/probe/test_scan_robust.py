@@ -4,6 +4,7 @@ keeps nothing.
 
 import gc
 import threading
+import traceback
 import weakref
 
 import pytest
@@ -12,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from livegrad.probe import function_mode, module_calls
 from livegrad.probe import record as record_module
 from livegrad.probe.scan import StepScan
 
@@ -76,6 +78,24 @@ def test_an_exception_in_forward_reaches_the_user_and_leaves_nothing(x, error):
     assert scan.reason is not None
     assert modes() == []
     assert nn.Module.__call__ is CALL
+
+
+def test_a_traceback_shows_the_users_frames(x):
+    class Misfit(Net):
+        def forward(self, x):
+            return self.b(self.a(x).repeat(1, 2))
+
+    model = nn.Sequential(nn.Identity(), nn.Sequential(Misfit()))
+    scan = open_scan(model)
+
+    with pytest.raises(RuntimeError, match="cannot be multiplied") as caught:
+        model(x)
+    scan.close()
+
+    files = [frame.filename for frame in traceback.extract_tb(caught.tb)]
+    own = [file for file in files if file == module_calls.__file__ or file == function_mode.__file__]
+    assert len(own) <= 2  # the wrapper around the outermost call
+    assert files[-1].endswith("linear.py")
 
 
 def test_after_an_exception_the_mode_is_off_at_once(x):

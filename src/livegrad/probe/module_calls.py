@@ -1,10 +1,16 @@
 """Listening to the calls of modules, from before their hooks to after them, however they end."""
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, Protocol
 
 import torch
 from torch import nn
+
+from livegrad.probe import function_mode
+
+# Both stand between a module and the operations in it while a step is scanned.
+_OWN_FILES = frozenset({__file__, function_mode.__file__})
 
 
 class Listener(Protocol):
@@ -68,9 +74,21 @@ def call_heard_by(
         output = original(module, *args, **kwargs)
         failed = False
         return output
+    except BaseException as error:
+        _hide_own_frames(error.__traceback__)
+        raise
     finally:
         for listener in reversed(curious):
             listener.leave(module, output, failed)
+
+
+def _hide_own_frames(traceback: TracebackType | None) -> None:
+    """Take the frames of ours that lie below the first out of `traceback`: they say nothing of the error."""
+    while traceback is not None and traceback.tb_next is not None:
+        if traceback.tb_next.tb_frame.f_code.co_filename in _OWN_FILES:
+            traceback.tb_next = traceback.tb_next.tb_next
+        else:
+            traceback = traceback.tb_next
 
 
 def start_listening(listener: Listener) -> None:

@@ -119,11 +119,22 @@ def _code_has_effects(code: CodeType) -> bool:
     for instruction in dis.get_instructions(code):
         kind, name = instruction.opname, instruction.argval if isinstance(instruction.argval, str) else ""
         named = kind.startswith(("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME"))
-        in_place = kind == "STORE_SUBSCR" or (
-            named and name.endswith("_") and not name.endswith("__") and len(name) > 1
-        )
         grows = named and name in _GROWS and before.startswith(("LOAD_GLOBAL", "LOAD_DEREF", "LOAD_ATTR"))
+        in_place = _works_in_place(instruction) or (named and _is_in_place(name))
         if kind in _STORES or (named and name in _EFFECTS) or grows or (in_place and not in_place_is_local):
             return True
         before = kind
     return any(_code_has_effects(inner) for inner in code.co_consts if isinstance(inner, CodeType))
+
+
+def _works_in_place(instruction: dis.Instruction) -> bool:
+    """True for `x[...] = y` and `x *= y`."""
+    kind = instruction.opname
+    return kind in ("STORE_SUBSCR", "STORE_SLICE") or (
+        kind == "BINARY_OP" and instruction.argrepr.endswith("=")
+    )
+
+
+def _is_in_place(name: str) -> bool:
+    """True for mul_ and the like: torch marks them by one underscore at the end."""
+    return len(name) > 1 and name.endswith("_") and not name.endswith("__")
