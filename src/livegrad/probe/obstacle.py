@@ -14,10 +14,12 @@ from types import CodeType
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch.nn.modules import module as registry
 
 _functorch_level: Any = torch._C._functorch.maybe_current_level  # pyright: ignore[reportAttributeAccessIssue]
-_saved_tensor_hooks: Any = torch._C._autograd._top_saved_tensors_default_hooks  # pyright: ignore[reportAttributeAccessIssue]
+# Since torch 2.7.
+_saved_tensor_hooks: Any = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)  # pyright: ignore
 # Functions of torch's own that only compute, or refuse to be probed by raising (reentrant checkpointing) …
 _HARMLESS = ("torch.utils.checkpoint", "torch._functorch", "torch._library", "torch.func")
 # … and functions known to communicate, or to add into gradients or saved tensors where the eye of
@@ -81,6 +83,8 @@ def packing_obstacle() -> tuple[str | None, bool]:
     """Return (why a probe may not unpack what is being saved now or None, whether it is being
     checkpointed).
     """
+    if _saved_tensor_hooks is None:
+        return None, _runs_in_checkpoint()
     hooks = _saved_tensor_hooks(False)
     if not hooks:
         return None, False
@@ -88,6 +92,15 @@ def packing_obstacle() -> tuple[str | None, bool]:
     if owner.startswith(_PACKING_BY_TORCH):
         return None, owner.startswith("torch.utils.checkpoint")
     return "the model saves tensors through hooks of its own, which a probe would run", False
+
+
+def _runs_in_checkpoint() -> bool:
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename == torch.utils.checkpoint.__file__:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def function_obstacle(nodes: Iterable[Any]) -> str | None:
