@@ -114,3 +114,10 @@ def test_an_in_place_activation_is_read_like_any_other(x):
 @pytest.mark.parametrize("module", [nn.Linear(4, 4), nn.Softmax(-1), nn.LayerNorm(4)])
 def test_other_operations_are_no_activations(module):
     assert not is_activation(module(torch.ones(2, 4, requires_grad=True)).grad_fn)
+
+
+def test_a_unit_that_gives_nan_is_not_dead():
+    x = torch.randn(16, 8)
+    x[:, 3] = torch.nan
+    state = measure(torch.relu, x)
+    assert state is not None and state.dead == 0.0

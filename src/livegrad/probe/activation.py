@@ -65,7 +65,8 @@ def measure_activation(node: Any, output: Tensor, may_read_node: bool = True) ->
     y = output.detach()
     y = y if y.dtype in (torch.float32, torch.float64) else y.float()
     if name == "ReluBackward0":
-        return _rectified(y > 0)
+        # Not y > 0: NaN is no death.
+        return _rectified(y != 0)
     if name == "TanhBackward0":
         return _saturating(1 - y * y, 1.0)
     if name == "SigmoidBackward0":
