@@ -184,3 +184,25 @@ def test_integer_inputs(scan_unnoticed):
 
     assert scanned.names() == ["0", "2"]
     assert scanned.layer("0").width == 24
+
+
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+def test_nested_tensors_are_passed_over(scan_unnoticed, layout):
+    class Ragged(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(8, 8), nn.Linear(8, 4)
+
+        def forward(self, parts):
+            x = self.a(torch.nested.as_nested_tensor(parts, layout=layout))
+            return self.b(torch.stack([part.mean(0) for part in x.unbind()]))
+
+    def build():
+        model, parts = Ragged(), [torch.randn(3, 8), torch.randn(5, 8)]
+        return model, lambda: F.cross_entropy(model(parts), LABELS[:2])
+
+    torch.manual_seed(0)
+    scanned = scan_unnoticed(build, all_owned=False)
+
+    assert scanned.reason is None
+    assert scanned.names()[-1] == "b"

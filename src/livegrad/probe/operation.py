@@ -92,6 +92,11 @@ def is_rearranging(call: str) -> bool:
     return call in _REARRANGING_CALLS or call in _REARRANGING_OPERATORS
 
 
+def shape_of(tensor: torch.Tensor) -> tuple[int, ...]:
+    """The shape of `tensor`; () for a nested one, which may have none."""
+    return () if tensor.is_nested else tuple(tensor.shape)
+
+
 def tensors_in(value: Any) -> Iterator[torch.Tensor]:
     """Every tensor in `value`, looking into tuples, lists and dicts."""
     if isinstance(value, torch.Tensor):

@@ -16,7 +16,7 @@ from torch import Tensor
 from livegrad.probe.activation import is_activation, measure_activation
 from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import packing_obstacle, tracing_obstacle
-from livegrad.probe.operation import Operation, Value, is_rearranging, operator_name, tensors_in
+from livegrad.probe.operation import Operation, Value, is_rearranging, operator_name, shape_of, tensors_in
 from livegrad.probe.source import user_line
 from livegrad.probe.squares import is_measurable, measure_rows
 
@@ -217,7 +217,7 @@ class Record:
             user_line(),
             uses_data,
             first,
-            tuple(tensor.shape),
+            shape_of(tensor),
             tensor.dtype,
             tensor.device,
         )

@@ -12,7 +12,7 @@ from livegrad.probe.function_mode import WatchOperations, next_number
 from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import has_backward_hooks, tracing_obstacle
-from livegrad.probe.operation import tensors_in
+from livegrad.probe.operation import shape_of, tensors_in
 from livegrad.probe.record import Record
 
 # Their fast path for inference, taken where nothing needs a gradient, is refused while any mode is on.
@@ -91,6 +91,8 @@ class ForwardTrace:
         if self._broken or (not grad and not self._running):
             return False
         if not self._running:
+            if torch._C._current_autograd_node() is not None:
+                return False  # a checkpointed segment that backward runs again
             self._begin(inputs)
         elif self._mode is not None:
             self.record.note_unseen(list(tensors_in(inputs)))
@@ -108,7 +110,7 @@ class ForwardTrace:
         if self.record.trouble is None:
             self.record.first = next_number()
             self.record.batch = self.record.batch or next(
-                (t.shape[0] for t in tensors_in(inputs) if t.ndim >= 2), 0
+                (shape_of(t)[0] for t in tensors_in(inputs) if len(shape_of(t)) >= 2), 0
             )
             self._start_recording()
 
