@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
@@ -17,6 +18,8 @@ from livegrad.watch import program as program_module
 from livegrad.watch.program import Program, forget_file
 
 INTERRUPTED = 130
+# Every file of the package, as its code objects name them.
+_PACKAGE = f"{Path(__file__).parents[1]}{os.sep}"
 _OUR_FILES = {__file__, program_module.__file__}
 
 
@@ -92,10 +95,7 @@ def _system_exit(stop: SystemExit) -> Outcome:
 
 def _uncaught(error: BaseException) -> Outcome:
     _flush()
-    traceback = error.__traceback__
-    while traceback is not None and traceback.tb_frame.f_code.co_filename in _OUR_FILES:
-        traceback = traceback.tb_next
-    error.__traceback__ = traceback
+    traceback = _hide_our_frames(error)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, traceback
     if sys.version_info >= (3, 12):
         sys.last_exc = error
@@ -106,6 +106,36 @@ def _uncaught(error: BaseException) -> Outcome:
     if isinstance(error, KeyboardInterrupt):
         return Outcome(INTERRUPTED, line, interrupted=True)
     return Outcome(1, line)
+
+
+def _hide_our_frames(error: BaseException) -> TracebackType | None:
+    """Take livegrad's frames out of the error's traceback, and of those it came from: hooks that the
+    program's own calls passed through are no part of the program.
+    """
+    pending: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while pending:
+        one = pending.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = _without_ours(one.__traceback__)
+        pending += [one.__cause__, one.__context__]
+        pending += getattr(one, "exceptions", ())
+    return error.__traceback__
+
+
+def _without_ours(traceback: TracebackType | None) -> TracebackType | None:
+    kept = []
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if filename not in _OUR_FILES and not filename.startswith(_PACKAGE):
+            kept.append(traceback)
+        traceback = traceback.tb_next
+    rebuilt: TracebackType | None = None
+    for entry in reversed(kept):
+        rebuilt = TracebackType(rebuilt, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
+    return rebuilt
 
 
 def _report(error: BaseException, traceback: TracebackType | None) -> SystemExit | None:
