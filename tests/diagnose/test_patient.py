@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.diagnose.invented_run import FALLING, STUCK, Net
+from tests.diagnose.invented_run import FALLING, RISING, STUCK, Net
 
 from livegrad.diagnose.patient import Patient, persists
 
@@ -76,8 +76,13 @@ def test_outputs_that_fit_their_targets_have_nothing_left_to_learn(judge):
     assert fitted.fits and fitted.is_learning
     unknown = patient_of(judge, Net(2).scan(0, 10).train(STUCK))
     assert not unknown.fits and not unknown.is_learning
-    later = Net(2).scan(0, residual=1.0).scan(10, residual=0.3).scan(20).train(STUCK)
+    later = Net(2).scan(0, residual=1.0).scan(10, residual=0.3).scan(20).train(RISING)
+    assert not patient_of(judge, later).is_learning  # nearer, but its loss did not come down
+    slow = 2.3 + 0.01 * np.sin(np.arange(60)) - 0.0005 * np.arange(60)
+    later = Net(2).scan(0, residual=1.0).scan(10, residual=0.3).scan(20).train(slow)
     assert patient_of(judge, later).is_learning
+    wild = Net(2).scan(0, residual=3.0).scan(10, residual=0.9).train(slow)
+    assert not patient_of(judge, wild).is_learning  # back to what a constant answer gives
 
 
 def test_each_subject_sees_only_its_own(judge):

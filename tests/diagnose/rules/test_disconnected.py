@@ -47,6 +47,11 @@ def test_a_gradient_that_is_exactly_zero_at_every_step_never_arrives(judge):
     assert "straight-through" in finding["next"]
 
 
+def test_zeros_for_every_parameter_are_put_down_to_the_operation_not_to_the_optimizer(judge):
+    finding = judge.one(net().train(STUCK, gradient=0.0))
+    assert finding["severity"] == "error" and "slope zero everywhere" in finding["cause"]["summary"]
+
+
 def test_one_gradient_in_the_whole_run_is_a_connection(judge):
     seldom = {"layers.1": lambda step: 1e-3 if step == 40 else None}
     assert judge.codes(net().train(FALLING, gradient=seldom)) == {}

@@ -73,6 +73,29 @@ def test_a_handful_of_entries_says_nothing(judge, samples, found):
     assert (judge.codes(net.train(STUCK)) != {}) is found
 
 
+@pytest.mark.parametrize(
+    "loss, residual, codes",
+    [
+        (FALLING, 0.1, {}),
+        (STUCK, 1e-3, {}),  # sure, and right
+        (STUCK, 0.5, {"LG201": "error"}),  # sure, and wrong
+        (STUCK, np.nan, {}),  # sure, and nobody knows
+    ],
+)
+def test_a_final_sigmoid_may_be_sure_of_the_right_answer(judge, loss, residual, codes):
+    net = Net(3, "ReLU")
+    net.add_layer("sigmoid", "Sigmoid", 7, width=10, kind="branch")
+    net.scan(0, 10, 30, saturated=column(net, {"sigmoid": 0.99}), residual=residual)
+    assert judge.codes(net.train(loss)) == codes
+
+
+def test_a_branch_below_the_output_is_no_output_link(judge):
+    net = Net(3, "ReLU")
+    net.add_layer("gate", "Sigmoid", 3, kind="branch")
+    net.scan(0, 10, 30, saturated=column(net, {"gate": 0.99}))
+    assert judge.codes(net.train(STUCK)) == {"LG201": "error"}
+
+
 def test_saturation_is_never_called_an_explosion(judge):
     net = Net(12, "Tanh")
     shares = {f"acts.{i}": 0.98 for i in range(12)}

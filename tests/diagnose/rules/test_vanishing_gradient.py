@@ -59,6 +59,26 @@ def test_the_source_is_where_the_blamed_operation_was_made(judge):
 
 
 @pytest.mark.parametrize(
+    "activation, remedies, advice",
+    [
+        ("Sigmoid", ["activation", "normalize", "skip"], "Replace Sigmoid"),
+        ("ReLU", ["init", "normalize", "skip"], "Initialize the weights"),
+    ],
+)
+def test_the_remedy_fits_the_cause(judge, activation, remedies, advice):
+    finding = judge.one(deep(activation=activation))
+    assert [remedy["name"] for remedy in finding["remedies"]] == remedies
+    assert finding["next"].startswith(advice)
+    assert "clip" not in str(finding["remedies"]) + finding["next"].lower()
+
+
+def test_a_better_activation_is_promised_what_theory_gives_it(judge):
+    predicted = judge.one(deep())["remedies"][0]["predicted"]
+    assert predicted["backward_factor_per_layer_now_at_best"] == pytest.approx(0.3909, abs=1e-4)
+    assert predicted["with_relu"] == 1.0
+
+
+@pytest.mark.parametrize(
     "loss, ratio, severity",
     [
         (STUCK, LEFT_BEHIND, "error"),
