@@ -111,7 +111,8 @@ class Session:
     def _end(self, exit_code: int | None, error: str | None) -> None:
         record = self._recorder.record
         if record is None:
-            if self._recorder.saw_backward():
+            # A program that broke off before its first step has said why itself.
+            if self._recorder.saw_backward() and error is None and exit_code in (None, 0):
                 self._say("warning", {"text": UNSEEN_STEPS})
             return
         self._recorder.finish()
