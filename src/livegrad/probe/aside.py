@@ -30,33 +30,36 @@ def aside_layers(
         return []
     whole = data_graph(graph, flow, 0, beyond)
     credit_enclosed(record, whole)
-    depth = _depths(whole, layers)
-    found: dict[int, set[int]] = {}
-    for i in sorted(range(len(whole.nodes)), key=lambda i: whole.nodes[i]._sequence_nr()):
-        operation = record.operations.get(whole.nodes[i])
-        fresh = {names.tensor_ids[p] for p in whole.parameters[i] if p in names.tensor_ids} - owned
-        if fresh and operation is not None and operation.values:
-            found[i] = fresh
-            owned |= fresh
+    found = _owning(record, whole, names, owned)
+    operations = [record.operations[whole.nodes[i]] for i in found]
     labels = [
-        label(
-            record.operations[whole.nodes[i]],
-            len(whole.inputs[i]) > 1,
-            record.finals,
-            names.modules,
-            record.root,
-        )
-        for i in found
+        label(operation, len(whole.inputs[i]) > 1, record.finals, names.modules, record.root)
+        for i, operation in zip(found, operations, strict=True)
     ]
     titles = numbered(labels, taken={layer.spec.name for layer in layers})
+    depth = _depths(whole, layers)
     made: list[LayerNode] = []
-    for i, title, item in zip(found, titles, labels, strict=True):
-        operation = record.operations[whole.nodes[i]]
+    for i, operation, title, item in zip(found, operations, titles, labels, strict=True):
         spec = layer_spec(
             record, operation, names, (title, item.type), depth[i], "branch", tuple(sorted(found[i]))
         )
         made.append(LayerNode(spec, operation.node, operation))
     return made
+
+
+def _owning(record: Record, whole: DataGraph, names: LayerNames, owned: set[int]) -> dict[int, set[int]]:
+    """Return node -> ids of the tensors it is the first to use, of those not `owned`, in order of
+    execution.
+    """
+    found: dict[int, set[int]] = {}
+    taken = set(owned)
+    for i in sorted(range(len(whole.nodes)), key=lambda i: whole.nodes[i]._sequence_nr()):
+        operation = record.operations.get(whole.nodes[i])
+        fresh = {names.tensor_ids[p] for p in whole.parameters[i] if p in names.tensor_ids} - taken
+        if fresh and operation is not None and operation.values:
+            found[i] = fresh
+            taken |= fresh
+    return found
 
 
 def link_layers(

@@ -28,22 +28,12 @@ def columns(
     """
     operations = [layer.operation for layer in layers]
     host = _Host([*operations, *probed.values(), *passed.values(), *nonfinite.values()])
-    cells = [
-        (i, v.number, host.array(v.squares), v.entries) for i, o in enumerate(operations) for v in o.values
-    ]
-    layer = np.array([i for i, _, _, _ in cells])
-    entries = np.array([e for _, _, _, e in cells], dtype=np.float64)
-    width = np.bincount(layer, entries, len(layers))
     samples = np.array([o.values[0].squares.shape[0] for o in operations])
-    heard = [_heard(z, host.arrays(probed.get(i)).get(number)) for i, number, z, _ in cells]
+    gradient = np.array([_total(host.arrays(passed.get(i))) for i in range(len(layers))])
+    width, activation, heard = _sums(host, operations, probed)
+    states = [o.activation for o in operations]
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        audibility = np.sqrt(
-            np.bincount(layer, np.array(heard) / entries, len(layers)) / max(1, samples[out])
-        )
-        audibility[[i for i in range(len(layers)) if i not in probed]] = np.nan
-        gradient = np.array([_total(host.arrays(passed.get(i))) for i in range(len(layers))])
-        activation = np.bincount(layer, [z.mean() for _, _, z, _ in cells], len(layers))
-        states = [o.activation for o in operations]
+        audibility = np.sqrt(heard / max(1, samples[out]))
         return {
             "audibility": audibility,
             "audibility_output": np.full(len(layers), audibility[out]),
@@ -58,6 +48,25 @@ def columns(
             "samples": samples.astype(np.int64),
             "null_sd": null_sd(layers, out),
         }
+
+
+def _sums(
+    host: "_Host", operations: Sequence[Any], probed: GradientSquares
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return, per layer and summed over its outputs: entries per sample, mean ‖z‖², and Σ ‖Jᵀv‖²·‖z‖²/N (NaN
+    if not probed).
+    """
+    count = len(operations)
+    cells = [
+        (i, v.number, host.array(v.squares), v.entries) for i, o in enumerate(operations) for v in o.values
+    ]
+    layer = np.array([i for i, _, _, _ in cells])
+    entries = np.array([e for _, _, _, e in cells], dtype=np.float64)
+    found = np.array([_heard(z, host.arrays(probed.get(i)).get(number)) for i, number, z, _ in cells])
+    heard = np.bincount(layer, found / entries, count)
+    heard[[i for i in range(count) if i not in probed]] = np.nan
+    mean_squares = np.bincount(layer, [z.mean() for _, _, z, _ in cells], count)
+    return np.bincount(layer, entries, count), mean_squares, heard
 
 
 def _heard(z: np.ndarray, found: np.ndarray | None) -> float:
