@@ -16,7 +16,7 @@ from livegrad.run.schema import Layer, Subject, Tensor
 # A misfit of a fiftieth of the targets' spread (or of the right class's probability) leaves nothing to learn.
 FITTED = 0.02
 # A constant answer leaves the misfit near where it starts; under this share of that the network has learnt.
-LEARNT = 0.6
+LEARNT = 0.5
 # Outputs this far from the targets are wrong, whatever the loss does.
 WRONG = 0.3
 

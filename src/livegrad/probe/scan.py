@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from livegrad.probe.aside import aside_layers, link_layers
+from livegrad.probe.aside import aside_layers
 from livegrad.probe.audibility import GradientTap, gaussian_probe, open_ends, send_probe
 from livegrad.probe.collection import no_collection
 from livegrad.probe.eager import Eager
@@ -30,6 +30,7 @@ from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layer
 from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
 from livegrad.probe.output import OutputChoice
+from livegrad.probe.output_link import link_layers
 from livegrad.probe.reach import RecurrentReach, TimeRow, with_time_rows
 from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun

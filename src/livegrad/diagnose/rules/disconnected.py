@@ -17,6 +17,7 @@ from livegrad.diagnose.patient import Patient
 from livegrad.run.schema import Tensor
 
 FEWEST_PULSES = 2
+SMALL_SHARE = 0.2
 
 
 def find(patient: Patient) -> list[Finding]:
@@ -38,7 +39,7 @@ def find(patient: Patient) -> list[Finding]:
         Finding(
             code="LG404",
             name="disconnected",
-            severity="error" if nothing or called else "warning",
+            severity=_severity(patient, cut, heard, bool(called)),
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
@@ -62,6 +63,19 @@ def find(patient: Patient) -> list[Finding]:
             next=_next(called, nothing, zeros),
         )
     ]
+
+
+def _severity(patient: Patient, cut: list[Tensor], heard: list[Tensor], called: bool) -> str:
+    """A small part that runs between parts that are heard makes an output nobody uses: worth knowing, no
+    harm.
+    """
+    if not called:
+        return "warning" if heard else "error"
+    first, last = min(t.id for t in cut), max(t.id for t in cut)
+    between = any(t.id < first for t in heard) and any(t.id > last for t in heard)
+    share = sum(t.count for t in cut) / max(1, sum(t.count for t in (*cut, *heard)))
+    unused = between and share < SMALL_SHARE and not _gets_zeros(patient, cut)
+    return "info" if unused and patient.is_learning else "error"
 
 
 def _by_gradient(patient: Patient) -> tuple[list[Tensor], list[Tensor]]:

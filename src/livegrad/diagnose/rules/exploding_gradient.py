@@ -88,11 +88,12 @@ def _by_overflow(patient: Patient) -> list[Finding]:
 
 def _by_audibility(patient: Patient) -> list[Finding]:
     profiles = patient.profiles
-    masks = [deafening(profile) for profile in profiles]
-    flags = [bool(mask.any()) for mask in masks]
     # An explosion at the start that went away is held against the network only if training did not get over
     # it.
     harmed = not patient.is_finite or not patient.is_learning
+    ceiling = HARMFUL_DECADES if harmed and _overshoots(patient, profiles) else CEILING_DECADES
+    masks = [deafening(profile, ceiling) for profile in profiles]
+    flags = [bool(mask.any()) for mask in masks]
     if not (persists(flags) or (any(flags[:1]) and harmed)):
         return []
     at = max(i for i, flag in enumerate(flags) if flag)
