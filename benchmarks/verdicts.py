@@ -117,9 +117,8 @@ def confusion(outcomes: Iterable[Outcome]) -> list[tuple[str, int, int, int, int
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("names", nargs="*", help="only cases whose name contains one of these")
     parser.add_argument("--half", choices=["tuning", "evaluation"])
     parser.add_argument("--family")
