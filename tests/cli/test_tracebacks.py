@@ -1,4 +1,4 @@
-"""A traceback shows the program's frames alone, also where it passed through what livegrad has put into torch."""
+"""A traceback shows the program's frames alone, also where it passed through what livegrad put into torch."""
 
 import subprocess
 import sys
