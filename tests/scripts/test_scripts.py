@@ -67,8 +67,7 @@ HEALTHY = [
     Script("translation.py", "transformer Seq2SeqTransformer Adam 44141", 100, "final < 0.5"),
     Script("trainer_callbacks.py", "model Sequential AdamW 17290", 145, "final < 0.5"),
     Script("lightning_like.py", "lit LitClassifier SGD 13130", 96, "final < 0.5"),
-    Script("hf_style.py", "model TinyBertForMaskedLM AdamW 45528", 120, "final < 1.5",
-           fault="a pooler whose output nobody uses is called cut off, an error (LG404)"),
+    Script("hf_style.py", "model TinyBertForMaskedLM AdamW 45528", 120, "final < 1.5"),
     Script("multitask.py", "model MultiTask Adam 9035; parameters Tensor Adam 2", 200,
            "final < 0.5", not_observed="layers of parameters"),
     Script("averaging.py", "model Sequential SGD 5902", 120, "final < 0.8"),
@@ -178,7 +177,8 @@ def _start(folder: Path, words: list[str]) -> subprocess.CompletedProcess:
 def _parameter(script: Script):
     marks = [] if script.fast else [pytest.mark.slow]
     if script.fault:
-        marks.append(pytest.mark.xfail(reason=script.fault))
+        # Not strict: which steps are scanned depends on the machine's pace.
+        marks.append(pytest.mark.xfail(reason=script.fault, strict=False))
     return pytest.param(script, id=script.command, marks=marks)
 
 
