@@ -37,7 +37,7 @@ def layer_rows(patient: Patient) -> list[dict[str, Any]]:
                 "audibility": _known(scan.audibility[i], broken),
                 "audibility_ratio": _ratio(scan.audibility[i], scan.audibility_output[i]),
                 "transport": _known(scan.transport[i], broken),
-                "activation_rms": _seen(scan.activation_rms[i]),
+                "activation_rms": float(scan.activation_rms[i]),
                 "gradient_rms": _known(scan.gradient_rms[i], broken),
                 "activation_slope": _known(scan.activation_slope[i]),
                 "saturated": _known(scan.saturated[i]),
@@ -62,10 +62,6 @@ def _is_matrix(patient: Patient, tensor: int) -> bool:
 def _known(value: float, broken: bool = False) -> float | None:
     # NaN in a scan means "not measured here", unless the layer's numbers themselves are not finite.
     return None if np.isnan(value) and not broken else float(value)
-
-
-def _seen(value: float) -> float:
-    return float(value)
 
 
 def _ratio(audibility: float, output: float) -> float | None:

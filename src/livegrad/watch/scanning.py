@@ -281,7 +281,7 @@ class ScanDriver:
 
 
 def _is_probed(scan: StepScan | None) -> bool:
-    return scan is not None and scan._tap is not None
+    return scan is not None and scan.probed
 
 
 def _trains(root: torch.nn.Module) -> bool:
