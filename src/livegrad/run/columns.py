@@ -96,4 +96,16 @@ SCAN_COLUMNS: tuple[Column, ...] = (
     Column(
         "residual", "float64", "misfit of the outputs, 0 perfect, about 1 none; NaN = the loss does not tell"
     ),
+    Column(
+        "passed",
+        "float64",
+        "log10 of rms ‖gradient its operation hands on to its input‖ / rms ‖δ_l‖, true loss; decades",
+    ),
+    Column("activation_mean", "float64", "mean over samples and units"),
+    Column("similarity", "float64", "mean cosine between the activations of two samples; NaN = one sample"),
+    Column(
+        "effective_rank",
+        "float64",
+        "exp of the entropy of the activations' squared singular values, samples × units; NaN = unknown",
+    ),
 )

@@ -1,11 +1,15 @@
 """Scans as arrays: what one deep measurement says of each layer."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
 from livegrad.run.columns import SCAN_COLUMNS
 from livegrad.run.stream import Message
+
+
+def _unknown() -> np.ndarray:
+    return np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,10 @@ class Scan:
     samples: np.ndarray
     null_sd: np.ndarray
     residual: np.ndarray
+    passed: np.ndarray = field(default_factory=_unknown)
+    activation_mean: np.ndarray = field(default_factory=_unknown)
+    similarity: np.ndarray = field(default_factory=_unknown)
+    effective_rank: np.ndarray = field(default_factory=_unknown)
 
     def __len__(self) -> int:
         return len(self.layer)

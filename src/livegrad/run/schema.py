@@ -14,7 +14,9 @@ __all__ = [
     "SCAN_COLUMNS",
     "SCHEMA_VERSION",
     "Column",
+    "Counterfactual",
     "Layer",
+    "NonfiniteOrigin",
     "Note",
     "Optimizer",
     "PulseRow",
@@ -149,7 +151,9 @@ class Layer(_Record):
     """One cut on a spine; `depth` counts from the input side, 0 nearest the input.
 
     `operator` is the autograd name of the op, `source` its call site, `made` where its module was created,
-    `kind` is "depth", "time" or "branch", `width` the entries per sample (N_l).
+    `kind` is "depth", "time", "branch" or "input" (what the model was given), `width` the entries per sample
+    (N_l). A branch lies in the segment under the spine layer `segment` (an id), on that segment's path number
+    `path`.
     """
 
     id: int = 0
@@ -164,6 +168,52 @@ class Layer(_Record):
     tensors: tuple[int, ...] = ()
     kind: str = "depth"
     width: int = 0
+    segment: int | None = None
+    path: int = 0
+
+
+@dataclass(frozen=True)
+class Counterfactual(_Record):
+    """A named cause removed on a copy of the model, and the same batch measured again.
+
+    code: the finding it belongs to. cause: the type of the operations blamed ("Sigmoid"), layers: their ids.
+    change: what was done to the copy, in words. decades_before, decades_after: log10 of the deepest
+    layer's audibility over the output's, on this batch. note: why it could not be measured, or None.
+    """
+
+    subject: int = 0
+    step: int = 0
+    code: str = "?"
+    cause: str = "?"
+    layers: tuple[int, ...] = ()
+    change: str = ""
+    decades_before: float | None = None
+    decades_after: float | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class NonfiniteOrigin(_Record):
+    """The first operation that made a NaN or an infinity from finite inputs.
+
+    phase: "input", "forward", "loss", "backward", "update" or "weight". operator: as a user would name it
+    ("log", "LogBackward0"). layer, module, source: where; any may be None. made: "nan" or "inf". inputs:
+    one object per operand with name, shape, dtype, min, max, nonfinite. propagators: sources that only passed
+    it on, in order. certain: False where more than one operation could have made it. note: what the
+    evidence is.
+    """
+
+    subject: int = 0
+    step: int = 0
+    phase: str = "?"
+    operator: str | None = None
+    module: str | None = None
+    source: str | None = None
+    made: str = "nan"
+    inputs: tuple[Any, ...] = ()
+    propagators: tuple[str, ...] = ()
+    certain: bool = True
+    note: str | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +223,16 @@ class Note(_Record):
     step: int | None = None
     kind: str = "event"
     text: str = ""
+
+
+_NESTED: tuple[tuple[str, type[_Record]], ...] = (
+    ("subjects", Subject),
+    ("tensors", Tensor),
+    ("layers", Layer),
+    ("notes", Note),
+    ("counterfactuals", Counterfactual),
+    ("origins", NonfiniteOrigin),
+)
 
 
 @dataclass(frozen=True)
@@ -216,9 +276,11 @@ class RunInfo(_Record):
     tensors: tuple[Tensor, ...] = ()
     layers: tuple[Layer, ...] = ()
     notes: tuple[Note, ...] = ()
+    counterfactuals: tuple[Counterfactual, ...] = ()
+    origins: tuple[NonfiniteOrigin, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, cls in (("subjects", Subject), ("tensors", Tensor), ("layers", Layer), ("notes", Note)):
+        for name, cls in _NESTED:
             object.__setattr__(self, name, _records(cls, getattr(self, name)))
 
 
@@ -274,4 +336,8 @@ class ScanRow:
     samples: np.ndarray
     null_sd: np.ndarray
     residual: np.ndarray | None = None
+    passed: np.ndarray | None = None
+    activation_mean: np.ndarray | None = None
+    similarity: np.ndarray | None = None
+    effective_rank: np.ndarray | None = None
     subject: int = 0
