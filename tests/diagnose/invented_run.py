@@ -106,6 +106,10 @@ class Net:
             "samples": np.full(self.size, 64),
             "null_sd": self.finite_width(),
             "residual": np.full(self.size, np.nan),
+            "passed": np.full(self.size, np.nan),
+            "activation_mean": np.full(self.size, np.nan),
+            "similarity": np.full(self.size, np.nan),
+            "effective_rank": np.full(self.size, np.nan),
         }
         for name, value in columns.items():
             values[name] = np.array(np.broadcast_to(value, (self.size,)), values[name].dtype)
