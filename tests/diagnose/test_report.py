@@ -8,6 +8,7 @@ import jsonschema
 import numpy as np
 import pytest
 
+from livegrad.diagnose.finding import CAUSE_KINDS
 from livegrad.diagnose.number import count, duration, from_json, percent, short
 from livegrad.diagnose.report import Report
 
@@ -39,7 +40,14 @@ FINDING = {
     "layers_text": "fc.0",
     "source": "train.py:9",
     "message": "The gradient vanishes.",
-    "cause": {"summary": "Sigmoid ×9", "operator": "Sigmoid", "decades": -9.0, "confirmed": None},
+    "cause": {
+        "summary": "Sigmoid ×9",
+        "operator": "Sigmoid",
+        "decades": -9.0,
+        "confirmed": None,
+        "kind": "activation-slope",
+        "layers": ["fc.0"],
+    },
     "evidence": {"audibility_first": 1e-9, "turnover_steps": math.inf, "worst": math.nan},
     "explanation": "Each layer loses one decade.",
     "first_step": 0,
@@ -237,3 +245,8 @@ def test_text_and_booleans_are_not_numbers():
     assert from_json("many") is None
     assert from_json(True) is None
     assert from_json(10**400) == math.inf
+
+
+def test_the_kinds_of_causes_are_those_of_the_schema():
+    kinds = Report.json_schema()["$defs"]["finding"]["properties"]["cause"]["oneOf"][1]["properties"]["kind"]
+    assert tuple(kinds["enum"]) == (*CAUSE_KINDS, None)

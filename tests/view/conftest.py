@@ -130,6 +130,8 @@ def vanishing():
             "operator": "Sigmoid",
             "decades": -14.2,
             "confirmed": True,
+            "kind": "activation-slope",
+            "layers": ["sigmoid.0", "sigmoid.1"],
         },
         evidence={
             "audibility_first": 1.0e-14,

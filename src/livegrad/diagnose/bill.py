@@ -25,13 +25,14 @@ _DRIVEN_FLAT = 0.5
 @dataclass(frozen=True)
 class Item:
     """One line of the bill. decades: log10 factor on the gradient, summed over `count` operations; example:
-    the worst of them.
+    the worst of them; names: all of them, input side first.
     """
 
     type: str
     count: int
     decades: float
     example: Layer
+    names: tuple[str, ...] = ()
 
     @property
     def factor(self) -> float:
@@ -53,7 +54,13 @@ def bill(profile: SpineProfile) -> list[Item]:
             upper = profile.layers[above]
             grouped[upper.type].append((float(step), upper))
     items = [
-        Item(kind, len(steps), sum(s for s, _ in steps), min(steps, key=lambda pair: pair[0])[1])
+        Item(
+            kind,
+            len(steps),
+            sum(s for s, _ in steps),
+            min(steps, key=lambda pair: pair[0])[1],
+            tuple(layer.name for _, layer in steps),
+        )
         for kind, steps in grouped.items()
     ]
     return sorted(items, key=lambda item: item.decades)
@@ -107,21 +114,26 @@ def blame(patient: Patient, profile: SpineProfile, growing: bool) -> tuple[Cause
                 "too small: even with the "
                 f"best weights each layer passes on at most {best:.2f} of the gradient"
             )
-            return Cause(summary, activation.type, activation.decades), activation.example
+            return _cause(summary, activation, "activation-slope"), activation.example
         if flat < _DRIVEN_FLAT * best / gain(activation.type) and CATALOGUE[activation.type].saturates:
             summary = (
                 f"{activation.count} {activation.type}: {activation.decades:+.1f} decades. They are "
                 "driven into their flat parts: "
                 f"their rms slope is {flat:.2f}"
             )
-            return Cause(summary, activation.type, activation.decades), activation.example
+            return _cause(summary, activation, "activation-saturated"), activation.example
     if weights is not None and (activation is not None or weights is worst):
         return _weak_weights(weights, activation), weights.example
     return _single(worst), worst.example
 
 
 def _single(item: Item) -> Cause:
-    return Cause(f"{item.count} {item.type}: {item.decades:+.1f} decades", item.type, item.decades)
+    return _cause(f"{item.count} {item.type}: {item.decades:+.1f} decades", item, "operation")
+
+
+def _cause(summary: str, item: Item, kind: str, decades: float | None = None) -> Cause:
+    total = item.decades if decades is None else decades
+    return Cause(summary, item.type, total, kind=kind, layers=item.names)
 
 
 def _weak_weights(weights: Item, activation: Item | None) -> Cause:
@@ -133,7 +145,7 @@ def _weak_weights(weights: Item, activation: Item | None) -> Cause:
     summary += f"{weights.factor:.2f} of the gradient"
     if activation is not None:
         summary += f", where {activation.type} needs {gain(activation.type):.2f}"
-    return Cause(summary, weights.type, total)
+    return _cause(summary, weights, "weights-small", total)
 
 
 def _blame_growth(
@@ -149,7 +161,7 @@ def _blame_growth(
             "without skips each such layer "
             f"multiplies the gradient by {factor:.2f}, whatever its weights"
         )
-        return Cause(summary, norm.type, total), norm.example
+        return _cause(summary, norm, "normalization", total), norm.example
     if weights is not None and weights.decades > 0:
         needed = f", where {activation.type} needs {gain(activation.type):.2f}" if activation else ""
         summary = (
@@ -157,5 +169,5 @@ def _blame_growth(
             "large: each multiplies the "
             f"gradient by {weights.factor:.2f}{needed}"
         )
-        return Cause(summary, weights.type, weights.decades), weights.example
+        return _cause(summary, weights, "weights-large"), weights.example
     return _single(worst), worst.example

@@ -3,17 +3,37 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+CAUSE_KINDS = (
+    "activation-slope",  # its slope is too small even at its best
+    "activation-saturated",  # driven into its flat parts
+    "weights-small",
+    "weights-large",
+    "normalization",  # growth under BatchNorm and its kin
+    "residual-scale",  # what scales a branch or the join of two
+    "operation",  # one operation: a multiplication, a division, a softmax
+    "time",  # a recurrence
+)
+
 
 @dataclass(frozen=True)
 class Cause:
-    """What is responsible. decades: powers of ten it takes from (−) or adds to (+) the gradient; confirmed:
-    by a counterfactual.
+    """What is responsible.
+
+    decades: powers of ten it takes from (−) or adds to (+) the gradient. kind: one of CAUSE_KINDS, or None.
+    layers: names of the operations blamed, input side first. confirmed: whether a counterfactual agreed; None
+    when none was made.
     """
 
     summary: str
     operator: str | None = None
     decades: float | None = None
     confirmed: bool | None = None
+    kind: str | None = None
+    layers: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the cause as the JSON document holds it."""
+        return {**vars(self), "layers": list(self.layers)}
 
 
 @dataclass(frozen=True)
@@ -53,7 +73,7 @@ class Finding:
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as the JSON document holds it."""
-        cause = None if self.cause is None else vars(self.cause)
+        cause = None if self.cause is None else self.cause.to_json()
         remedies = [vars(remedy) for remedy in self.remedies]
         return {**vars(self), "layers": list(self.layers), "cause": cause, "remedies": remedies}
 

@@ -52,7 +52,7 @@ def find(patient: Patient) -> list[Finding]:
             layers_text=layers_text(names),
             source=patient.line(worst),
             message=f"{max(shares):.0%} of the units of {worst.name} are zero for every sample",
-            cause=Cause(_why(born), worst.type),
+            cause=Cause(_why(born), worst.type, kind="activation-saturated", layers=names),
             evidence={
                 "dead_share": max(shares),
                 "layers_dead": len(found),

@@ -68,7 +68,11 @@ def _by_overflow(patient: Patient) -> list[Finding]:
                     f"the activations grow by {grown:.1f} decades and overflow, and the gradient with them"
                 ),
                 cause=Cause(
-                    f"each layer multiplies its input by {10**slope.slope:.2f}", layers[0].type, grown
+                    f"each layer multiplies its input by {10**slope.slope:.2f}",
+                    layers[0].type,
+                    grown,
+                    kind="weights-large",
+                    layers=names,
                 ),
                 evidence={
                     "activation_slope_decades_per_layer": slope.slope,

@@ -76,6 +76,8 @@ def find(patient: Patient) -> list[Finding]:
             cause=Cause(
                 f"the inputs of {worst.type} are far larger than the range in which it has a slope",
                 worst.type,
+                kind="activation-saturated",
+                layers=names,
             ),
             evidence={
                 "saturated_share": max(shares),

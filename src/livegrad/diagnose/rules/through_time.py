@@ -103,7 +103,12 @@ def _finding(
         layers_text=layers_text(names) or profile.name,
         source=profile.layers[0].made or profile.layers[0].source,
         message=message,
-        cause=Cause(f"each time step passes on {factor:.3g} of the gradient", profile.layers[0].operator),
+        cause=Cause(
+            f"each time step passes on {factor:.3g} of the gradient",
+            profile.layers[0].operator,
+            kind="time",
+            layers=(profile.name,),
+        ),
         evidence={
             "factor_per_time_step": factor,
             "time_steps": profile.length,
