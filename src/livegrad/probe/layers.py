@@ -42,6 +42,7 @@ class LayerSpec:
     tensors: tuple[int, ...]
     kind: str
     width: int
+    dtype: str | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ def layer_spec(
         tensors=tensors,
         kind=kind,
         width=sum(value.entries for value in operation.values),
+        dtype=str(operation.dtype).removeprefix("torch."),
     )
 
 

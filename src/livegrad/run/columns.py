@@ -108,4 +108,10 @@ SCAN_COLUMNS: tuple[Column, ...] = (
         "float64",
         "exp of the entropy of the activations' squared singular values, samples × units; NaN = unknown",
     ),
+    Column(
+        "constant_loss",
+        "float64",
+        "loss per target of the best constant answer to this batch's targets; NaN = the loss does not tell",
+    ),
+    Column("task_loss", "float64", "loss per target on this batch, in the unit of constant_loss"),
 )

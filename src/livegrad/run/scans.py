@@ -40,6 +40,8 @@ class Scan:
     activation_mean: np.ndarray = field(default_factory=_unknown)
     similarity: np.ndarray = field(default_factory=_unknown)
     effective_rank: np.ndarray = field(default_factory=_unknown)
+    constant_loss: np.ndarray = field(default_factory=_unknown)
+    task_loss: np.ndarray = field(default_factory=_unknown)
 
     def __len__(self) -> int:
         return len(self.layer)

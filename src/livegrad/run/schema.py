@@ -19,6 +19,7 @@ __all__ = [
     "NonfiniteOrigin",
     "Note",
     "Optimizer",
+    "Pairing",
     "PulseRow",
     "RunInfo",
     "ScanRow",
@@ -103,8 +104,29 @@ class Optimizer(_Record):
 
 
 @dataclass(frozen=True)
+class Pairing(_Record):
+    """A model's output meets a loss that was made for another kind of output.
+
+    fault: what meets what ("softmax into cross-entropy"). link: the operation that does not belong there, or
+    None where one is missing. loss: the loss as a user names it. source: where the link was called, or None
+    where it was called outside the model; module: the module that ends in it. harmless: True where the
+    numbers stay right.
+    """
+
+    fault: str = "?"
+    link: str | None = None
+    loss: str = "?"
+    source: str | None = None
+    module: str | None = None
+    harmless: bool = False
+
+
+@dataclass(frozen=True)
 class Subject(_Record):
-    """One watched model with its optimizers; `id` is what the `subject` column of both streams holds."""
+    """One watched model with its optimizers; `id` is what the `subject` column of both streams holds.
+
+    pairings: what was seen to be wrong between its output and the loss.
+    """
 
     id: int = 0
     name: str = "model"
@@ -113,9 +135,11 @@ class Subject(_Record):
     optimizers: tuple[Optimizer, ...] = ()
     parameters: int = 0
     compiled: bool = False
+    pairings: tuple[Pairing, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "optimizers", _records(Optimizer, self.optimizers))
+        object.__setattr__(self, "pairings", _records(Pairing, self.pairings))
 
 
 @dataclass(frozen=True)
@@ -153,7 +177,7 @@ class Layer(_Record):
     `operator` is the autograd name of the op, `source` its call site, `made` where its module was created,
     `kind` is "depth", "time", "branch" or "input" (what the model was given), `width` the entries per sample
     (N_l). A branch lies in the segment under the spine layer `segment` (an id), on that segment's path number
-    `path`.
+    `path`. `dtype` is that of its activation ("float16" inside an autocast region), None where unknown.
     """
 
     id: int = 0
@@ -170,6 +194,7 @@ class Layer(_Record):
     width: int = 0
     segment: int | None = None
     path: int = 0
+    dtype: str | None = None
 
 
 @dataclass(frozen=True)
@@ -340,4 +365,6 @@ class ScanRow:
     activation_mean: np.ndarray | None = None
     similarity: np.ndarray | None = None
     effective_rank: np.ndarray | None = None
+    constant_loss: np.ndarray | None = None
+    task_loss: np.ndarray | None = None
     subject: int = 0
