@@ -10,7 +10,7 @@ class WatchOptions:
 
     path: the run folder (None: a new one under ./livegrad-runs). budget: share of wall time that recording
     may cost. every: a pulse each N steps whatever it costs. command, mode, script: what run.json says of
-    the program.
+    the program. every_scan: record and scan each step, whatever it costs.
     """
 
     path: Path | None = None
@@ -20,3 +20,4 @@ class WatchOptions:
     mode: str = "watch"
     script: str | None = None
     quiet: bool = False
+    every_scan: bool = False

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from livegrad.watch import program as program_module
+from livegrad.watch.enough import EnoughSteps
 from livegrad.watch.program import Program, forget_file
 
 INTERRUPTED = 130
@@ -44,6 +45,9 @@ def run_program(program: Program) -> Outcome:
         outcome = Outcome(0)
     except SystemExit as stop:
         return _system_exit(stop)
+    except EnoughSteps:
+        _flush()
+        outcome = Outcome(0)
     except BaseException as error:
         outcome = _uncaught(error)
     forget_file()

@@ -19,6 +19,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 
 from livegrad.watch import patches
 from livegrad.watch.compilation import EagerStance, is_compiling, unseen_methods
+from livegrad.watch.every_step import schedule_for
 from livegrad.watch.failure import describe, guarded
 from livegrad.watch.findings import Announcer, load_diagnosis
 from livegrad.watch.info import counters, everything, open_record
@@ -27,7 +28,6 @@ from livegrad.watch.options import WatchOptions
 from livegrad.watch.origin import Origins
 from livegrad.watch.record import Record
 from livegrad.watch.recorder import Recorder
-from livegrad.watch.schedule import Schedule
 from livegrad.watch.subjects import SubjectTable
 
 clock = time.perf_counter
@@ -89,7 +89,7 @@ class Session:
         self._announcer = Announcer(lambda finding: self._say("finding", finding))
         self._judged = 1  # one scan alone confirms nothing
         self._path: Path | None = None
-        table = SubjectTable(self._origins, lambda: Schedule(options.budget, options.every), models)
+        table = SubjectTable(self._origins, lambda: schedule_for(options), models)
         self._recorder = Recorder(
             table, self._origins, optimizers, self._open_record, self._run, lambda: self.cost
         )
@@ -98,6 +98,14 @@ class Session:
     def path(self) -> Path | None:
         """The run folder, once the first step has been taken."""
         return self._path
+
+    def steps_taken(self) -> list[int]:
+        """How many optimizer steps each watched model has taken so far."""
+        return [subject.iteration + 1 for subject in self._recorder.table.subjects]
+
+    def has_strangers(self) -> bool:
+        """Whether a model with parameters to train was called that no optimizer has stepped yet."""
+        return self._recorder.table.has_strangers()
 
     def finish(self, exit_code: int | None = None, error: str | None = None) -> Path | None:
         """Write what is left, let go of torch, and return the run folder; None if nothing was trained."""

@@ -161,6 +161,12 @@ class SubjectTable:
         called, key = self._called, id(module)
         self._called[key] = weakref.ref(module, lambda _: called.pop(key, None))
 
+    def has_strangers(self) -> bool:
+        """Whether a model was called of whose trainable parameters no optimizer has stepped any."""
+        called = [module for reference in list(self._called.values()) if (module := reference()) is not None]
+        trained = ([p for p in module.parameters() if p.requires_grad] for module in called)
+        return any(own and all(self.tensors.id_of(p) is None for p in own) for own in trained)
+
     def find(self, module: torch.nn.Module) -> Subject | None:
         """The subject whose model is `module`."""
         return next((s for s in self.subjects if s.module() is module), None)
