@@ -25,7 +25,7 @@ Examples:
 
 @click.group(
     cls=LazyGroup,
-    verbs=("run", "report", "live", "doctor"),
+    verbs=("run", "report", "live", "explain", "doctor"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
