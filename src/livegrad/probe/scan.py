@@ -4,6 +4,7 @@ open() before the forward pass, before_backward(loss) when the graph is complete
 product for audibility), after_backward() when the true gradients have passed, close() for the result.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,7 @@ from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
 from livegrad.probe.output import OutputChoice
 from livegrad.probe.output_link import link_layers
+from livegrad.probe.pairing import PairingSpec, as_json, find_pairings
 from livegrad.probe.reach import RecurrentReach, TimeRow, with_time_rows
 from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
@@ -48,7 +50,8 @@ class ScanResult:
 
     layers: L rows. columns: name -> array (L,), the columns of a run's scan stream without step, subject and
     layer. reached: ids of the parameters the loss reaches; called: ids of those whose module ran with
-    gradients on; called_without_grad: ids of those whose module ran under no_grad.
+    gradients on; called_without_grad: ids of those whose module ran under no_grad. pairings: what does not
+    fit between the output and the loss, as run.json holds it.
     """
 
     layers: list[LayerSpec]
@@ -56,6 +59,7 @@ class ScanResult:
     reached: frozenset[int]
     called: frozenset[int]
     called_without_grad: frozenset[int]
+    pairings: tuple[dict[str, Any], ...] = ()
 
 
 class StepScan:
@@ -85,6 +89,7 @@ class StepScan:
         self._layers: list[LayerNode] = []
         self._out = 0
         self._target = Target()
+        self._pairings: list[PairingSpec] = []
         self._tap: GradientTap | None = None
         self._probed: GradientSquares = {}
         self._reached: set[int] = set()
@@ -138,7 +143,7 @@ class StepScan:
             self.reason = self.reason or self._trace.record.trouble
             if not self._layers:
                 self.reason = self.reason or "no differentiable operation of the model was seen"
-            self._layers, self._probed, self._target = [], {}, Target()
+            self._layers, self._probed, self._target, self._pairings = [], {}, Target(), []
             if self._tap is not None:
                 self._tap.take()
             self._trace.forget()
@@ -176,7 +181,7 @@ class StepScan:
         self._layers = [*layers, *link_layers(record, graph, flow, layers, self._names)]
         self._tap = GradientTap((layer.node for layer in self._layers), record.batch)
         self._probe(data, start[1])
-        self._target = self._read_target(loss, data.nodes[0])
+        self._read_loss(loss, data.nodes[0])
 
     def _note_reached(self, graph: StepGraph) -> None:
         self.reason = None
@@ -187,13 +192,14 @@ class StepScan:
             self._trace.record.called |= self._trace.called_without_grad
             self._reached |= self._ids(self._trace.called_without_grad)
 
-    def _read_target(self, loss: Any, output: Any) -> Target:
+    def _read_loss(self, loss: Any, output: Any) -> None:
         if self._trace.record.obstacle is not None:
-            return Target()
-        try:
-            return read_target(loss, output)
-        except Exception:  # what a loss saved may be gone, packed away or of any form: the unit stays unknown
-            return Target()
+            return
+        # What a loss saved may be gone, packed away or of any form: the unit then stays unknown.
+        with contextlib.suppress(Exception):
+            self._target = read_target(loss, output)
+        with contextlib.suppress(Exception):
+            self._pairings = find_pairings(loss, output)
 
     def _probe(self, data: DataGraph, number: int) -> None:
         record, output = self._trace.record, self._layers[self._out].operation
@@ -253,6 +259,7 @@ class StepScan:
             frozenset(self._reached),
             frozenset(self._ids(self._trace.record.called)),
             frozenset(self._ids(self._trace.called_without_grad)),
+            tuple(as_json(spec, self._trace.record, self._names.modules) for spec in self._pairings),
         )
 
 

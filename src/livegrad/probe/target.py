@@ -8,6 +8,10 @@ import torch
 from torch import Tensor
 
 _MOST_NODES = 256
+# Targets whose spread is read from fewer samples say too little of it.
+_FEWEST = 4
+_LOG_ONE = 1e-3
+TOLD = ("residual", "constant_loss", "task_loss")
 
 
 @dataclass(frozen=True)
@@ -16,11 +20,15 @@ class Target:
 
     unit: σ_y, 1 for logits, the targets' standard deviation for a regression; None if the loss does not tell.
     residual: rms residual over σ_y, or the mean of one minus the probability of the right class; 0 is a
-    perfect fit and about 1 none; NaN if the loss does not tell.
+    perfect fit and about 1 none; NaN if the loss does not tell. constant_loss: loss per target of the answer
+    that is best without looking at the input, task_loss: that of the outputs, both of this loss alone, without
+    its reduction and whatever the script adds or multiplies; NaN if the loss does not tell.
     """
 
     unit: float | None = None
     residual: float = float("nan")
+    constant_loss: float = float("nan")
+    task_loss: float = float("nan")
 
 
 def read_target(loss: Any, output: Any) -> Target:
@@ -49,7 +57,8 @@ def in_output_units(columns: dict[str, np.ndarray], target: Target) -> dict[str,
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = output if target.unit is None else target.unit
         changed = {name: columns[name] / scale for name in ("audibility", "audibility_output")}
-    return {**columns, **changed, "residual": np.full(len(output), target.residual)}
+    told = {name: np.full(len(output), getattr(target, name)) for name in TOLD}
+    return {**columns, **changed, **told}
 
 
 def _saved(node: Any, name: str) -> Tensor | None:
@@ -62,22 +71,64 @@ def _classes(node: Any) -> Target:
     if scores is None or labels is None or labels.is_floating_point() or scores.ndim < 2:
         return Target(1.0)
     known = (labels >= 0) & (labels < scores.shape[1])
-    picked = scores.gather(1, labels.clamp(0, scores.shape[1] - 1).unsqueeze(1)).squeeze(1)[known]
-    return Target(1.0, _number((1 - picked.double().exp()).mean()) if picked.numel() else float("nan"))
+    picked = scores.gather(1, labels.clamp(0, scores.shape[1] - 1).unsqueeze(1)).squeeze(1)[known].double()
+    # Above 0 they are no log-probabilities: see livegrad.probe.pairing.
+    if not picked.numel() or bool(picked.max() > _LOG_ONE):
+        return Target(1.0)
+    weight = _saved(node, "weight")
+    each = torch.ones_like(picked) if weight is None else weight.double()[labels[known]]
+    task = -(each * picked).sum() / each.sum()
+    return Target(
+        1.0,
+        _number((1 - picked.exp()).mean()),
+        _class_entropy(labels[known], each, scores.shape[1]),
+        _number(task),
+    )
+
+
+def _class_entropy(labels: Tensor, weight: Tensor, classes: int) -> float:
+    """Entropy of the class frequencies in nats, the loss of always answering with them.
+
+    From N labels the plain estimate falls short by (K - 1)/2N, K being the classes met (Miller 1955); a class
+    that this batch lacks cannot be seen.
+    """
+    counts = torch.zeros(classes, dtype=torch.float64, device=labels.device)
+    shares = counts.index_add(0, labels, weight)
+    shares = shares[shares > 0] / weight.sum()
+    entropy = -(shares * shares.log()).sum()
+    return min(_number(entropy) + (len(shares) - 1) / (2 * len(labels)), float(np.log(classes)))
 
 
 def _logits(node: Any) -> Target:
     scores, labels = _saved(node, "self"), _saved(node, "target")
     if scores is None or labels is None:
         return Target(1.0)
-    return Target(1.0, _number((scores.double().sigmoid() - labels.double()).abs().mean()))
+    wanted, odds = labels.double(), scores.double()
+    task = torch.nn.functional.softplus(odds) - wanted * odds
+    return Target(
+        1.0, _number((odds.sigmoid() - wanted).abs().mean()), _binary_entropy(wanted), _number(task.mean())
+    )
 
 
 def _probabilities(node: Any) -> Target:
     scores, labels = _saved(node, "self"), _saved(node, "target")
     if scores is None or labels is None:
         return Target(1.0)
-    return Target(1.0, _number((scores.double() - labels.double()).abs().mean()))
+    given, wanted = scores.double(), labels.double()
+    # BCELoss holds its logarithms at -100 and above.
+    task = -(wanted * given.log().clamp(min=-100.0) + (1 - wanted) * (1 - given).log().clamp(min=-100.0))
+    return Target(1.0, _number((given - wanted).abs().mean()), _binary_entropy(wanted), _number(task.mean()))
+
+
+def _binary_entropy(targets: Tensor) -> float:
+    """Mean over the outputs of the entropy of their targets' frequency, with Miller's correction of 1/2N."""
+    rows = targets.reshape(len(targets), -1) if targets.ndim else targets.reshape(1, 1)
+    if len(rows) < _FEWEST:
+        return float("nan")
+    share = rows.mean(0)
+    entropy = torch.special.entr(share) + torch.special.entr(1 - share)
+    seen = (share > 0) & (share < 1)
+    return _number((entropy + seen / (2 * len(rows))).clamp(max=float(np.log(2))).mean())
 
 
 def _regression(node: Any) -> Target:
@@ -91,6 +142,18 @@ def _regression(node: Any) -> Target:
     return Target(unit, _number((values.double() - wanted).square().mean().sqrt()) / unit)
 
 
+def _squares(node: Any) -> Target:
+    values, targets = _saved(node, "self"), _saved(node, "target")
+    known = _regression(node)
+    if values is None or targets is None or known.unit is None:
+        return known
+    rows = targets.double().reshape(len(targets), -1) if targets.ndim else targets.double().reshape(1, 1)
+    # Each output has a constant of its own; one sample does not tell how far the others are from it.
+    constant = _number(rows.var(0).mean()) if len(rows) >= _FEWEST else float("nan")
+    task = _number((values.double() - targets.double()).square().mean())
+    return Target(known.unit, known.residual, constant, task)
+
+
 def _number(value: Tensor) -> float:
     return float(value)
 
@@ -100,7 +163,7 @@ _READERS = {
     "NllLoss2D": _classes,
     "BinaryCrossEntropyWithLogits": _logits,
     "BinaryCrossEntropy": _probabilities,
-    "MseLoss": _regression,
+    "MseLoss": _squares,
     "SmoothL1Loss": _regression,
     "HuberLoss": _regression,
 }

@@ -209,6 +209,7 @@ class ScanDriver:
             subject.failed_scans = 0
             record.add_scan(self.layers.row(step, subject.id, ticket.result))
             table.tensors.mark(ticket.result.called, ticket.result.reached, subject.id)
+            subject.pairings += [p for p in ticket.result.pairings if p not in subject.pairings]
             table.changed = True
             if ticket.reason:
                 record.note(step, "not_observed", f"{subject.name}: {ticket.reason}")

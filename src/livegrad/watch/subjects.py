@@ -30,7 +30,8 @@ class Subject:
 
     root: the model itself without wrappers, None where no module holds the tensors. iteration: its last
     optimizer step, from 0, taken in the backward cycle `cycle` by the optimizers `stepped`. decision: what to
-    record of that step; next: of the one after, `planned`. shared: several optimizers train it.
+    record of that step; next: of the one after, `planned`. shared: several optimizers train it. pairings: what
+    scans saw not to fit between its output and the loss.
     """
 
     id: int
@@ -51,6 +52,7 @@ class Subject:
     alarm: RowAlarm = field(default_factory=RowAlarm)
     failed_scans: int = 0
     shared: bool = False
+    pairings: list[dict[str, Any]] = field(default_factory=list)
     _optimizers: list[weakref.ref[Any]] = field(default_factory=list)
 
     def optimizer_index(self, optimizer: Any) -> int | None:
@@ -85,6 +87,7 @@ class Subject:
             "optimizers": list(self.optimizers),
             "parameters": self.parameters,
             "compiled": self.compiled,
+            "pairings": list(self.pairings),
         }
 
 
