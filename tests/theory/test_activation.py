@@ -70,7 +70,7 @@ def test_selu_keeps_the_moments_it_was_made_for():
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_each_function_is_the_one_torch_calls_by_that_name(name):
     x = np.linspace(-9, 9, 1801)
-    expected = getattr(torch.nn, name)()(torch.from_numpy(x)).numpy()
+    expected = getattr(torch.nn, name)().double()(torch.from_numpy(x)).detach().numpy()
     assert np.allclose(CATALOGUE[name].function(x), expected, rtol=0, atol=1e-12)
 
 
@@ -80,8 +80,8 @@ def test_each_slope_is_the_one_autograd_gives_away_from_kinks(name):
     x = np.linspace(-9, 9, 1801) + 1e-3
     x = x[np.min([abs(x - k) for k in (*activation.kinks, 99.0)], axis=0) > 1e-4]
     point = torch.from_numpy(x).requires_grad_()
-    (slope,) = torch.autograd.grad(getattr(torch.nn, name)()(point).sum(), point)
-    assert np.allclose(activation.slope(x), slope.numpy(), rtol=0, atol=1e-8)
+    (slope,) = torch.autograd.grad(getattr(torch.nn, name)().double()(point).sum(), point)
+    assert np.allclose(activation.slope(x), slope.numpy(), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
