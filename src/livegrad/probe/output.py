@@ -117,3 +117,12 @@ def output_tensors(value: Any, depth: int = 0) -> list[torch.Tensor]:
     else:
         items = list(vars(value).values()) if hasattr(value, "__dict__") else []
     return [tensor for item in items[:_MOST_TENSORS] for tensor in output_tensors(item, depth + 1)]
+
+
+def used_outputs(returned: list[Any], graph: StepGraph) -> tuple[int, ...]:
+    """Return the places, among the tensors of the one value returned, of those in `graph`; () if there were
+    several calls.
+    """
+    if len(returned) != 1:
+        return ()
+    return tuple(k for k, tensor in enumerate(output_tensors(returned[0])) if tensor.grad_fn in graph.index)

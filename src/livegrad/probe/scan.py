@@ -30,7 +30,7 @@ from livegrad.probe.graph import (
 from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layers, credit_enclosed, is_cut
 from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
-from livegrad.probe.output import OutputChoice
+from livegrad.probe.output import OutputChoice, used_outputs
 from livegrad.probe.output_link import link_layers
 from livegrad.probe.pairing import PairingSpec, as_json, find_pairings
 from livegrad.probe.reach import RecurrentReach, TimeRow, with_time_rows
@@ -51,7 +51,9 @@ class ScanResult:
     layers: L rows. columns: name -> array (L,), the columns of a run's scan stream without step, subject and
     layer. reached: ids of the parameters the loss reaches; called: ids of those whose module ran with
     gradients on; called_without_grad: ids of those whose module ran under no_grad. pairings: what does not
-    fit between the output and the loss, as run.json holds it.
+    fit between the output and the loss, as run.json holds it. seed: of the probe. unit: σ_y, None if the loss
+    does not tell. outputs: places of the tensors the loss uses, among those the model returned; empty if it
+    was not one single call.
     """
 
     layers: list[LayerSpec]
@@ -60,6 +62,9 @@ class ScanResult:
     called: frozenset[int]
     called_without_grad: frozenset[int]
     pairings: tuple[dict[str, Any], ...] = ()
+    seed: int = 0
+    unit: float | None = None
+    outputs: tuple[int, ...] = ()
 
 
 class StepScan:
@@ -89,6 +94,7 @@ class StepScan:
         self._layers: list[LayerNode] = []
         self._out = 0
         self._target = Target()
+        self._outputs: tuple[int, ...] = ()
         self._pairings: list[PairingSpec] = []
         self._tap: GradientTap | None = None
         self._probed: GradientSquares = {}
@@ -99,23 +105,29 @@ class StepScan:
         """True once a backward pass of this step has been met: later ones are not listened to."""
         return self._tap is not None
 
+    @property
+    def layers(self) -> list[LayerNode]:
+        """The layers with their autograd nodes, from before_backward to close."""
+        return self._layers
+
     def open(self) -> None:
         """Watch the forward passes of the root until before_backward or close."""
         self._eager.begin()
         self._trace.open()
         self._reach.open()
 
-    def before_backward(self, loss: torch.Tensor) -> None:
+    def before_backward(self, loss: torch.Tensor, target: Target | None = None) -> None:
         """Find the spine under the model's output and probe it; `loss` is the root of the backward pass about
         to run.
 
         A loss that does not depend on the model is passed over, and its next forward pass still watched.
+        target: what is known of the output's unit where `loss` is not the true one.
         """
         if self._tap is not None or loss.grad_fn is None:
             return
         try:
             with no_collection():
-                self._find_layers(loss.grad_fn)
+                self._find_layers(loss.grad_fn, target)
         except Exception as error:
             self.reason = f"the step could not be scanned: {type(error).__name__}: {error}"
             self._stop_watching()
@@ -155,7 +167,7 @@ class StepScan:
         self._reach.close()
         self._eager.end()
 
-    def _find_layers(self, loss: Any) -> None:
+    def _find_layers(self, loss: Any, target: Target | None) -> None:
         record = self._trace.record
         graph = step_graph(loss)
         self._note_reached(graph)
@@ -181,7 +193,11 @@ class StepScan:
         self._layers = [*layers, *link_layers(record, graph, flow, layers, self._names)]
         self._tap = GradientTap((layer.node for layer in self._layers), record.batch)
         self._probe(data, start[1])
-        self._read_loss(loss, data.nodes[0])
+        self._outputs = used_outputs(record.outputs, graph)
+        if target is None:
+            self._read_loss(loss, data.nodes[0])
+        else:
+            self._target = target
 
     def _note_reached(self, graph: StepGraph) -> None:
         self.reason = None
@@ -260,6 +276,9 @@ class StepScan:
             frozenset(self._ids(self._trace.record.called)),
             frozenset(self._ids(self._trace.called_without_grad)),
             tuple(as_json(spec, self._trace.record, self._names.modules) for spec in self._pairings),
+            self._seed,
+            self._target.unit,
+            self._outputs,
         )
 
 
