@@ -21,7 +21,6 @@ from livegrad.watch.plans import Plans, is_stale
 from livegrad.watch.pulse import Pulse, take_pulse
 from livegrad.watch.record import Record
 from livegrad.watch.scanning import ScanDriver
-from livegrad.watch.schedule import FIRST_PULSES
 from livegrad.watch.stages import StageLedger
 from livegrad.watch.subjects import Plan, Subject, SubjectTable
 
@@ -78,7 +77,7 @@ class Recorder:
         self._open_record = open_record
         self._guard = guard
         self._spent = spent
-        self._charged = 0.0
+        self._pulses_cost = 0.0
         self._thread = _Thread()
         self._sampling = True
         self._forced = False
@@ -87,6 +86,7 @@ class Recorder:
         # Models named by the caller are known before their first step.
         self._named = bool(table.subjects)
         for subject in table.subjects:
+            subject.schedule.rest = self.spent_beside
             self._look_ahead(subject, clock())
 
     # Module calls: only while models are being found or a scan waits for one.
@@ -244,19 +244,17 @@ class Recorder:
                 self.scans.drop_unclaimed()
         for row in record.write_ready():
             subject = self.table.subjects[row.subject]
-            beside = self._spent_beside() - row.cost
-            subject.schedule.paid(pulse=row.cost, beside=max(0.0, beside), first=row.step < FIRST_PULSES)
+            self._pulses_cost += row.cost
+            subject.schedule.paid(pulse=row.cost)
             change = subject.alarm.look(row)
             if change.text is not None:
                 record.note(row.step, "event", f"{subject.name}: {change.text} at step {row.step}")
             if change.alarm:
                 subject.schedule.alarm(change.scan)
 
-    def _spent_beside(self) -> float:
-        """Seconds spent since the last call, scans left out: pulses, ordinary steps, run.json, diagnoses."""
-        total = self._spent() - self.scans.cost
-        since, self._charged = total - self._charged, total
-        return since
+    def spent_beside(self) -> float:
+        """Seconds spent so far on anything but pulses and scans: ordinary steps, run.json, diagnoses."""
+        return self._spent() - self.scans.cost - self._pulses_cost
 
     def _is_nested(self, state: _State, optimizer: Any) -> bool:
         """Whether this step runs inside one that already stands for these parameters (SAM, ZeRO).
@@ -281,6 +279,7 @@ class Recorder:
             ids = self.table.tensors.ids()
             for subject in self.table.subjects:
                 if subject.planned < 0:
+                    subject.schedule.rest = self.spent_beside
                     subject.planned, subject.next = 0, subject.schedule.decide(0, now)
                     if not self.scans.claim(subject, ids):
                         subject.schedule.scan_failed()
@@ -302,9 +301,10 @@ class Recorder:
 
     def _advance(self, plan: Plan, cycle: int) -> bool:
         """Count this step for its subjects; True if it is to be sampled."""
-        sampled = self._forced and bool(plan.parts)
+        sampled, now = False, clock() if self._forced else 0.0
         for part in plan.parts:
             subject = part.subject
+            sampled |= self._forced and subject.schedule.affords_surprise(now)
             if cycle != subject.cycle or part.optimizer in subject.stepped:
                 subject.iteration += 1
                 subject.stepped.clear()

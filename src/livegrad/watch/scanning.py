@@ -18,7 +18,6 @@ from livegrad.watch.layer_table import LayerTable, renumbered
 from livegrad.watch.naming import plain_name, unwrap
 from livegrad.watch.origin import Origins
 from livegrad.watch.record import Record
-from livegrad.watch.schedule import FIRST_SCANS
 from livegrad.watch.subjects import Subject, SubjectTable
 
 MOST_UNCLAIMED = 4
@@ -222,7 +221,7 @@ class ScanDriver:
                 record.note(step, "not_observed", f"layers of {subject.name}: {reason}")
         self.cost += ticket.cost + time.perf_counter() - begun
         cost = ticket.cost + self._forward_excess(ticket) + time.perf_counter() - begun
-        subject.schedule.paid(scan=cost, first=step <= FIRST_SCANS[-1])
+        subject.schedule.paid(scan=cost)
 
     def _forward_excess(self, ticket: Ticket) -> float:
         """By how much the scan held up the forward pass: its time less that of an unscanned one.
