@@ -26,13 +26,29 @@ class Scanned:
 
     @property
     def layers(self) -> list[LayerSpec]:
+        """Every layer, without the rows that say what the model was given."""
         assert self.result is not None, self.reason
-        return self.result.layers
+        return [layer for layer in self.result.layers if layer.kind != "input"]
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
+        """The columns of `layers`."""
+        return self._columns(inputs=False)
+
+    @property
+    def inputs(self) -> dict[str, dict[str, float]]:
+        """Name of each input -> its row."""
         assert self.result is not None, self.reason
-        return self.result.columns
+        names = [layer.name for layer in self.result.layers if layer.kind == "input"]
+        columns = self._columns(inputs=True)
+        return {
+            name: {key: float(column[i]) for key, column in columns.items()} for i, name in enumerate(names)
+        }
+
+    def _columns(self, inputs: bool) -> dict[str, np.ndarray]:
+        assert self.result is not None, self.reason
+        chosen = np.array([(layer.kind == "input") is inputs for layer in self.result.layers])
+        return {name: column[chosen] for name, column in self.result.columns.items()}
 
     def names(self, kind: str = "depth") -> list[str]:
         return [layer.name for layer in self.layers if layer.kind == kind]

@@ -125,7 +125,7 @@ def test_a_step_after_a_failed_one_is_scanned(x, error):
     scan.after_backward()
     result = scan.close()
 
-    assert [layer.name for layer in result.layers] == ["a", "tanh", "b"]
+    assert [layer.name for layer in result.layers] == ["a", "tanh", "b", "input"]
 
 
 class Refuses(torch.autograd.Function):
@@ -358,7 +358,7 @@ def test_two_models_scanned_at_once(x):
     loss.backward()
     results = [scan.close() for scan in scans]
 
-    assert [[layer.name for layer in result.layers] for result in results] == [["a", "tanh", "b"]] * 2
+    assert [[layer.name for layer in result.layers] for result in results] == [["a", "tanh", "b", "input"]] * 2
     assert modes() == []
 
 

@@ -33,12 +33,14 @@ class Value:
 
     number: which output. squares: float64 (B,), the sum of squares of each sample's activation; samples lie
     along dimension 0, and a tensor of fewer than two dimensions is one sample. entries: entries per sample.
+    sample: some entries of some samples, see livegrad.probe.similarity.
     """
 
     number: int
     shape: tuple[int, ...]
     squares: Squares
     entries: int
+    sample: torch.Tensor | None = None
 
 
 @dataclass(slots=True)

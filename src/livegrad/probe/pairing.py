@@ -1,8 +1,9 @@
 """What stands between a model's last layer and its loss, and whether the two were made for each other.
 
 Cross-entropy takes a softmax of its own, so its input must be raw scores; the negative log-likelihood takes
-none, so its input must be log-probabilities. Both mistakes run without an error. They are read from the autograd
-graph, so it makes no difference whether the link is a module, a function, inside the model or in the script.
+none, so its input must be log-probabilities. Both mistakes run without an error. They are read from the
+autograd graph, so it makes no difference whether the link is a module or a function, in the model or in the
+script.
 """
 
 from collections.abc import Iterator
@@ -169,7 +170,7 @@ def _wrong_dimension(link: Any, loss: str, kind: str) -> PairingSpec | None:
 
 
 def _broadcast(node: Any, loss: str) -> PairingSpec | None:
-    """Outputs (N, 1) against targets (N,) make N × N differences: the best answer is then the targets' mean."""
+    """Outputs (N, 1) against targets (N,) make N × N differences, for which the targets' mean is best."""
     values, targets = _saved(node, "self"), _saved(node, "target")
     if values is None or targets is None or values.shape != targets.shape:
         return None
@@ -197,7 +198,7 @@ def _broadcast_by_hand(node: Any) -> PairingSpec | None:
 
 
 def _link_under(node: Any) -> tuple[Any, str | None]:
-    """Walk from a loss's input down past what only moves entries; return the first other node and its kind."""
+    """Walk down from a loss's input past what only moves entries; return the next node and its kind."""
     kind = None
     for _ in range(_LONGEST_CHAIN):
         node = node.next_functions[0][0] if node.next_functions else None

@@ -27,6 +27,7 @@ from livegrad.probe.graph import (
     parameters_of,
     step_graph,
 )
+from livegrad.probe.inputs import with_input_rows
 from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layers, credit_enclosed, is_cut
 from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
@@ -36,6 +37,7 @@ from livegrad.probe.pairing import PairingSpec, as_json, find_pairings
 from livegrad.probe.reach import RecurrentReach, TimeRow, with_time_rows
 from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
+from livegrad.probe.similarity import likeness
 from livegrad.probe.spine import find_spine
 from livegrad.probe.squares import is_measurable, row_squares
 from livegrad.probe.target import Target, in_output_units, read_target
@@ -268,9 +270,10 @@ class StepScan:
     def _result(self) -> ScanResult | None:
         assert self._tap is not None
         found = columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite)
-        found = with_time_rows(found, self._time)
+        found |= likeness([layer.operation.values[0].sample for layer in self._layers])
+        found = with_input_rows(with_time_rows(found, self._time), self._trace.inputs)
         return ScanResult(
-            [layer.spec for layer in self._layers] + [row.spec for row in self._time],
+            [row.spec for row in (*self._layers, *self._time, *self._trace.inputs)],
             in_output_units(found, self._target),
             frozenset(self._reached),
             frozenset(self._ids(self._trace.record.called)),

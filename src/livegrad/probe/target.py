@@ -21,8 +21,8 @@ class Target:
     unit: σ_y, 1 for logits, the targets' standard deviation for a regression; None if the loss does not tell.
     residual: rms residual over σ_y, or the mean of one minus the probability of the right class; 0 is a
     perfect fit and about 1 none; NaN if the loss does not tell. constant_loss: loss per target of the answer
-    that is best without looking at the input, task_loss: that of the outputs, both of this loss alone, without
-    its reduction and whatever the script adds or multiplies; NaN if the loss does not tell.
+    that is best without looking at the input; task_loss: that of the outputs. Both are of this loss alone,
+    without its reduction and whatever the script adds or multiplies; NaN if the loss does not tell.
     """
 
     unit: float | None = None

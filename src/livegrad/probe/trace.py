@@ -4,11 +4,13 @@ running.
 
 import threading
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import Any
 
 import torch
 
 from livegrad.probe.function_mode import WatchOperations, next_number
+from livegrad.probe.inputs import InputRow, measure_inputs
 from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import has_backward_hooks, tracing_obstacle
@@ -24,7 +26,7 @@ class ForwardTrace:
 
     The mode that sees the operations is on only while an outermost call runs with gradients enabled, in one
     thread. modules: all of the root's. called_without_grad: id() of the parameters whose module ran without
-    gradients.
+    gradients. inputs: what the latest outermost call was given.
     """
 
     def __init__(self, root: torch.nn.Module, modules: Collection[torch.nn.Module]) -> None:
@@ -32,6 +34,7 @@ class ForwardTrace:
         self._running = ModuleStack()
         self.record = Record(root, modules, self._running)
         self.called_without_grad: set[int] = set()
+        self.inputs: list[InputRow] = []
         self._mode: WatchOperations | None = None
         self._paused_by: torch.nn.Module | None = None
         self._thread: int | None = None
@@ -50,6 +53,7 @@ class ForwardTrace:
     def forget(self) -> None:
         """Drop every tensor and node, so that nothing of the step outlives it."""
         self.record.clear()
+        self.inputs = []
 
     # Whatever goes wrong in here must not reach the user's forward pass.
 
@@ -59,7 +63,7 @@ class ForwardTrace:
             return False
         try:
             with torch._C.DisableTorchFunction():
-                return self._entered(module, (*args, *kwargs.values()))
+                return self._entered(module, args, kwargs)
         except Exception as error:
             self._give_up(error)
             return False
@@ -84,7 +88,8 @@ class ForwardTrace:
         if self._mode is not None:
             self._mode.mute()
 
-    def _entered(self, module: torch.nn.Module, inputs: Any) -> bool:
+    def _entered(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        inputs = (*args, *kwargs.values())
         grad = torch.is_grad_enabled()
         called = self.record.called if grad else self.called_without_grad
         called.update(id(p) for p in _own_parameters(module))
@@ -94,6 +99,7 @@ class ForwardTrace:
             if torch._C._current_autograd_node() is not None:
                 return False  # a checkpointed segment that backward runs again
             self._begin(inputs)
+            self._measure_inputs(module, args, kwargs)
         elif self._mode is not None:
             self.record.note_unseen(list(tensors_in(inputs)))
         self._running.push(module, next_number())
@@ -113,6 +119,11 @@ class ForwardTrace:
                 (shape_of(t)[0] for t in tensors_in(inputs) if len(shape_of(t)) >= 2), 0
             )
             self._start_recording()
+
+    def _measure_inputs(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if module is self.record.root and self.record.trouble is None:
+            with suppress(Exception):  # an input that cannot be read goes without a row
+                self.inputs = measure_inputs(module, args, kwargs, self.record.batch)
 
     def _left(self, module: torch.nn.Module, output: Any, failed: bool) -> None:
         entered = self._running.pop()

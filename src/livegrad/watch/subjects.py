@@ -30,8 +30,8 @@ class Subject:
 
     root: the model itself without wrappers, None where no module holds the tensors. iteration: its last
     optimizer step, from 0, taken in the backward cycle `cycle` by the optimizers `stepped`. decision: what to
-    record of that step; next: of the one after, `planned`. shared: several optimizers train it. pairings: what
-    scans saw not to fit between its output and the loss.
+    record of that step; next: of the one after, `planned`. shared: several optimizers train it. pairings:
+    what scans saw not to fit between its output and the loss.
     """
 
     id: int
