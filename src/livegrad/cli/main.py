@@ -18,6 +18,7 @@ from livegrad.errors import LivegradError, RunError, UsageError
 EPILOG = """\b
 Examples:
   livegrad run train.py --epochs 3     watch a training script, unmodified
+  livegrad check train.py              will it train? stops it after its first steps
   livegrad report                      the newest run under ./livegrad-runs once more
   livegrad live                        follow a run while it trains
 """
@@ -25,7 +26,7 @@ Examples:
 
 @click.group(
     cls=LazyGroup,
-    verbs=("run", "report", "live", "explain", "doctor"),
+    verbs=("run", "check", "report", "live", "explain", "doctor"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )

@@ -1,6 +1,14 @@
 """A click command whose line ends in somebody else's program."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+if TYPE_CHECKING:
+    from livegrad.watch.program import Program
 
 
 class ProgramCommand(click.Command):
@@ -31,3 +39,19 @@ class ProgramCommand(click.Command):
             return False
         options = [param for param in self.params if isinstance(param, click.Option)]
         return any(arg in option.opts and not (option.is_flag or option.count) for option in options)
+
+
+def program_of(verb: str, module: str | None, code: str | None, arguments: tuple[str, ...]) -> Program:
+    """Return the program that a command line names; click.UsageError where there is none."""
+    from livegrad.watch.program import Program
+
+    if module is not None:
+        return Program("module", module, arguments)
+    if code is not None:
+        return Program("code", code, arguments)
+    if not arguments:
+        raise click.UsageError(f"Nothing to run. Name a script: livegrad {verb} train.py")
+    script, *rest = arguments
+    if script != "-" and not Path(script).exists():
+        raise click.UsageError(f"There is no script {script!r} here ({Path.cwd()}).")
+    return Program("script", script, tuple(rest))

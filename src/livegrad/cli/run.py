@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from livegrad.cli.program_command import ProgramCommand
+from livegrad.cli.program_command import ProgramCommand, program_of
 
 EPILOG = """\b
 Examples:
@@ -62,21 +62,6 @@ def run(
     """
     from livegrad.cli.watched_run import WatchedRun
 
-    program = _program(module, code, arguments)
+    program = program_of("run", module, code, arguments)
     watched = WatchedRun.prepare(program, out=out, budget=budget, every=every, quiet=quiet)
     return lambda: watched.run(as_json=as_json, fail_on=fail_on)
-
-
-def _program(module: str | None, code: str | None, arguments: tuple[str, ...]):
-    from livegrad.watch.program import Program
-
-    if module is not None:
-        return Program("module", module, arguments)
-    if code is not None:
-        return Program("code", code, arguments)
-    if not arguments:
-        raise click.UsageError("Nothing to run. Name a script: livegrad run train.py")
-    script, *rest = arguments
-    if script != "-" and not Path(script).exists():
-        raise click.UsageError(f"There is no script {script!r} here ({Path.cwd()}).")
-    return Program("script", script, tuple(rest))

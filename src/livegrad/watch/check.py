@@ -1,4 +1,4 @@
-"""The stop of a check: once the first steps have been seen, the program is ended, as gently as it lets itself.
+"""The stop of a check: once the first steps have been seen the program is ended, gently if it lets itself be.
 
 The stop is an exception that only `except BaseException` catches, raised from the hook after an optimizer
 step, so that what the program does on its way out (finally blocks, data loaders, atexit) is done. A program

@@ -1,0 +1,208 @@
+"""Omens: what a few scanned steps show that decides whether training can work, each with its weight.
+
+"fatal": a condition for learning is missing. "doubt": it may be missing, or the task decides. The bounds are
+those of the rules (docs/how-it-decides.md) and of theory: six e-foldings over depth.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from livegrad.diagnose.depth_reach import DepthReach
+from livegrad.diagnose.finding import Finding
+from livegrad.diagnose.harm import harm_to
+from livegrad.diagnose.number import short
+from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.spine_profile import SpineProfile
+from livegrad.diagnose.time_profile import time_profiles
+
+FLOOR_DECADES = 3.0
+# A silence that mends itself this soon is a slow start, not a failure.
+PATIENCE_STEPS = 100
+# At this pace the weights could be others after as many steps as few trainings have.
+STANDSTILL = 1e-5
+# An output so far over its unit is not brought down by steps of a sane size.
+FAR_OVER_DECADES = 6.0
+SATURATED_SHARE = 0.9
+
+# Findings that need a longer look than a check takes, or are no matter of training or not.
+_TOO_EARLY = {"LG105", "LG403", "LG503"}
+
+
+@dataclass(frozen=True)
+class Omen:
+    """code: of the finding it belongs to. weight: "fatal" or "doubt". text: one sentence, without its end."""
+
+    code: str
+    weight: str
+    text: str
+
+
+def omens(patient: Patient, findings: list[Finding], reach: DepthReach | None) -> tuple[Omen, ...]:
+    """Return what speaks against training, the worst first; at most one of each code."""
+    found = [omen for finding in findings if (omen := _of_finding(patient, finding)) is not None]
+    found += _of_depth(patient, reach, {omen.code for omen in found})
+    found += _of_course(patient, {omen.code for omen in found})
+    worst: dict[str, Omen] = {}
+    for omen in sorted(found, key=lambda omen: omen.weight != "fatal"):
+        worst.setdefault(omen.code, omen)
+    return tuple(worst.values())
+
+
+def _of_finding(patient: Patient, finding: Finding) -> Omen | None:
+    if finding.severity == "info" or finding.code in _TOO_EARLY:
+        return None
+    weigh = _WEIGHERS.get(finding.code, _usual_weight)
+    weight = weigh(patient, finding)
+    return Omen(finding.code, weight, finding.message) if weight else None
+
+
+def _usual_weight(patient: Patient, finding: Finding) -> str | None:
+    return "doubt"
+
+
+def _always(patient: Patient, finding: Finding) -> str:
+    return "fatal"
+
+
+def _as_severe(patient: Patient, finding: Finding) -> str:
+    return "fatal" if finding.severity == "error" else "doubt"
+
+
+def _vanishing(patient: Patient, finding: Finding) -> str:
+    return "doubt" if is_mending(patient) else "fatal"
+
+
+def _exploding(patient: Patient, finding: Finding) -> str:
+    over = 0.0
+    if patient.profiles:
+        profile = patient.profiles[-1]
+        over = float(max(np.nanmax(profile.relative), np.nanmax(profile.absolute)))
+    return "doubt" if patient.is_finite and patient.is_learning and over < FAR_OVER_DECADES else "fatal"
+
+
+def _through_time(patient: Patient, finding: Finding) -> str:
+    # Whether the task needs what lies so far back, no measurement of the network can tell.
+    return "doubt"
+
+
+def _saturated(patient: Patient, finding: Finding) -> str:
+    share = float(finding.evidence.get("saturated_share") or 0.0)
+    return "fatal" if share >= SATURATED_SHARE and not patient.is_learning else "doubt"
+
+
+def _starved(patient: Patient, finding: Finding) -> str | None:
+    if is_warming_up(patient):
+        return None
+    if "under_eps_share" in finding.evidence:
+        matrices = [t.id for t in patient.tensors.values() if len(t.shape) >= 2]
+        ratios = [r for k, r in patient.update_ratio.items() if k in matrices and np.isfinite(r)]
+        return "fatal" if ratios and float(np.median(ratios)) < STANDSTILL else "doubt"
+    return _as_severe(patient, finding)
+
+
+def _too_large(patient: Patient, finding: Finding) -> str:
+    learning = patient.learning
+    return "fatal" if not patient.is_finite or learning.last > learning.first else "doubt"
+
+
+_WEIGHERS = {
+    "LG101": _vanishing,
+    "LG102": _through_time,
+    "LG103": _exploding,
+    "LG104": _as_severe,
+    "LG106": _as_severe,
+    "LG201": _saturated,
+    "LG202": _as_severe,
+    "LG301": _always,
+    "LG303": _as_severe,
+    "LG401": _starved,
+    "LG402": _too_large,
+    "LG404": _as_severe,
+}
+
+
+def _of_depth(patient: Patient, reach: DepthReach | None, known: set[str]) -> list[Omen]:
+    """The network is certainly deeper than its signal reaches, though no layer is past the rules' bounds."""
+    if reach is None or not reach.beyond or {"LG101", "LG103"} & known:
+        return []
+    code = "LG103" if reach.growing else "LG101"
+    doing = "is amplified" if reach.growing else "dies out"
+    text = f"at a factor of {short(reach.factor)} each the signal {doing} within {reach.reach:.0f} of the "
+    text += f"{reach.layers} {reach.unit}s"
+    return [Omen(code, "doubt" if code == "LG101" and is_mending(patient) else "fatal", text)]
+
+
+def _of_course(patient: Patient, known: set[str]) -> list[Omen]:
+    """The signal sinks so fast from step to step that it is gone within as many steps again."""
+    profiles = patient.profiles
+    if len(profiles) < 4 or {"LG101", "LG103"} & known or patient.is_learning:
+        return []
+    course = np.array([_lowest(profile) for profile in profiles])
+    if not np.isfinite(course).all():
+        return []
+    fall = course[-1] - course[len(course) // 2]
+    if fall < -0.3 and course[-1] + 2 * fall < -FLOOR_DECADES:
+        text = f"the signal sinks by {-fall / (len(course) - len(course) // 2):.2f} decades with every step"
+        return [Omen("LG101", "fatal" if not is_mending(patient) else "doubt", text)]
+    return []
+
+
+def is_mending(patient: Patient) -> bool:
+    """True if the optimizer moves the silent layers and they come back to within three decades soon.
+
+    At the pace seen between the first and the last scan, within PATIENCE_STEPS.
+    """
+    profiles = patient.profiles
+    if len(profiles) < 2:
+        return False
+    first, last = _lowest(profiles[0]), _lowest(profiles[-1])
+    steps = profiles[-1].step - profiles[0].step
+    if not (np.isfinite(first) and np.isfinite(last)) or last <= first or steps < 1:
+        return False
+    if harm_to(patient, _quiet_tensors(profiles[-1])).starved:
+        return False
+    return (-FLOOR_DECADES - last) / ((last - first) / steps) < PATIENCE_STEPS
+
+
+def _lowest(profile: SpineProfile) -> float:
+    """Decades of the quietest layer, against the output and in the output's unit."""
+    return float(min(np.min(profile.relative), np.max(profile.absolute)))
+
+
+def _quiet_tensors(profile: SpineProfile) -> set[int]:
+    """Of the layers in the quieter half of the way from the output to the quietest."""
+    half = float(np.min(profile.relative)) / 2
+    quiet = zip(profile.layers, profile.relative, strict=True)
+    return {t for layer, r in quiet if r <= half for t in layer.tensors}
+
+
+def is_warming_up(patient: Patient) -> bool:
+    """True if the learning rate still rises: what the steps will be is not known yet."""
+    rate = patient.scalars["learning_rate"]
+    rate = rate[np.isfinite(rate)]
+    return len(rate) > 1 and bool(rate[-1] > 1.001 * rate[0])
+
+
+@dataclass(frozen=True)
+class TimeReach:
+    """name: the recurrence. steps: how many it takes. factor: what one passes on to the one before. reach:
+    how many of the latest are within three decades of the loudest.
+    """
+
+    name: str
+    steps: int
+    factor: float
+    reach: int
+
+
+def time_reach(patient: Patient) -> tuple[TimeReach, ...]:
+    """Return how far back each recurrence hears at the latest scan."""
+    if not patient.scans:
+        return ()
+    found = []
+    for profile in time_profiles(patient.scans[-1], patient.layers):
+        heard = profile.times[profile.relative > -FLOOR_DECADES]
+        reach = int(profile.times[-1] - heard[0]) + 1 if len(heard) else 0
+        found.append(TimeReach(profile.name, profile.length, float(10**profile.per_step_decades), reach))
+    return tuple(found)

@@ -1,0 +1,171 @@
+"""Will it train? What a few scanned steps foretell, before anything was learnt.
+
+The rules of a whole run ask whether a fault lasts and does harm. After a few steps neither is known, so this
+asks instead: does the signal reach through this depth (six e-foldings of audibility, with the interval of the
+measured factor), does the optimizer move what it reaches, and do the steps stay finite and of a sane size?
+
+    will-not-train   a condition for learning is missing, and nothing seen in these steps is mending it
+    doubtful         it may be missing, or it depends on the task (how far back a recurrence must hear)
+    trains           every condition that can be seen this early is met
+"""
+
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
+
+from livegrad.diagnose.depth_reach import DepthReach, depth_reach
+from livegrad.diagnose.design import Design, design_of
+from livegrad.diagnose.diagnose import diagnose, examine
+from livegrad.diagnose.finding import Cause, Finding
+from livegrad.diagnose.number import short
+from livegrad.diagnose.omens import Omen, TimeReach, omens, time_reach
+from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.report import Report, severity_rank
+from livegrad.diagnose.what_if import Change, what_if
+from livegrad.run.reader import Run
+
+WILL_NOT, DOUBTFUL, TRAINS = VERDICTS = ("will-not-train", "doubtful", "trains")
+_SEVERITY = {"fatal": "error", "doubt": "warning"}
+_OVERALL = {WILL_NOT: "unwell", DOUBTFUL: "warning", TRAINS: "healthy"}
+_NAMES = {"LG101": "vanishing-gradient", "LG103": "exploding-gradient"}
+
+
+@dataclass(frozen=True)
+class Prognosis:
+    """What is foretold of one model. reach: None where depth was not measured or is under three layers."""
+
+    subject: str
+    verdict: str
+    omens: tuple[Omen, ...]
+    findings: tuple[Finding, ...]
+    reach: DepthReach | None
+    time: tuple[TimeReach, ...]
+    design: Design | None
+    changes: tuple[Change, ...]
+
+
+def foresee(run: Run) -> Report:
+    """Judge the first steps of a training and return the report, with its `prognosis`. Pure."""
+    patients = [Patient(run, subject) for subject in run.subjects]
+    found = [prognosis_of(patient) for patient in patients if len(patient.scalars["step"])]
+    document = diagnose(run).to_dict()
+    verdict = min((p.verdict for p in found), key=VERDICTS.index, default=DOUBTFUL)
+    if run.info.error is not None and verdict == TRAINS:
+        verdict = WILL_NOT
+    findings = sorted(
+        (finding for p in found for finding in p.findings),
+        key=lambda finding: (severity_rank(finding.severity), finding.code),
+    )
+    sentence = _sentence(run, found, verdict)
+    document |= {
+        "verdict": _OVERALL[verdict],
+        "summary": sentence,
+        "findings": [finding.to_json() for finding in findings],
+        "prognosis": {
+            "verdict": verdict,
+            "sentence": sentence,
+            "steps": run.info.steps,
+            "subjects": [_to_json(p) for p in found],
+        },
+    }
+    return Report(document)
+
+
+def prognosis_of(patient: Patient) -> Prognosis:
+    """Return what is foretold of one model."""
+    findings = examine(patient)
+    reach = depth_reach(patient)
+    against = omens(patient, findings, reach)
+    design = design_of(patient)
+    verdict = TRAINS
+    if against:
+        verdict = WILL_NOT if against[0].weight == "fatal" else DOUBTFUL
+    return Prognosis(
+        patient.subject.name,
+        verdict,
+        against,
+        tuple(_weighed(patient, findings, against, reach)),
+        reach,
+        time_reach(patient),
+        design,
+        what_if(design) if design is not None and design.layers > 2 else (),
+    )
+
+
+def _weighed(
+    patient: Patient, findings: list[Finding], against: tuple[Omen, ...], reach: DepthReach | None
+) -> list[Finding]:
+    """The findings with the severity that a check gives them, and one for each omen without a rule's."""
+    weights = {omen.code: _SEVERITY[omen.weight] for omen in against}
+    kept = [replace(f, severity=weights.get(f.code, "info")) for f in findings]
+    known = {finding.code for finding in findings}
+    return kept + [_finding(patient, omen, reach) for omen in against if omen.code not in known]
+
+
+def _finding(patient: Patient, omen: Omen, reach: DepthReach | None) -> Finding:
+    profile = patient.profiles[-1]
+    names = (profile.layers[0].name, profile.layers[-1].name)
+    evidence: dict[str, Any] = {}
+    if reach is not None:
+        evidence = {
+            "layers_count": reach.layers,
+            "factor_per_layer": reach.factor,
+            "reach_layers": reach.reach,
+        }
+    return Finding(
+        code=omen.code,
+        name=_NAMES[omen.code],
+        severity=_SEVERITY[omen.weight],
+        subject=patient.subject.name,
+        layers=names,
+        layers_text=f"{names[0]} … {names[-1]}",
+        source=patient.line(profile.layers[0]),
+        message=omen.text,
+        cause=Cause(f"each layer multiplies what is heard by {short(reach.factor)}") if reach else None,
+        evidence=evidence,
+        explanation="A network trains to a depth of about six e-foldings of the signal.",
+        first_step=profile.step,
+        last_step=profile.step,
+        next="The table says what each change would do at this depth.",
+    )
+
+
+def _sentence(run: Run, found: list[Prognosis], verdict: str) -> str:
+    if not found:
+        return "No step of a model that can be judged was seen."
+    if run.info.error is not None:
+        return f"The program itself failed after {run.info.steps} steps: {run.info.error}."
+    worst = next(p for p in found if p.verdict == verdict)
+    who = f"{worst.subject}: " if len(found) > 1 else ""
+    if worst.omens:
+        text = worst.omens[0].text
+        return f"{who}{text[0].upper()}{text[1:]}."
+    if worst.reach is not None:
+        depth = f"all {worst.reach.layers} {worst.reach.unit}s"
+        return f"{who}The signal passes through {depth}, and the weights move."
+    return f"{who}Nothing seen in {run.info.steps} steps stands against it."
+
+
+def depth_sentence(reach: DepthReach) -> str:
+    """Return how deep the design could go, in words: "24 layers; at 0.39 per layer the signal reaches about 7
+    [6 – 8]".
+    """
+    head = f"{reach.layers} {reach.unit}s; at {short(reach.factor, 3)} per {reach.unit}"
+    if not isfinite(reach.reach):
+        least = f", at least {round(reach.reach_low)}" if reach.reach_low >= reach.layers else ""
+        return f"{head} no limit in sight{least}"
+    high = "?" if not isfinite(reach.reach_high) else f"{reach.reach_high:.0f}"
+    does = "stays in bounds for" if reach.growing else "reaches"
+    return f"{head} the signal {does} about {reach.reach:.0f} [{reach.reach_low:.0f} – {high}]"
+
+
+def _to_json(p: Prognosis) -> dict[str, Any]:
+    return {
+        "subject": p.subject,
+        "verdict": p.verdict,
+        "reasons": [vars(omen) for omen in p.omens],
+        "depth": None if p.reach is None else {**vars(p.reach), "sentence": depth_sentence(p.reach)},
+        "time": [vars(time) for time in p.time],
+        "design": None if p.design is None else vars(p.design),
+        "what_if": [vars(change) for change in p.changes],
+    }
