@@ -174,7 +174,7 @@ def named(activation: str | Activation) -> Activation:
 
 @lru_cache(maxsize=4096)
 def moments(activation: str | Activation, length: float = 1.0) -> tuple[float, float, float]:
-    """Return (E φ, E φ², E φ'²) at x = √q z, z ~ N(0, 1), of pre-activations with mean square q = `length`."""
+    """Return (E φ, E φ², E φ'²) at x = √q z, z ~ N(0, 1): pre-activations of mean square q = `length`."""
     phi, scale = named(activation), float(np.sqrt(length))
     return (
         expect(phi.function, phi.kinks, scale),

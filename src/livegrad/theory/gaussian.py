@@ -78,14 +78,15 @@ def _rule(edges: np.ndarray, nodes: int) -> tuple[np.ndarray, np.ndarray]:
 @cache
 def _grid(scale: float, limit: float, panel: float) -> np.ndarray:
     """Panel edges in z that are also fine enough in x = scale · z, out to where activations are straight."""
-    edges = np.arange(-limit, limit + panel / 2, panel)
+    right = np.arange(0, limit + panel / 2, panel)
     if scale > 1:
-        core = np.arange(panel, _LIMIT + panel / 2, panel)
-        beyond = _LIMIT * 1.5 ** np.arange(1, np.log(max(scale, 1.0)) / np.log(1.5) + 1)
-        fine = np.concatenate([core, beyond]) / scale
-        fine = fine[fine < limit]
-        edges = np.unique(np.concatenate([-fine, [0.0], fine, edges]))
-    return edges
+        fine = np.arange(0, _LIMIT + panel / 2, panel) / scale
+        beyond = _LIMIT * 1.5 ** np.arange(1, np.log(scale) / np.log(1.5) + 1) / scale
+        right = np.unique(
+            np.concatenate([fine[fine < limit], beyond[beyond < limit], right[right > fine[-1]]])
+        )
+        right[-1] = limit
+    return np.concatenate([-right[:0:-1], right])
 
 
 def _edges(kinks: Sequence[float], scale: float, limit: float, panel: float) -> np.ndarray:

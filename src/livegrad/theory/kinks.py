@@ -17,12 +17,12 @@ _MOST_BENDS = 100
 def find_kinks(function: Function) -> tuple[float, ...]:
     """Return the arguments |x| < 32 at which f, f' or f'' jumps, in ascending order, by bisection.
 
-    On an interval of width w a smooth f strays from its chord by f''w²/8 at the middle, a kinked one by up to
-    J w/4 (J the jump of its slope). Every interval is narrowed towards its most bent part; those whose
-    deviation shrinks with w or not at all, and not with w², hold a kink or a jump. The same search on f' finds
-    where the curvature jumps. Found: jumps of f' over 1e-3, of f'' over 2e-2; a smooth but very sharp bend
-    (|f''| > 1e4 or |f'''| > 1e3) is taken for a kink, which costs nothing but a panel edge. Kinks under 1/64
-    apart may be missed; of jumps of f'' in more than a hundred places, none is kept.
+    On an interval of width w a smooth f strays from its chord by f''w²/8 at the middle, a kinked one by up
+    to J w/4 (J the jump of its slope). Every interval is narrowed towards its most bent part; those whose
+    deviation shrinks with w or not at all, and not with w², hold a kink or a jump. The same search on f'
+    finds where the curvature jumps. Found: jumps of f' over 1e-3, of f'' over 2e-2; a smooth but very sharp
+    bend (|f''| > 1e4 or |f'''| > 1e3) is taken for a kink, which costs nothing but a panel edge. Kinks under
+    1/64 apart may be missed; of jumps of f'' in more than a hundred places, none is kept.
     """
     first = _search(function, levels=21, bend=1e-4, noise=1e-14)
     second = _search(lambda x: slope(function, x, first), levels=12, bend=2e-3, noise=1e-11)
