@@ -6,6 +6,7 @@ import sys
 import sysconfig
 from functools import cache
 from pathlib import Path
+from types import FrameType
 
 _OWN_ROOT = str(Path(__file__).resolve().parents[1])
 _STANDARD_LIBRARY = tuple({str(Path(sysconfig.get_paths()[name])) + "/" for name in ("stdlib", "platstdlib")})
@@ -15,7 +16,8 @@ _GENERATED = ("<frozen", "<eval_with_key")
 
 
 @cache
-def _is_user_file(filename: str) -> bool:
+def is_user_file(filename: str) -> bool:
+    """True for code that is neither torch's, Python's nor livegrad's."""
     if filename.startswith((_OWN_ROOT, *_GENERATED)):
         return False
     parts = Path(filename).parts
@@ -35,13 +37,13 @@ def shown_path(filename: str) -> str:
         return filename
 
 
-def user_line(depth: int = 1) -> tuple[str, int] | None:
-    """Return (file, line) of the innermost user frame, starting `depth` frames above the caller; None if
-    there is none.
+def user_line(depth: int = 1, stop: FrameType | None = None) -> tuple[str, int] | None:
+    """Return (file, line) of the innermost user frame, starting `depth` frames above the caller and looking
+    no further than `stop`; None if there is none.
     """
     frame = sys._getframe(depth)
-    while frame is not None:
-        if _is_user_file(frame.f_code.co_filename):
+    while frame is not None and frame is not stop:
+        if is_user_file(frame.f_code.co_filename):
             return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
     return None
