@@ -41,7 +41,10 @@ def _number(value: float) -> float | str:
 
 def dumps(value: Any) -> str:
     """`value` as one line of ASCII: odd characters (lone surrogates, control codes) are escaped."""
-    return json.dumps(strict(value), ensure_ascii=True, allow_nan=False)
+    try:
+        return json.dumps(value, ensure_ascii=True, allow_nan=False)
+    except (TypeError, ValueError):  # a number that is not finite, or a type that JSON does not have
+        return json.dumps(strict(value), ensure_ascii=True, allow_nan=False)
 
 
 def replace_text(path: Path, text: str) -> None:

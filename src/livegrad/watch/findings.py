@@ -10,6 +10,7 @@ from typing import Any
 MOST_QUESTIONS = 8
 SHARE = 0.002
 FREE_QUESTIONS = 2
+FIRST_GUESS = 2e-4
 
 
 def load_diagnosis() -> None:
@@ -25,34 +26,41 @@ def load_diagnosis() -> None:
 class Announcer:
     """Asks for a diagnosis after a scan, and announces an error that two of them in a row agree on. Once.
 
-    A diagnosis takes some tens of milliseconds. So after the first two it is asked only when that is a small
-    share of the time since, and at most eight times in all.
+    A diagnosis takes from some milliseconds to some tenths of a second. So it is asked at once only where a
+    scan looks wrong, and that twice; otherwise when it is a small share of the time since. At most eight
+    times in all.
     """
 
     def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
         self._say = say
         self._suspected: set[tuple[str, str]] = set()
         self._left = MOST_QUESTIONS
+        self._free = FREE_QUESTIONS
         self._spent = 0.0
-        self._last = 0.0
+        self._last: float | None = None
         self._began = time.perf_counter()
 
-    def affordable(self) -> bool:
-        """Whether one more diagnosis is worth its time."""
-        if self._left > MOST_QUESTIONS - FREE_QUESTIONS:
+    def affordable(self, suspicious: bool, entries: int) -> bool:
+        """Whether one more diagnosis is worth its time.
+
+        suspicious: something looks wrong. entries: tensors and layers of the run, to foresee the first price.
+        """
+        if suspicious and self._free:
             return True
+        price = self._last if self._last is not None else FIRST_GUESS * entries
         elapsed = time.perf_counter() - self._began
-        return self._left > 0 and self._spent + self._last <= SHARE * elapsed
+        return self._left > 0 and self._spent + price <= SHARE * elapsed
 
     def ask(self, path: Path) -> None:
         """Judge the run as it is on disk. A diagnosis that fails is not asked again."""
         begun = time.perf_counter()
         self._left -= 1
+        self._free = max(0, self._free - 1)
         try:
             reader = importlib.import_module("livegrad.run.reader")
             findings = reader.load(path).report().findings
         except Exception:  # half a run, or a rule that stumbles over one: the report at the end will say
-            self._left = 0
+            self._left = self._free = 0
             return
         finally:
             self._last = time.perf_counter() - begun
@@ -61,5 +69,5 @@ class Announcer:
         known = next((finding for key, finding in errors.items() if key in self._suspected), None)
         self._suspected = set(errors)
         if known is not None:
-            self._left = 0
+            self._left = self._free = 0
             self._say(known)

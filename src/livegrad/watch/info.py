@@ -31,7 +31,7 @@ def counters(recorder: Recorder, cost: float) -> dict[str, Any]:
     return {
         "steps": max((subject.iteration for subject in recorder.table.subjects), default=-1) + 1,
         "seconds": time.perf_counter() - recorder.started if record is not None else 0.0,
-        "overhead_seconds": cost + recorder.scans.excess,
+        "overhead_seconds": cost + recorder.scans.excess.seconds,
         "scan_count": record.scan_count if record is not None else 0,
     }
 

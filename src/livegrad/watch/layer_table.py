@@ -15,11 +15,15 @@ class LayerTable:
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
+        self.changed = False
         self._ids: dict[tuple[int, str, str], int] = {}
 
     def row(self, step: int, subject: int, result: ScanResult) -> ScanRow:
         """The scan as a row of the run; layers that are new are entered, known ones brought up to date."""
         ids = [self._enter(subject, spec) for spec in result.layers]
+        named = {spec.name: number for spec, number in zip(result.layers, ids, strict=True)}
+        for spec, number in zip(result.layers, ids, strict=True):
+            self.entries[number]["segment"] = None if spec.segment is None else named.get(spec.segment)
         return ScanRow(step=step, subject=subject, layer=np.array(ids, np.int32), **result.columns)
 
     def _enter(self, subject: int, spec: LayerSpec) -> int:
@@ -28,7 +32,9 @@ class LayerTable:
         if number == len(self.entries):
             self.entries.append({})
         description = {**dataclasses.asdict(spec), "tensors": list(spec.tensors)}
-        self.entries[number] = {"id": number, "subject": subject, **description}
+        entry = {"id": number, "subject": subject, **description}
+        self.changed |= entry != self.entries[number]
+        self.entries[number] = entry
         return number
 
 

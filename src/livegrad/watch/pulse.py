@@ -80,7 +80,7 @@ class Pulse:
                     clip_limit=self.effect.limit,
                     gradient_sum_squares=float(own_gradient.sum_squares.sum()),
                     nonfinite=int(nonfinite),
-                    cost=self.cost,
+                    cost=self.cost / len(self.plan.parts),
                     tensor=part.ids,
                     gradient_sum_squares_by_tensor=own_gradient.sum_squares,
                     gradient_max=own_gradient.max_abs,

@@ -45,6 +45,7 @@ class _State:
         self.scaler: Any = None
         self.scaler_stepped = False
         self.steps: list[tuple[Plan | None, list[Pulse]]] = []
+        self.backward = self.backward_began = 0.0
 
 
 class _Thread(threading.local):
@@ -124,10 +125,12 @@ class Recorder:
         value = state.losses.add(args, kwargs, self._sampling, track)
         if value is not None and self._loss_alarm.jumps(value, state.losses.last_site):
             self._sample_now(scan=value == value)
-        if not self.scans.busy:
+        if self.scans.busy:
+            with self.lock:
+                self.scans.before_backward(args[0] if args else kwargs.get("tensors"))
+        elif not self._sampling:
             return False
-        with self.lock:
-            self.scans.before_backward(args[0] if args else kwargs.get("tensors"))
+        state.backward_began = clock()
         return True
 
     def saw_backward(self) -> bool:
@@ -135,7 +138,10 @@ class Recorder:
         return not self._thread.state.losses.empty
 
     def after_backward(self, failed: bool) -> None:
-        self.scans.after_backward(failed)
+        state = self._thread.state
+        state.backward += clock() - state.backward_began
+        if self.scans.busy:
+            self.scans.after_backward(failed)
 
     def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
         if self._sampling and not is_capturing():
@@ -209,7 +215,8 @@ class Recorder:
             return
         if pulses or self.scans.busy or self.plans.discovering or record.waiting:
             with self.lock:
-                self._finish_step(plan, optimizer, pulses, record)
+                self._finish_step(plan, optimizer, pulses, record, state.backward)
+        state.backward = 0.0
         now = clock()
         for part in plan.parts:
             if part.subject.planned <= part.subject.iteration:
@@ -229,15 +236,16 @@ class Recorder:
         if self.record is not None:
             self.record.write_ready(wait=True)
 
-    def _finish_step(self, plan: Plan, optimizer: Any, pulses: list[Pulse], record: Record) -> None:
+    def _finish_step(
+        self, plan: Plan, optimizer: Any, pulses: list[Pulse], record: Record, backward: float
+    ) -> None:
         for pulse in pulses:
             begun = clock()
             pulse.end_step(optimizer)
             pulse.cost += clock() - begun
             record.add(pulse)
-        if self.scans.busy:
-            for part in plan.parts:
-                self.scans.finish_step(part.subject, record, self.table)
+        for part in plan.parts:
+            self.scans.finish_step(part.subject, record, self.table, backward)
         if self.plans.discovering:
             self.plans.step_taken()
             if not self.plans.discovering:

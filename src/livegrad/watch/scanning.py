@@ -13,12 +13,14 @@ from typing import Any
 import torch
 
 from livegrad.probe.scan import ScanResult, StepScan
+from livegrad.watch.excess import Excess
 from livegrad.watch.failure import describe
 from livegrad.watch.layer_table import LayerTable, renumbered
 from livegrad.watch.naming import plain_name, unwrap
 from livegrad.watch.origin import Origins
 from livegrad.watch.record import Record
 from livegrad.watch.subjects import Subject, SubjectTable
+from livegrad.watch.suspicion import looks_wrong
 
 MOST_UNCLAIMED = 4
 MOST_REOPENINGS = 8
@@ -52,7 +54,8 @@ class Ticket:
 class ScanDriver:
     """All scans under way in a session. Between scans it holds nothing.
 
-    cost: seconds spent in scans. excess: seconds by which forward passes took longer than unscanned ones.
+    cost: seconds spent in scans. excess: by how much the passes under them took longer. odd: whether the last
+    looks as if something may be wrong.
     """
 
     def __init__(self, origins: Origins) -> None:
@@ -60,10 +63,8 @@ class ScanDriver:
         self._tickets: list[Ticket] = []
         self._seed = 0
         self.cost = 0.0
-        self.excess = 0.0
-        self._unmeasured = 0
-        self._plain = (0, 0.0)
-        self._forward: dict[int, float] = {}
+        self.excess = Excess()
+        self.odd = False
         self.layers = LayerTable()
 
     @property
@@ -97,7 +98,7 @@ class ScanDriver:
         if ticket is None and outermost and discover and _trains(root):
             ticket = self._unclaimed(root)
         if ticket is None and outermost:
-            self._plain = (id(root), time.perf_counter())
+            self.excess.forward_begins(id(root))
         if outermost and (ticket is None or ticket.subject is None):
             self._enter_part(root)
         if ticket is None or ticket.result is not None:
@@ -128,9 +129,8 @@ class ScanDriver:
     def leave(self, module: torch.nn.Module, outermost: bool) -> None:
         """A module has run."""
         root = unwrap(module) if outermost else module
-        if outermost and self._plain[0] == id(root):
-            self._forward[id(root)] = time.perf_counter() - self._plain[1]
-            self._plain = (0, 0.0)
+        if outermost:
+            self.excess.forward_ends(id(root))
         for ticket in self._mine():
             if ticket.running and ticket.root() is root:
                 ticket.running -= 1
@@ -195,21 +195,23 @@ class ScanDriver:
             ticket.parameter_ids.update(ids)
         return True
 
-    def finish_step(self, subject: Subject, record: Record, table: SubjectTable) -> None:
-        """The step of `subject` is over: write its scan, or ask for another try on the next step."""
+    def finish_step(self, subject: Subject, record: Record, table: SubjectTable, backward: float) -> None:
+        """The step of `subject` is over: write its scan, or ask for another try on the next step.
+
+        backward: seconds that its backward passes took, 0 if that was not measured.
+        """
         # Of several optimizers of one model the first to step ends the scan, and the next is armed by then.
         due = (t for t in self._tickets if t.subject is subject and t.step <= subject.iteration)
         ticket = next(due, None)
         if ticket is None:
+            if backward and subject.root is not None:
+                self.excess.plain_backward(id(subject.module()), backward)
             return
         self._drop(ticket)
         begun, step = time.perf_counter(), subject.iteration
         if ticket.result is not None:
             subject.failed_scans = 0
-            record.add_scan(self.layers.row(step, subject.id, ticket.result))
-            table.tensors.mark(ticket.result.called, ticket.result.reached, subject.id)
-            subject.pairings += [p for p in ticket.result.pairings if p not in subject.pairings]
-            table.changed = True
+            self._write(ticket.result, subject, record, table)
             if ticket.reason:
                 record.note(step, "not_observed", f"{subject.name}: {ticket.reason}")
         else:
@@ -220,23 +222,18 @@ class ScanDriver:
                 reason = ticket.reason or "its forward pass did not run in the step"
                 record.note(step, "not_observed", f"layers of {subject.name}: {reason}")
         self.cost += ticket.cost + time.perf_counter() - begun
-        cost = ticket.cost + self._forward_excess(ticket) + time.perf_counter() - begun
-        subject.schedule.paid(scan=cost)
+        excess = self.excess.add(id(ticket.root()), ticket.forward, backward)
+        subject.schedule.paid(scan=ticket.cost + excess + time.perf_counter() - begun)
 
-    def _forward_excess(self, ticket: Ticket) -> float:
-        """By how much the scan held up the forward pass: its time less that of an unscanned one.
-
-        The first scan comes before there is one to compare with, and is taken to cost what the second did.
-        """
-        root = ticket.root()
-        plain = self._forward.get(id(root))
-        if plain is None:
-            self._unmeasured += 1
-            return 0.0
-        excess = max(0.0, ticket.forward - plain)
-        self.excess += excess * (1 + self._unmeasured)
-        self._unmeasured = 0
-        return excess
+    def _write(self, result: ScanResult, subject: Subject, record: Record, table: SubjectTable) -> None:
+        row = self.layers.row(subject.iteration, subject.id, result)
+        record.add_scan(row)
+        self.odd = looks_wrong(row)
+        fresh = [pairing for pairing in result.pairings if pairing not in subject.pairings]
+        subject.pairings += fresh
+        news = table.tensors.mark(result.called, result.reached, subject.id)
+        table.changed |= news or bool(fresh) or self.layers.changed
+        self.layers.changed = False
 
     def drop_unclaimed(self) -> None:
         """Forget scans of models that no optimizer has claimed."""

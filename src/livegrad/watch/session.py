@@ -259,20 +259,35 @@ class Session:
             recorder = self._recorder
             recorder.after_step(optimizer)
             record = recorder.record
-            if record is not None and (recorder.table.changed or begun > record.renewal_at):
-                with recorder.lock:
-                    fields = everything if recorder.table.changed else counters
-                    recorder.table.changed = False
-                    record.renew(**fields(recorder, self.cost))
-                    if record.scan_count > self._judged and self._announcer.affordable():
-                        self._judged = record.scan_count
-                        self._announcer.ask(record.writer.path)
+            if record is not None:
+                renewing = recorder.table.changed or begun > record.renewal_at
+                if renewing:
+                    self._renew(record)
+                if record.scan_count > self._judged and (renewing or recorder.scans.odd):
+                    self._judge(record)
             if recorder.calls_wanted() is not self._calls:
                 self._watch_calls()
         except Exception as error:
             self._fail(error)
         finally:
             self.cost += clock() - begun
+
+    def _renew(self, record: Record) -> None:
+        table = self._recorder.table
+        with self._recorder.lock:
+            fields = everything if table.changed else counters
+            table.changed = False
+            record.renew(**fields(self._recorder, self.cost))
+
+    def _judge(self, record: Record) -> None:
+        """Have the run judged if a scan looks wrong, or if there is time for it."""
+        recorder = self._recorder
+        entries = len(recorder.table.tensors.entries) + len(recorder.scans.layers.entries)
+        if self._announcer.affordable(recorder.scans.odd, entries):
+            self._judged = record.scan_count
+            with recorder.lock:
+                self._announcer.ask(record.writer.path)
+        recorder.scans.odd = False
 
     def _watch_calls(self) -> None:
         self._calls = self._recorder.calls_wanted()

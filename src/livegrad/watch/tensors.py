@@ -61,12 +61,16 @@ class TensorTable:
         self.entries[number].update(optimizer=optimizer, group=group, trainable=bool(parameter.requires_grad))
         return number
 
-    def mark(self, called: Any, reached: Any, subject: int) -> None:
-        """Take over from a scan which tensors' modules ran and which the loss reaches."""
+    def mark(self, called: Any, reached: Any, subject: int) -> bool:
+        """Take over from a scan which tensors' modules ran and which the loss reaches; True if that is news."""
+        news = False
         for number, entry in enumerate(self.entries):
             if entry["subject"] == subject:
+                before = entry["called"], entry["reached"]
                 entry["called"] = bool(entry["called"]) or number in called
                 entry["reached"] = bool(entry["reached"]) or number in reached
+                news |= before != (entry["called"], entry["reached"])
+        return news
 
     def _enter(
         self,
