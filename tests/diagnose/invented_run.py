@@ -110,6 +110,8 @@ class Net:
             "activation_mean": np.full(self.size, np.nan),
             "similarity": np.full(self.size, np.nan),
             "effective_rank": np.full(self.size, np.nan),
+            "constant_loss": np.full(self.size, np.nan),
+            "task_loss": np.full(self.size, np.nan),
         }
         for name, value in columns.items():
             values[name] = np.array(np.broadcast_to(value, (self.size,)), values[name].dtype)

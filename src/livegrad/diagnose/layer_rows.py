@@ -19,6 +19,8 @@ def layer_rows(patient: Patient) -> list[dict[str, Any]]:
     rows = []
     for i, key in enumerate(scan.layer):
         layer = patient.layers[int(key)]
+        if layer.kind not in ("depth", "time", "branch"):
+            continue
         broken = bool(scan.nonfinite[i] > 0)
         ratios = [
             patient.update_ratio[t]
@@ -32,7 +34,7 @@ def layer_rows(patient: Patient) -> list[dict[str, Any]]:
                 "name": layer.name,
                 "depth": layer.depth,
                 "type": layer.type,
-                "kind": layer.kind if layer.kind in ("depth", "time", "branch") else "branch",
+                "kind": layer.kind,
                 "source": layer.source or layer.made,
                 "audibility": _known(scan.audibility[i], broken),
                 "audibility_ratio": _ratio(scan.audibility[i], scan.audibility_output[i]),

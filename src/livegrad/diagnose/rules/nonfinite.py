@@ -94,7 +94,8 @@ def _origin(patient: Patient, first: int) -> tuple[Layer, str] | None:
     for scan in patient.scans:
         if scan.step < first or any(_tensors_at(patient, scan.step)[1]):
             continue
-        order = sorted(range(len(scan)), key=lambda row: _execution(patient.layers[int(scan.layer[row])]))
+        rows = [row for row, k in enumerate(scan.layer) if patient.layers[int(k)].kind != "input"]
+        order = sorted(rows, key=lambda row: _execution(patient.layers[int(scan.layer[row])]))
         forward = [row for row in order if not np.isfinite(scan.activation_rms[row])]
         backward = [place for place, row in enumerate(order) if scan.nonfinite[row] > 0]
         if forward:

@@ -33,9 +33,11 @@ def persistent_layers(patient: Patient, sick: Callable[[Scan, int], bool]) -> li
     flags: dict[int, list[bool]] = {}
     for scan in patient.scans:
         for row, layer in enumerate(scan.layer):
+            if patient.layers[int(layer)].kind == "input":
+                continue
             flags.setdefault(int(layer), []).append(sick(scan, row))
     last = {int(layer): row for row, layer in enumerate(patient.scans[-1].layer)}
-    found = [(patient.layers[k], last[k]) for k in last if persists(flags[k])]
+    found = [(patient.layers[k], last[k]) for k in last if persists(flags.get(k, []))]
     # A final sigmoid is flat where its network is sure: a fault only if it is sure of the wrong answer.
     found = [pair for pair in found if patient.answers_wrongly or not patient.is_output_link(pair[0])]
     return sorted(found, key=lambda pair: pair[0].depth)
