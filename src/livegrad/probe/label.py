@@ -58,16 +58,16 @@ def label(
     whole = finals.get(operation.node)
     call = operator_label(operation) if is_activation(operation.node) else operation.call.strip("_")
     name = call if operation.unseen else call.lower()
-    if whole is not None and (joins or _is_leaf(whole)):
+    if whole is not None and (joins or is_leaf(whole)):
         if whole is not root:
             return Label(module_names.get(whole) or type(whole).__name__, type(whole).__name__)
-        if _is_leaf(root) and type(root).__module__.startswith("torch.nn."):
+        if is_leaf(root) and type(root).__module__.startswith("torch.nn."):
             return Label(name, type(root).__name__)
     path = "" if module is None or module is root else module_names.get(module) or type(module).__name__
     return Label(f"{path}.{name}" if path else name, call)
 
 
-def _is_leaf(module: torch.nn.Module) -> bool:
+def is_leaf(module: torch.nn.Module) -> bool:
     """True for a module that computes in one piece: it has no children, or only such as prepare its weights
     or are used as weights.
     """

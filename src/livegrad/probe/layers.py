@@ -1,17 +1,18 @@
 """Layers: the operations of a traced forward pass that deserve a row, with the names a user knows them by."""
 
 from bisect import bisect_right
-from collections.abc import Callable, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from livegrad.probe.activation import is_activation
 from livegrad.probe.graph import DataGraph
-from livegrad.probe.label import label, numbered, operator_label
+from livegrad.probe.label import is_leaf, label, numbered, operator_label
 from livegrad.probe.operation import Operation
 from livegrad.probe.record import Record
+from livegrad.probe.segments import Path
 from livegrad.probe.source import shown_path
 from livegrad.probe.spine import Spine
 
@@ -27,9 +28,11 @@ class LayerSpec:
     """One row of a scan.
 
     depth counts spine cuts from the input side (0 nearest the input). kind: "depth" (a cut on the spine),
-    "branch" (an operation beside it) or "time" (a step of an unrolled loop below the spine's end). tensors:
-    ids of the parameters it owns. width: entries of its activation per sample. source: call site; made: where
-    its module was created.
+    "branch" (an operation beside it), "time" (a step of an unrolled loop below the spine's end) or "path"
+    (one way through an opened segment). tensors: ids of the parameters it owns. width: entries of its
+    activation per sample. source: call site; made: where the module that stands for nothing else was
+    created. segment, path: name of the row at the output side of the innermost opened segment it lies in,
+    and which of its paths.
     """
 
     name: str
@@ -43,6 +46,8 @@ class LayerSpec:
     kind: str
     width: int
     dtype: str | None = None
+    segment: str | None = None
+    path: int = 0
 
 
 @dataclass(frozen=True)
@@ -65,21 +70,25 @@ class LayerNames:
     made_at: Callable[[torch.nn.Module], str | None]
 
 
-def choose_layers(record: Record, graph: DataGraph, spine: Spine, names: LayerNames) -> list[LayerNode]:
+def choose_layers(
+    record: Record, graph: DataGraph, spine: Spine, names: LayerNames, paths: Sequence[Path] = ()
+) -> list[LayerNode]:
     """Pick and name the layers of `graph`: spine cuts from the input side up, then the others in order of
-    execution.
+    execution. paths: those of the opened segments; the cuts along them get rows.
     """
     place = set(spine.chain)
     found = [i for i in range(len(graph.nodes)) if is_cut(record, graph, i)]
     found.sort(key=lambda i: graph.nodes[i]._sequence_nr())
     titles = _titles(record, graph, spine, found, names.modules)
-    found = [i for i in found if i in place or _deserves_row_beside(record, graph, i)]
+    along = {i for path in paths for i in path.chain if not inside_norm(record, graph, i)}
+    found = [i for i in found if i in place or i in along or _deserves_row_beside(record, graph, i)]
     in_time = spine.in_time | {i for i in found if "[t=" in titles[i][0]}
     chosen = _thin(graph, spine, in_time, found)
     cuts = [i for i in reversed(spine.chain) if i in chosen]
     others = [i for i in found if i in chosen and i not in place]
     depth = _depths(spine, {i: d for d, i in enumerate(cuts)})
     owned = _owned_tensors(graph, spine, chosen, names.tensor_ids)
+    homes = {i: (titles[top][0], number) for i, (top, number) in _homes(paths).items() if top in chosen}
     layers: list[LayerNode] = []
     for i in (*cuts, *others):
         operation = record.operations[graph.nodes[i]]
@@ -87,8 +96,15 @@ def choose_layers(record: Record, graph: DataGraph, spine: Spine, names: LayerNa
         spec = layer_spec(
             record, operation, names, titles[i], depth[i], kind, tuple(sorted(owned.get(i, ())))
         )
+        if i in homes and kind == "branch":
+            spec = replace(spec, segment=homes[i][0], path=homes[i][1])
         layers.append(LayerNode(spec, operation.node, operation))
     return layers
+
+
+def _homes(paths: Sequence[Path]) -> dict[int, tuple[int, int]]:
+    """Node -> (top, number) of the innermost path that it lies on; outer paths come before inner ones."""
+    return {i: (path.top, path.number) for path in paths for i in path.chain or path.inside}
 
 
 def layer_spec(
@@ -100,7 +116,8 @@ def layer_spec(
     kind: str,
     tensors: tuple[int, ...],
 ) -> LayerSpec:
-    module = record.finals.get(operation.node) or operation.module
+    whole = record.finals.get(operation.node)
+    module = whole or operation.module
     line = operation.line
     return LayerSpec(
         name=title[0],
@@ -109,7 +126,8 @@ def layer_spec(
         operator=operator_label(operation),
         module=names.modules.get(module) if module is not None else None,
         source=None if line is None else f"{shown_path(line[0])}:{line[1]}",
-        made=names.made_at(module) if module is not None else None,
+        # The line that made a whole block says nothing of one operation in it.
+        made=names.made_at(whole) if whole is not None and is_leaf(whole) else None,
         tensors=tensors,
         kind=kind,
         width=sum(value.entries for value in operation.values),
@@ -136,6 +154,17 @@ def is_cut(record: Record, graph: DataGraph, i: int) -> bool:
     """
     operation = record.operations.get(graph.nodes[i])
     return operation is not None and bool(operation.values) and (i == 0 or operation.call not in _QUIET_CALLS)
+
+
+def inside_norm(record: Record, graph: DataGraph, i: int) -> bool:
+    """True if node i is a part of a normalization written out by hand, and not its result."""
+    operation = record.operations.get(graph.nodes[i])
+    module = None if operation is None else operation.module
+    return (
+        module is not None
+        and "Norm" in type(module).__name__
+        and record.finals.get(graph.nodes[i]) is not module
+    )
 
 
 def _deserves_row_beside(record: Record, graph: DataGraph, i: int) -> bool:

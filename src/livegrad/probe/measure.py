@@ -50,6 +50,14 @@ def columns(
         }
 
 
+def totals(found: Sequence[dict[int, Squares] | None]) -> np.ndarray:
+    """Return the sum over outputs and samples of each, shape (len(found),); NaN where nothing was
+    collected.
+    """
+    host = _Host([squares for squares in found if squares])
+    return np.array([_total(host.arrays(squares)) for squares in found])
+
+
 def _sums(
     host: "_Host", operations: Sequence[Any], probed: GradientSquares
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -34,9 +34,12 @@ from livegrad.probe.obstacle import function_obstacle
 from livegrad.probe.output import OutputChoice, used_outputs
 from livegrad.probe.output_link import link_layers
 from livegrad.probe.pairing import PairingSpec, as_json, find_pairings
+from livegrad.probe.path_rows import PathRow, path_rows, with_paths
+from livegrad.probe.path_tap import PathTap
 from livegrad.probe.reach import RecurrentReach, TimeRow, with_time_rows
 from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
+from livegrad.probe.segments import open_segments
 from livegrad.probe.similarity import likeness
 from livegrad.probe.spine import find_spine
 from livegrad.probe.squares import is_measurable, row_squares
@@ -99,6 +102,8 @@ class StepScan:
         self._outputs: tuple[int, ...] = ()
         self._pairings: list[PairingSpec] = []
         self._tap: GradientTap | None = None
+        self._path_tap: PathTap | None = None
+        self._paths: list[PathRow] = []
         self._probed: GradientSquares = {}
         self._reached: set[int] = set()
 
@@ -140,6 +145,8 @@ class StepScan:
         """Stop listening: the gradients of the true loss have passed."""
         if self._tap is not None:
             self._tap.close()
+        if self._path_tap is not None:
+            self._path_tap.close()
 
     def close(self) -> ScanResult | None:
         """Remove every hook and return what was measured, or None with `reason` set. Nothing of the step is
@@ -160,6 +167,7 @@ class StepScan:
             self._layers, self._probed, self._target, self._pairings = [], {}, Target(), []
             if self._tap is not None:
                 self._tap.take()
+            self._path_tap, self._paths = None, []
             self._trace.forget()
             self._reach.forget()
             self._time = []
@@ -189,12 +197,15 @@ class StepScan:
         data = data_graph(graph, flow, start[0], beyond)
         credit_enclosed(record, data)
         spine = find_spine(data, [is_cut(record, data, i) for i in range(len(data.nodes))])
-        layers = choose_layers(record, data, spine, self._names)
+        paths = open_segments(data, spine.chain, partial(_known_by, record, data), spine.in_time)
+        layers = choose_layers(record, data, spine, self._names, paths)
         self._out = next(i for i, layer in enumerate(layers) if layer.node is data.nodes[0])
         layers = [*layers, *aside_layers(record, graph, flow, beyond, layers, self._names)]
         self._layers = [*layers, *link_layers(record, graph, flow, layers, self._names)]
         self._tap = GradientTap((layer.node for layer in self._layers), record.batch)
         self._probe(data, start[1])
+        self._paths = path_rows(data, paths, self._layers)
+        self._path_tap = PathTap(data, paths if self._paths else (), record.batch)
         self._outputs = used_outputs(record.outputs, graph)
         if target is None:
             self._read_loss(loss, data.nodes[0])
@@ -271,9 +282,12 @@ class StepScan:
         assert self._tap is not None
         found = columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite)
         found |= likeness([layer.operation.values[0].sample for layer in self._layers])
+        if self._path_tap is not None:
+            out = self._tap.squares.get(self._out)
+            found = with_paths(found, self._layers, self._paths, out, self._path_tap.squares)
         found = with_input_rows(with_time_rows(found, self._time), self._trace.inputs)
         return ScanResult(
-            [row.spec for row in (*self._layers, *self._time, *self._trace.inputs)],
+            [row.spec for row in (*self._layers, *self._paths, *self._time, *self._trace.inputs)],
             in_output_units(found, self._target),
             frozenset(self._reached),
             frozenset(self._ids(self._trace.record.called)),
@@ -283,6 +297,17 @@ class StepScan:
             self._target.unit,
             self._outputs,
         )
+
+
+def _known_by(record: Record, graph: DataGraph, i: int) -> int | None:
+    """The node that stands for the operation node i belongs to; None if it is none, or a normalization's
+    own.
+    """
+    operation = record.operations.get(graph.nodes[i]) or record.enclosing(graph.nodes[i])
+    home = None if operation is None else graph.index.get(operation.node)
+    if operation is None or home is None or not is_cut(record, graph, home):
+        return None
+    return None if operation.module is not None and "Norm" in type(operation.module).__name__ else home
 
 
 def _beyond(graph: StepGraph, record: Record) -> set[int]:

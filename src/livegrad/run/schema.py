@@ -175,9 +175,10 @@ class Layer(_Record):
     """One cut on a spine; `depth` counts from the input side, 0 nearest the input.
 
     `operator` is the autograd name of the op, `source` its call site, `made` where its module was created,
-    `kind` is "depth", "time", "branch" or "input" (what the model was given), `width` the entries per sample
-    (N_l). A branch lies in the segment under the spine layer `segment` (an id), on that segment's path number
-    `path`. `dtype` is that of its activation ("float16" inside an autocast region), None where unknown.
+    `kind` is "depth", "time", "branch", "path" (one way through an opened segment) or "input" (what the model
+    was given), `width` the entries per sample (N_l). A branch or path lies in the segment under the layer
+    `segment` (an id, of a spine layer or of a branch that is itself a join), on its path number `path`.
+    `dtype` is that of its activation ("float16" inside an autocast region), None where unknown.
     """
 
     id: int = 0
