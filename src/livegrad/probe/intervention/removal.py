@@ -1,0 +1,167 @@
+"""What a cause is replaced by. Each takes the place of one call and leaves its output's shape and dtype as it
+is.
+
+    passed(x)     y → x · rms y / rms x        the operation passes everything on, at the size it gave
+    identity(x)   y → x                        the operation does nothing
+    unit(x)       φ(x) → φ(x / rms x)          its inputs have unit size, where they were larger
+    centred(x)    φ(x) → φ(x − mean x)         the mean over the batch, unit by unit, is off its inputs
+    gained(x)     Wx + b → c·Wx + b            so that rms cWx = gain · rms x
+
+All factors are numbers taken from the batch and are not differentiated.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_MATRIX_PRODUCTS = frozenset({"matmul", "__matmul__", "__rmatmul__", "mm", "bmm"})
+_WITH_BIAS = frozenset({
+    "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "bilinear",
+})  # fmt: skip
+_ADDED = frozenset({"addmm", "baddbmm", "addbmm"})
+
+
+class CannotRemove(Exception):
+    """The call is of a kind that has no simple opposite; the message says why."""
+
+
+def passed(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Pass the input on at the size of the output."""
+    x = _first_input(func, args, kwargs)
+    before = x.clone()
+    y = func(*args, **kwargs)
+    out = _output_like(func, y, before)
+    return _result(y, x, before * _ratio(_rms(out), _rms(before)))
+
+
+def identity(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Pass the input on as it is."""
+    x = _first_input(func, args, kwargs)
+    before = x.clone()
+    y = func(*args, **kwargs)
+    _output_like(func, y, before)
+    return _result(y, x, before * 1.0)
+
+
+def unit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Bring inputs larger than one to unit size."""
+    x = _first_input(func, args, kwargs)
+    size = _rms(x)
+    return _with_input(func, args, kwargs, x, x * _ratio(torch.ones_like(size), size.clamp(min=1.0)))
+
+
+def centred(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Take the mean of each unit over the batch (and over places) off the inputs."""
+    x = _first_input(func, args, kwargs)
+    places = [d for d in range(x.ndim) if d != (1 if x.ndim in (4, 5) else x.ndim - 1)]
+    mean = x.detach().mean(places, keepdim=True) if places else torch.zeros_like(x)
+    return _with_input(func, args, kwargs, x, x - mean)
+
+
+def gained(gain: float) -> Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]:
+    """Scale a weighted operation so that it multiplies the rms of its input by `gain`, its bias left as it
+    is.
+    """
+
+    def scaled(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        x, product, bias = _product(func, args, kwargs)
+        y = product * _ratio(gain * _rms(x), _rms(product))
+        return y if bias is None else y + bias
+
+    return scaled
+
+
+def _product(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The input, the product with the weights alone, and the bias in the output's shape."""
+    name = getattr(func, "__name__", "")
+    if name in _WITH_BIAS:
+        at = 3 if name == "bilinear" else 2
+        bias = args[at] if len(args) > at else kwargs.get("bias")
+        without = (*args[:at], None, *args[at + 1 :]) if len(args) > at else args
+        product = func(*without, **({**kwargs, "bias": None} if "bias" in kwargs else kwargs))
+        x = args[0] if args else kwargs["input"]
+        return x, product, None if bias is None else _spread(bias, product, name)
+    if name in _MATRIX_PRODUCTS:
+        return _activation_of(args[:2]), func(*args, **kwargs), None
+    if name in _ADDED and not kwargs:
+        product = args[1] @ args[2]
+        return _activation_of(args[1:3]), product, args[0]
+    raise CannotRemove(f"the weights of {name} cannot be told from its input")
+
+
+def _activation_of(operands: Sequence[Any]) -> Tensor:
+    """The operand that is no parameter and no view of one."""
+    for tensor in operands:
+        base = tensor._base if tensor._base is not None else tensor
+        if not isinstance(base, torch.nn.Parameter):
+            return tensor
+    return operands[0]
+
+
+def _spread(bias: Tensor, like: Tensor, name: str) -> Tensor:
+    if not name.startswith("conv"):
+        return bias
+    spatial = int(name.rstrip("d")[-1])
+    return bias.reshape(-1, *([1] * spatial))
+
+
+def _first_input(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    x = _tensor(args, kwargs)
+    if not x.is_floating_point():
+        raise CannotRemove(f"{getattr(func, '__name__', 'the operation')} takes no real numbers")
+    return x
+
+
+def _tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    # A scaling may be written 0.1 * x, and `input` given by name.
+    tensors = [t for t in (*args, *kwargs.values()) if isinstance(t, Tensor)]
+    if not tensors:
+        raise CannotRemove("the operation takes no tensor")
+    return max(tensors[:2], key=lambda t: (t.numel(), t.requires_grad))
+
+
+def _output_like(func: Callable[..., Any], y: Any, x: Tensor) -> Tensor:
+    out = y if isinstance(y, Tensor) else next((t for t in y or () if isinstance(t, Tensor)), None)
+    if out is None or out.shape != x.shape:
+        name = getattr(func, "__name__", "it")
+        raise CannotRemove(f"{name} changes the shape of its input, so nothing can stand in its place")
+    return out
+
+
+def _result(y: Any, x: Tensor, value: Tensor) -> Any:
+    """`value` in the place of the output y: written into x if the call was in place."""
+    if isinstance(y, tuple):
+        return type(y)((value, *y[1:]))
+    if y is x:
+        return x.copy_(value)
+    return value if value.dtype == y.dtype else value.to(y.dtype)
+
+
+def _with_input(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor, changed: Tensor
+) -> Any:
+    swapped = tuple(changed if a is x else a for a in args)
+    named = {key: changed if value is x else value for key, value in kwargs.items()}
+    y = func(*swapped, **named)
+    # In place it wrote into `changed`.
+    return x.copy_(y) if y is changed else y
+
+
+def _rms(x: Tensor) -> Tensor:
+    x = x.detach()
+    return x.double().square().mean().sqrt() if x.device.type != "mps" else x.square().mean().sqrt()
+
+
+def _ratio(above: Tensor, below: Tensor) -> float:
+    found = float(above) / max(float(below), 1e-300)
+    if not 0 < found < float("inf"):
+        raise CannotRemove("its input or output is zero or not finite")
+    return found
+
+
+__all__ = ["CannotRemove", "centred", "gained", "identity", "passed", "unit"]
