@@ -47,7 +47,9 @@ PULSE_COLUMNS: tuple[Column, ...] = (
     Column("clip_factor", "float64", "product of the clips' factors; 1 = not clipped"),
     Column("clip_limit", "float64", "largest norm that clipping allows; null = no clipping", nullable=True),
     Column("gradient_sum_squares", "float64", "over every tensor of the row, unscaled and unclipped"),
-    Column("nonfinite", "int64", "non-finite entries in gradients and weights, all tensors"),
+    Column(
+        "nonfinite", "int64", "non-finite entries in gradients and in the weights that were read, all tensors"
+    ),
     Column("cost", "float64", "seconds livegrad itself spent on this record"),
     Column("tensor", "int32", "ids of the tensors in run.json", per_tensor=True),
     Column("gradient_sum_squares_by_tensor", "float64", "unscaled, unclipped", per_tensor=True),
@@ -56,9 +58,14 @@ PULSE_COLUMNS: tuple[Column, ...] = (
     Column(
         "gradient_nonfinite", "int64", "NaN or Inf entries; -1 = this tensor got no gradient", per_tensor=True
     ),
-    Column("weight_sum_squares", "float64", "before the step is applied", per_tensor=True),
-    Column("weight_max", "float32", "largest absolute entry", per_tensor=True),
-    Column("weight_nonfinite", "int64", "NaN or Inf entries", per_tensor=True),
+    Column(
+        "weight_sum_squares",
+        "float64",
+        "before the step is applied; NaN = not read this step",
+        per_tensor=True,
+    ),
+    Column("weight_max", "float32", "largest absolute entry; NaN = not read this step", per_tensor=True),
+    Column("weight_nonfinite", "int64", "NaN or Inf entries; -1 = not read this step", per_tensor=True),
     Column(
         "update_sum_squares", "float64", "of the applied update; NaN = not sampled this step", per_tensor=True
     ),

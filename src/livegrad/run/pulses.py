@@ -72,12 +72,12 @@ class Pulses:
 
     @cached_property
     def weight_rms(self) -> np.ndarray:
-        """sqrt(sum of squares / count)."""
+        """sqrt(sum of squares / count); NaN = not read this step."""
         return derive("weight_rms", self.stored, self.count)
 
     @cached_property
     def weight_norm(self) -> np.ndarray:
-        """sqrt(sum of squares)."""
+        """sqrt(sum of squares); NaN = not read this step."""
         return derive("weight_norm", self.stored, self.count)
 
     @property
@@ -87,7 +87,7 @@ class Pulses:
 
     @property
     def weight_nonfinite(self) -> np.ndarray:
-        """NaN or Inf entries."""
+        """NaN or Inf entries; -1 = not read this step."""
         return self.stored["weight_nonfinite"]
 
     @cached_property

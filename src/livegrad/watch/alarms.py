@@ -34,16 +34,16 @@ class RowAlarm:
     def __init__(self) -> None:
         self._gradient = ChangeDetector()
         self._loss_scale = 0.0
-        self._broken = False
+        self.broken = False
 
     def look(self, row: PulseRow) -> "Change":
         """What has changed with this row."""
         loss_broken = row.loss is not None and not math.isfinite(row.loss)
         broken = loss_broken or row.nonfinite > 0
-        newly = broken and not self._broken
+        newly = broken and not self.broken
         spike = self._gradient.spike(math.sqrt(max(row.gradient_sum_squares, 0.0)))
         dropped = row.loss_scale < self._loss_scale
-        self._broken, self._loss_scale = broken, row.loss_scale
+        self.broken, self._loss_scale = broken, row.loss_scale
         what = "the loss" if loss_broken else "a gradient or weight"
         return Change(spike or dropped or newly, spike, f"{what} is not finite" if newly else None)
 

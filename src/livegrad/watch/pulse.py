@@ -18,15 +18,16 @@ from livegrad.watch.subjects import Plan, parameters_of
 
 @dataclass(eq=False)
 class Pulse:
-    """One step's measurements, possibly still on a device. `update` is filled in after the step where it is
-    sampled.
+    """One step's measurements, possibly still on a device. `weights` is None where they were not read;
+    `update` is filled in after the step where it is sampled.
     """
 
     plan: Plan
     steps: tuple[int, ...]
     seconds: float
     scalars: Scalars
-    stats: Stats | PendingStats
+    gradients: Stats | PendingStats
+    weights: Stats | PendingStats | None
     after: Stats | PendingStats | None
     effect: ClipEffect
     scaled: bool
@@ -43,7 +44,8 @@ class Pulse:
     def ready(self) -> bool:
         """Whether `rows` would return without waiting for a device."""
         parts = [
-            self.stats,
+            self.gradients,
+            self.weights,
             self.scalars,
             self.after,
             self.update,
@@ -54,9 +56,8 @@ class Pulse:
     def rows(self) -> list[PulseRow]:
         """The row of each subject this step trained."""
         scalars = self.scalars.read()
-        n = len(self.plan.key)
-        gradient, weight = _split(self.stats.numpy(), n)
-        gradient = self._before_clips(gradient)
+        gradient = self._before_clips(_copy(self.gradients.numpy()))
+        weight = _unread(len(self.plan.key)) if self.weights is None else self.weights.numpy()
         scale = _number(scalars["loss_scale"], 1.0)
         if self.scaled:
             gradient = _divided(gradient, scale)
@@ -134,12 +135,13 @@ def take_pulse(
     loss: Any,
     loss_scale: Any,
     clips: Sequence[Clip],
-    sample_update: bool,
+    closely: bool,
 ) -> Pulse:
-    """Measure the gradients and weights of `optimizer` as its step begins; nothing waits for a device.
+    """Measure the gradients of `optimizer` as its step begins; nothing waits for a device.
 
-    loss, loss_scale: floats, 0-dim tensors or None. clips: those since the last backward pass.
-    sample_update: also remember a sample of the weights, for `end_step`.
+    loss, loss_scale: floats, 0-dim tensors or None. clips: those since the last backward pass. closely: also
+    read the weights, and remember a sample of them for `end_step`. They are read too where a gradient is
+    known not to be finite.
     """
     parameters = parameters_of(optimizer)
     gradients = [p.grad for p in parameters]
@@ -157,17 +159,20 @@ def take_pulse(
         "learning_rate": groups[0].get("lr") if groups else None,
         **{f"clip{i}": factor for i, factor in enumerate(effect.factors) if effect.uniform},
     }
+    unclipped = gather(remaining)
+    broken = any(map(_is_broken, [unclipped, *(clip.before for clip, _, _ in effect.sources)]))
     pulse = Pulse(
         plan,
         steps,
         seconds,
         Scalars(scalars),
-        gather([*remaining, *parameters]),
+        unclipped,
+        gather(parameters) if closely or broken else None,
         gather(gradients) if effect.limit is not None and not effect.uniform else None,
         effect,
         on_gradient is not None,
     )
-    if sample_update:
+    if closely:
         pulse.sampler = UpdateSampler(parameters)
         pulse.sampler.before(gradients)
     return pulse
@@ -182,9 +187,18 @@ def _number(value: float | None, missing: float) -> float:
     return missing if value is None else float(value)
 
 
-def _split(stats: Stats, n: int) -> tuple[Stats, Stats]:
-    columns = (stats.sum_squares, stats.max_abs, stats.zeros, stats.nonfinite)
-    return Stats(*(column[:n].copy() for column in columns)), Stats(*(column[n:] for column in columns))
+def _is_broken(stats: Stats | PendingStats | None) -> bool:
+    """Whether `stats` are known to hold an entry that is not finite."""
+    return isinstance(stats, Stats) and bool((stats.nonfinite > 0).any())
+
+
+def _unread(n: int) -> Stats:
+    unknown = np.full(n, -1, np.int64)
+    return Stats(np.full(n, np.nan), np.full(n, np.nan, np.float32), unknown, unknown)
+
+
+def _copy(stats: Stats) -> Stats:
+    return Stats(*(c.copy() for c in (stats.sum_squares, stats.max_abs, stats.zeros, stats.nonfinite)))
 
 
 def _at(stats: Stats, positions: np.ndarray) -> Stats:

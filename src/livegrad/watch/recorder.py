@@ -326,9 +326,10 @@ class Recorder:
     def _take(self, plan: Plan, optimizer: Any, pulses: list[Pulse]) -> None:
         begun = clock()
         state = self._thread.state
-        # The applied update is looked at on scanned steps and on every eighth pulse.
+        # The weights and the applied update are looked at on scanned steps, on every eighth pulse, and while
+        # something is not finite.
         plan.pulses += 1
-        scanned = any(part.subject.decision.scan for part in plan.parts)
+        wanted = any(part.subject.decision.scan or part.subject.alarm.broken for part in plan.parts)
         with self.lock:
             pulse = take_pulse(
                 plan,
@@ -338,7 +339,7 @@ class Recorder:
                 state.losses.total(plan.members, plan.cycle),
                 state.scaler._scale if state.scaler is not None else None,
                 state.stages.clips,
-                scanned or plan.pulses <= FIRST_UPDATES or plan.pulses % UPDATE_EVERY == 0,
+                wanted or plan.pulses <= FIRST_UPDATES or plan.pulses % UPDATE_EVERY == 0,
             )
         pulse.cost = clock() - begun
         pulses.append(pulse)

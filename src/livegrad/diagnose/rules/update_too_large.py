@@ -82,7 +82,7 @@ def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] |
         ratio = (pulses.update_norm / pulses.weight_norm)[:, column[0]]
     weight = pulses.weight_norm[:, column[0]]
     known = np.flatnonzero(np.isfinite(ratio) & (weight > 0))
-    if not len(known) or weight[pulses.recorded[:, column[0]]][0] == 0:
+    if not len(known) or weight[np.isfinite(weight)][0] == 0:
         return None
     large = known[ratio[known] > SINGLE_STEP]
     at = large[0] if len(large) else known[int(np.argmax(ratio[known]))]
