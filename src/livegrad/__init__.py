@@ -1,6 +1,7 @@
 """livegrad shows where a network's gradients vanish or explode, says why, and cures it.
 
     with livegrad.watch(model, optimizer) as run: ...   watch a training loop
+    livegrad.check(model, inputs)                       will it train? asked before training
     livegrad.load(path)                                 open a recorded run
 
 The names below are loaded on first use, so that `import livegrad` imports neither torch nor a view library.
@@ -15,16 +16,18 @@ if TYPE_CHECKING:
     from livegrad.diagnose.report import Report
     from livegrad.errors import LivegradError
     from livegrad.run.reader import Run, load
+    from livegrad.watch.check_model import check
     from livegrad.watch.context import watch
 
 _HOMES = {
+    "check": "livegrad.watch.check_model",
     "load": "livegrad.run.reader",
     "Run": "livegrad.run.reader",
     "Report": "livegrad.diagnose.report",
     "LivegradError": "livegrad.errors",
 }
 
-__all__ = ["LivegradError", "Report", "Run", "__version__", "load", "watch"]
+__all__ = ["LivegradError", "Report", "Run", "__version__", "check", "load", "watch"]
 
 
 def __getattr__(name: str) -> Any:

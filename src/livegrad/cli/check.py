@@ -28,7 +28,7 @@ nothing that it would do later is done.
 )
 @click.option("-m", "module", metavar="MODULE", help="Check a module as `python -m MODULE` runs it.")
 @click.option("-c", "code", metavar="CODE", help="Check code given as text, as `python -c CODE` runs it.")
-@click.option("--steps", metavar="N", type=click.IntRange(min=1), default=5, show_default=True,
+@click.option("--steps", metavar="N", type=click.IntRange(min=1), default=10, show_default=True,
               help="Optimizer steps to look at before the program is stopped.")  # fmt: skip
 @click.option("--html", "page", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Write one HTML file that needs nothing else.")  # fmt: skip

@@ -34,7 +34,7 @@ class CheckOptions:
     "warning" or None. jacobian: whether to measure the Jacobian's extremes.
     """
 
-    steps: int = 5
+    steps: int = 10
     as_json: bool = False
     page: Path | None = None
     fail_on: str | None = None

@@ -9,7 +9,9 @@ measured factor), does the optimizer move what it reaches, and do the steps stay
     trains           every condition that can be seen this early is met
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -27,6 +29,7 @@ from livegrad.run.reader import Run
 WILL_NOT, DOUBTFUL, TRAINS = VERDICTS = ("will-not-train", "doubtful", "trains")
 _SEVERITY = {"fatal": "error", "doubt": "warning"}
 _OVERALL = {WILL_NOT: "unwell", DOUBTFUL: "warning", TRAINS: "healthy"}
+AT_REST = "model"
 _NAMES = {"LG101": "vanishing-gradient", "LG103": "exploding-gradient"}
 
 
@@ -34,6 +37,7 @@ _NAMES = {"LG101": "vanishing-gradient", "LG103": "exploding-gradient"}
 class Prognosis:
     """What is foretold of one model. reach: None where depth was not measured or is under three layers."""
 
+    id: int
     subject: str
     verdict: str
     omens: tuple[Omen, ...]
@@ -44,9 +48,13 @@ class Prognosis:
     changes: tuple[Change, ...]
 
 
-def foresee(run: Run) -> Report:
-    """Judge the first steps of a training and return the report, with its `prognosis`. Pure."""
-    patients = [Patient(run, subject) for subject in run.subjects]
+def foresee(run: Run, jacobians: Mapping[int, dict[str, Any]] | None = None) -> Report:
+    """Judge the first steps of a training and return the report, with its `prognosis`. Pure.
+
+    jacobians: subject id -> what was measured of its Jacobian, in the form of the report's schema.
+    """
+    kind = Unmoved if run.info.mode == AT_REST and not _moves(run) else Patient
+    patients = [kind(run, subject) for subject in run.subjects]
     found = [prognosis_of(patient) for patient in patients if len(patient.scalars["step"])]
     document = diagnose(run).to_dict()
     verdict = min((p.verdict for p in found), key=VERDICTS.index, default=DOUBTFUL)
@@ -65,10 +73,37 @@ def foresee(run: Run) -> Report:
             "verdict": verdict,
             "sentence": sentence,
             "steps": run.info.steps,
-            "subjects": [_to_json(p) for p in found],
+            "subjects": [_to_json(p, (jacobians or {}).get(p.id)) for p in found],
         },
     }
+    # The folder of a check is gone when the report is read.
+    document["run"]["path"] = None
     return Report(document)
+
+
+def _moves(run: Run) -> bool:
+    rates = [run.scalars(subject.id)["learning_rate"] for subject in run.subjects]
+    return any(bool((rate != 0).any()) for rate in rates)
+
+
+class Unmoved(Patient):
+    """A model that was looked at without an optimizer: nothing is known of how its weights would move."""
+
+    @cached_property
+    def update_ratio(self) -> dict[int, float]:
+        return {}
+
+    @cached_property
+    def answered_ratio(self) -> dict[int, float]:
+        return {}
+
+    @cached_property
+    def swallowed(self) -> dict[int, float]:
+        return {}
+
+    @cached_property
+    def eps_dominated(self) -> dict[int, float]:
+        return {}
 
 
 def prognosis_of(patient: Patient) -> Prognosis:
@@ -81,6 +116,7 @@ def prognosis_of(patient: Patient) -> Prognosis:
     if against:
         verdict = WILL_NOT if against[0].weight == "fatal" else DOUBTFUL
     return Prognosis(
+        patient.subject.id,
         patient.subject.name,
         verdict,
         against,
@@ -159,8 +195,9 @@ def depth_sentence(reach: DepthReach) -> str:
     return f"{head} the signal {does} about {reach.reach:.0f} [{reach.reach_low:.0f} – {high}]"
 
 
-def _to_json(p: Prognosis) -> dict[str, Any]:
-    return {
+def _to_json(p: Prognosis, jacobian: dict[str, Any] | None) -> dict[str, Any]:
+    found: dict[str, Any] = {} if jacobian is None else {"jacobian": jacobian}
+    return found | {
         "subject": p.subject,
         "verdict": p.verdict,
         "reasons": [vars(omen) for omen in p.omens],

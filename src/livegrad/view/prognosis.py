@@ -79,8 +79,8 @@ class PrognosisScreen(Screen):
     def _remarks(self, findings: Sequence[Mapping[str, Any]]) -> None:
         for finding in findings:
             self.blank()
-            self.labelled(f"{finding['code']}:", f"{finding['message']}, but nothing in these steps says that it "
-                          "keeps the model from learning", gap=7, style="dim")  # fmt: skip
+            words = f"{finding['message']}; nothing in these steps says that it keeps the model from learning"
+            self.labelled(f"{finding['code']}:", words, style="dim")
 
     def _foot(self, page: Path | str | None) -> None:
         run = self.run

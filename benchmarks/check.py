@@ -1,0 +1,167 @@
+"""How often `livegrad check` foretells rightly: the first steps of every labelled training of tests/zoo, or
+of the example programs, against what plain training does.
+
+    python benchmarks/check.py [--half tuning|evaluation] [--steps 10] [--programs] [--verbose] [NAME ...]
+
+Fails to learn: the label is sick and plain training ends stuck, non-finite or diverged ("fails"), or learns
+with a part that does not ("part"). Left out, each with its reason: faults born after the steps looked at.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import json
+
+from tests.zoo import Case, load_cases
+
+import livegrad
+
+ROOT = Path(__file__).resolve().parents[1]
+VERDICTS = ("will-not-train", "doubtful", "trains")
+
+# A check looks at the first steps only; what goes wrong later by the case's own design cannot be in them.
+BORN_LATER = {
+    "nan-after-thirty-steps": "the operation that makes the NaN is reached after thirty steps",
+    "rate-grows-each-step": "the learning rate is raised step by step to where it is too high",
+    "relu-killed-by-one-step": "a single step after the twentieth is too large",
+    "decay-begins-at-step-30": "weight decay is switched on at step 30",
+    "detached-after-step-20": "the detach begins at step 20",
+}
+
+# Example programs, and whether plain training of them learns (examples/README.md has the figures).
+PROGRAMS = {
+    "deep_sigmoid_digits": False,
+    "relu_default_init_40": False,
+    "plain_cnn_digits": False,
+    "tanh_large_weights": False,
+    "batchnorm_mlp_50": False,
+    "rnn_adding_problem": False,
+    "resnet_digits": True,
+    "gpt_text": True,
+    "gan_digits": True,
+    "finetune_frozen": True,
+}
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """One case and what was foretold of it. truth: "learns", "fails" or "part"."""
+
+    name: str
+    truth: str
+    verdict: str
+    reasons: str
+
+    @property
+    def is_right(self) -> bool:
+        """A healthy one must not be condemned and a failing one must be; a part at fault must at least be
+        doubted.
+        """
+        if self.truth == "learns":
+            return self.verdict != "will-not-train"
+        return self.verdict == "will-not-train" if self.truth == "fails" else self.verdict != "trains"
+
+
+def truth_of(case: Case) -> str:
+    """What plain training does, from the case's confirmed label."""
+    if case.is_healthy:
+        return "learns"
+    return "part" if case.truth in ("checked", "learns", "slow") else "fails"
+
+
+def check_case(case: Case, steps: int) -> Foretold:
+    """Take the first steps of one case, each scanned, and ask what they foretell."""
+    from livegrad.diagnose.prognosis import foresee
+    from livegrad.watch.session import WatchOptions, start
+
+    folder = Path(tempfile.mkdtemp(prefix="check-"))
+    session = start(WatchOptions(path=folder / "run", quiet=True, every_scan=True))
+    try:
+        training = case.build()
+        for _ in range(min(steps, case.steps)):
+            training.step()
+    finally:
+        session.finish(exit_code=0, error=None)
+    try:
+        document = foresee(livegrad.load(folder / "run")).to_dict()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return foretold(case.name, truth_of(case), document)
+
+
+def check_program(name: str, learns: bool) -> Foretold:
+    """Check one example program as a user would."""
+    command = [sys.executable, "-m", "livegrad", "check", "--json", f"examples/{name}.py"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return foretold(name, "learns" if learns else "fails", json.loads(result.stdout))
+
+
+def foretold(name: str, truth: str, document: dict) -> Foretold:
+    """Read the verdict and the reasons from a report."""
+    prognosis = document["prognosis"]
+    reasons = [
+        f"{reason['code']} {reason['weight']}: {reason['text']}"
+        for subject in prognosis["subjects"]
+        for reason in subject["reasons"]
+    ]
+    return Foretold(name, truth, prognosis["verdict"], "; ".join(reasons))
+
+
+def show(title: str, found: list[Foretold]) -> None:
+    """Print the confusion table of one group."""
+    counts = Counter((each.truth, each.verdict) for each in found)
+    print(f"\n{title:24s}" + "".join(f"{verdict:>16s}" for verdict in VERDICTS) + f"{'right':>10s}")
+    for truth in ("learns", "fails", "part"):
+        group = [each for each in found if each.truth == truth]
+        if group:
+            row = "".join(f"{counts[truth, verdict]:>16d}" for verdict in VERDICTS)
+            print(f"{truth:24s}{row}{sum(each.is_right for each in group):>6d} of {len(group)}")
+    right = sum(each.is_right for each in found)
+    condemned = counts["learns", "will-not-train"]
+    print(f"right {right} of {len(found)} ({right / max(1, len(found)):.1%}); healthy condemned: {condemned}")
+
+
+def main() -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("names", nargs="*", help="only cases whose name contains one of these")
+    parser.add_argument("--half", choices=["tuning", "evaluation"])
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--programs", action="store_true", help="the example programs instead of the zoo")
+    parser.add_argument("--verbose", action="store_true", help="show every case, not only the wrong ones")
+    options = parser.parse_args()
+    if options.programs:
+        report(options, {"examples": [check_program(*item) for item in PROGRAMS.items()]})
+        return
+    groups: dict[str, list[Foretold]] = {}
+    for case in load_cases(options.half, options.names):
+        if case.name in BORN_LATER:
+            print(f"left out: {case.name}: {BORN_LATER[case.name]}")
+        else:
+            groups.setdefault(case.half, []).append(check_case(case, options.steps))
+    report(options, groups)
+
+
+def report(options: argparse.Namespace, groups: dict[str, list[Foretold]]) -> None:
+    """Print what is wrong (or all), then a table a group."""
+    for found in groups.values():
+        for each in found:
+            if options.verbose or not each.is_right:
+                mark = "ok   " if each.is_right else "WRONG"
+                print(f"{mark} {each.name:42.42s} {each.truth:7s} {each.verdict:15s} {each.reasons}")
+    for title, found in groups.items():
+        show(title, found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""`livegrad.check(model, inputs)`: will this model train? Asked before any training, of a copy."""
+
+import copy
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from livegrad.errors import UsageError
+from livegrad.probe.output import output_tensors
+from livegrad.probe.random_state import RandomState
+from livegrad.probe.twin import CannotCopy, make_twin
+from livegrad.run.reader import load
+from livegrad.watch.session import WatchOptions, start
+
+MODE = "model"
+# Without an optimizer nothing changes from step to step; two looks tell what gets no gradient at all.
+STEPS_AT_REST = 2
+STEPS = 10
+
+
+def check(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    loss: Callable[..., Tensor] | None = None,
+    targets: Any = None,
+    optimizer: torch.optim.Optimizer | None = None,
+    steps: int = STEPS,
+    jacobian: bool = False,
+) -> Any:
+    """Return the report on what the first steps of training `model` foretell, with its `prognosis`.
+
+    inputs: what the model is called with: a tensor, a tuple (its arguments), a mapping (its keyword
+    arguments), or anything else (its only argument). loss(output, targets), or loss(output) where there are
+    no targets, returns a scalar. With an optimizer too, `steps` steps are taken on this one batch, and how
+    the weights move is judged; without one, only how the signal passes. Without a loss a random projection of
+    the output stands in for it. jacobian: measure the extreme singular values of the input-output Jacobian.
+
+    All of this happens to a copy: parameters, gradients, buffers, modes, random states and the optimizer stay
+    as they are, bit for bit. Raises UsageError where an argument is not what it should be or the model cannot
+    be copied.
+    """
+    _validate(model, loss, optimizer, steps)
+    devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
+    random_state = RandomState.now(devices)
+    folder = Path(tempfile.mkdtemp(prefix="livegrad-check-"))
+    try:
+        twin, moving = _copies(model, optimizer)
+        call = _caller(inputs)
+        criterion = _criterion(loss, targets)
+        with torch.enable_grad():
+            _take_steps(twin, moving, call, criterion, steps if optimizer else STEPS_AT_REST, folder / "run")
+            found = _jacobian(twin, inputs) if jacobian else None
+        from livegrad.diagnose.prognosis import foresee
+
+        return foresee(load(folder / "run"), {} if found is None else {0: found})
+    finally:
+        random_state.restore()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _validate(
+    model: Any, loss: Callable[..., Tensor] | None, optimizer: torch.optim.Optimizer | None, steps: int
+) -> None:
+    if not isinstance(model, nn.Module):
+        raise UsageError(
+            f"check() needs a torch.nn.Module first, got {type(model).__name__}: "
+            "livegrad.check(model, inputs)"
+        )
+    if optimizer is not None and loss is None:
+        raise UsageError(
+            "check() cannot take steps without a loss: livegrad.check(model, inputs, loss=criterion, "
+            "targets=y, optimizer=optimizer)"
+        )
+    if optimizer is not None:
+        own = {id(parameter) for parameter in model.parameters()}
+        held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        if not any(id(parameter) in own for parameter in held):
+            raise UsageError(
+                "the optimizer holds none of the model's parameters: make it with model.parameters()"
+            )
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise UsageError("the model has no parameter that requires a gradient, so there is nothing to train")
+    if steps < 1:
+        raise UsageError(f"steps counts optimizer steps from 1 up, got {steps!r}: for example steps=10")
+
+
+def _copies(
+    model: nn.Module, optimizer: torch.optim.Optimizer | None
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """A copy of the model, and of the optimizer for it; one that stands still where none was given."""
+    try:
+        twin = make_twin(model)
+    except CannotCopy as error:
+        raise UsageError(
+            f"{error}. check() works on a copy; check the script instead: livegrad check train.py"
+        ) from error
+    if optimizer is None:
+        return twin, torch.optim.SGD([p for p in twin.parameters() if p.requires_grad], lr=0.0)
+    memo: dict[int, Any] = {
+        id(own): other for own, other in zip(model.parameters(), twin.parameters(), strict=True)
+    }
+    return twin, copy.deepcopy(optimizer, memo)
+
+
+def _caller(inputs: Any) -> Callable[[nn.Module], Any]:
+    if isinstance(inputs, Mapping):
+        return lambda model: model(**inputs)
+    if isinstance(inputs, tuple) and not hasattr(inputs, "_fields"):
+        return lambda model: model(*inputs)
+    return lambda model: model(inputs)
+
+
+def _criterion(loss: Callable[..., Tensor] | None, targets: Any) -> Callable[[Any], Tensor]:
+    if loss is None:
+        return _projection
+    return (lambda output: loss(output)) if targets is None else (lambda output: loss(output, targets))
+
+
+def _projection(output: Any) -> Tensor:
+    """Σ v·y over the output's tensors, v ~ N(0, 1/√entries): every output counts, none more than another."""
+    tensors = [y for y in output_tensors(output) if y.is_floating_point() and y.requires_grad]
+    if not tensors:
+        raise UsageError(
+            "no output of the model depends on its parameters with gradients on, so there is nothing to "
+            "measure: is its forward pass under torch.no_grad()?"
+        )
+    return _total((torch.randn_like(y) * y).sum() / y.numel() ** 0.5 for y in tensors)
+
+
+def _total(terms: Iterable[Tensor]) -> Tensor:
+    first, *rest = terms
+    for term in rest:
+        first = first + term.to(first.device)
+    return first
+
+
+def _take_steps(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    call: Callable[[nn.Module], Any],
+    criterion: Callable[[Any], Tensor],
+    steps: int,
+    path: Path,
+) -> None:
+    """The training loop of a check, watched, each step scanned."""
+    session = start(WatchOptions(path=path, mode=MODE, quiet=True, every_scan=True), (model,), (optimizer,))
+    try:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            value = criterion(call(model))
+            if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+                raise UsageError(
+                    f"loss must return one number with a gradient, got {_described(value)}: for example "
+                    "loss=torch.nn.functional.cross_entropy"
+                )
+            value.backward()
+            optimizer.step()
+    finally:
+        session.finish(None, None)
+    if session.path is None:
+        raise UsageError("nothing could be recorded: the model's forward pass was not seen")
+
+
+def _described(value: Any) -> str:
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def _jacobian(model: nn.Module, inputs: Any) -> dict[str, Any]:
+    from livegrad.probe.jacobian import jacobian_extremes
+
+    return jacobian_extremes(model, inputs).to_json()
