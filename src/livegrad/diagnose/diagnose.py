@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import livegrad
+from livegrad.diagnose.confirmation import with_counterfactual
 from livegrad.diagnose.finding import Finding
 from livegrad.diagnose.layer_rows import layer_rows
 from livegrad.diagnose.patient import Patient
@@ -43,7 +44,8 @@ def examine(patient: Patient) -> list[Finding]:
     out.
     """
     found = [finding for rule in RULES for finding in rule(patient)]
-    return [finding for finding in found if not any(_explains(other, finding) for other in found)]
+    kept = [finding for finding in found if not any(_explains(other, finding) for other in found)]
+    return [with_counterfactual(patient, finding) for finding in kept]
 
 
 # What follows from what. Layers that hear nothing are not moved either; steps along an exploding gradient, or

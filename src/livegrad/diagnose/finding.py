@@ -21,7 +21,7 @@ class Cause:
 
     decades: powers of ten it takes from (−) or adds to (+) the gradient. kind: one of CAUSE_KINDS, or None.
     layers: names of the operations blamed, input side first. confirmed: whether a counterfactual agreed; None
-    when none was made.
+    when none was made. counterfactual: what was found without the cause, or why that could not be tried.
     """
 
     summary: str
@@ -30,6 +30,7 @@ class Cause:
     confirmed: bool | None = None
     kind: str | None = None
     layers: tuple[str, ...] = ()
+    counterfactual: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the cause as the JSON document holds it."""

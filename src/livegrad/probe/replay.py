@@ -65,7 +65,6 @@ class Replay:
     names: tuple[str, ...]
     batch: Batch
     result: ScanResult
-    step: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -126,13 +125,13 @@ class BatchKeeper:
                 kept = _kept((args, kwargs))
                 self.batch = Batch(kept[0], kept[1], RandomState.now(devices), _autocast())
 
-    def replay(self, root: nn.Module, names: tuple[str, ...], result: ScanResult, step: int) -> Replay:
+    def replay(self, root: nn.Module, names: tuple[str, ...], result: ScanResult) -> Replay:
         """Copy the model as it is now; raises CannotCopy where there is no batch, or no copy can be made."""
         if self.batch is None:
             raise CannotCopy(self.reason or "its inputs were not kept")
         if not result.outputs:
             raise CannotCopy("the loss uses nothing that the model returned")
-        return Replay(make_twin(root), names, self.batch, result, step)
+        return Replay(make_twin(root), names, self.batch, result)
 
 
 def _autocast() -> dict[str, torch.dtype]:

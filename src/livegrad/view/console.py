@@ -195,10 +195,13 @@ class Screen:
 
     def _reasons(self, finding: Mapping[str, Any], cause: Mapping[str, Any]) -> list[tuple[str, Any]]:
         summary, explanation = cause.get("summary"), finding.get("explanation")
-        tested = "" if cause.get("confirmed") is None else _PROOF[bool(cause["confirmed"])]
+        tried = cause.get("counterfactual")
+        tested = "" if cause.get("confirmed") is None or tried else _PROOF[bool(cause["confirmed"])]
         reasons = []
         if summary:
             reasons.append(("why:", f"{str(summary).rstrip('.')}{tested}."))
+        if tried:
+            reasons.append(("", f"{tried[0].upper()}{tried[1:].rstrip('.')}."))
         if explanation and explanation != summary:
             reasons.append(("" if reasons else "why:", explanation))
         return reasons

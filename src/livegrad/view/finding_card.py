@@ -31,6 +31,8 @@ def _card(finding: Mapping[str, Any]) -> dict[str, Any]:
 def _cause(cause: Mapping[str, Any] | None) -> str:
     if cause is None or not cause.get("summary"):
         return ""
+    if tried := cause.get("counterfactual"):
+        return f"{cause['summary'].rstrip('.')}. {tried[0].upper()}{tried[1:].rstrip('.')}."
     tested = "" if cause["confirmed"] is None else f" ({_CONFIRMED[bool(cause['confirmed'])]})"
     return f"{cause['summary'].rstrip('.')}{tested}."
 

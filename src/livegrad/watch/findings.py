@@ -23,6 +23,14 @@ def load_diagnosis() -> None:
             importlib.import_module(name)
 
 
+def judged(path: Path) -> list[dict[str, Any]]:
+    """The findings about the run as it is on disk; none where it cannot be judged."""
+    try:
+        return importlib.import_module("livegrad.run.reader").load(path).report().findings
+    except Exception:  # half a run, or a rule that stumbles over one: the report at the end will say
+        return []
+
+
 class Announcer:
     """Asks for a diagnosis after a scan, and announces an error that two of them in a row agree on. Once.
 
@@ -51,8 +59,8 @@ class Announcer:
         elapsed = time.perf_counter() - self._began
         return self._left > 0 and self._spent + price <= SHARE * elapsed
 
-    def ask(self, path: Path) -> None:
-        """Judge the run as it is on disk. A diagnosis that fails is not asked again."""
+    def ask(self, path: Path) -> list[dict[str, Any]]:
+        """Judge the run as it is on disk; return the findings. A diagnosis that fails is not asked again."""
         begun = time.perf_counter()
         self._left -= 1
         self._free = max(0, self._free - 1)
@@ -61,7 +69,7 @@ class Announcer:
             findings = reader.load(path).report().findings
         except Exception:  # half a run, or a rule that stumbles over one: the report at the end will say
             self._left = self._free = 0
-            return
+            return []
         finally:
             self._last = time.perf_counter() - begun
             self._spent += self._last
@@ -71,3 +79,4 @@ class Announcer:
         if known is not None:
             self._left = self._free = 0
             self._say(known)
+        return findings

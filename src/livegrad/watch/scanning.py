@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from livegrad.probe.scan import ScanResult, StepScan
+from livegrad.watch.counterfactuals import Counterfactuals, StepMemory
 from livegrad.watch.excess import Excess
 from livegrad.watch.failure import describe
 from livegrad.watch.layer_table import LayerTable, renumbered
@@ -40,6 +41,7 @@ class Ticket:
     subject: Subject | None = None
     step: int = 0
     scan: StepScan | None = None
+    memory: StepMemory | None = None
     result: ScanResult | None = None
     reason: str | None = None
     accumulate: bool = False
@@ -66,6 +68,7 @@ class ScanDriver:
         self.excess = Excess()
         self.odd = False
         self.layers = LayerTable()
+        self.counterfactuals = Counterfactuals()
 
     @property
     def busy(self) -> bool:
@@ -154,6 +157,16 @@ class ScanDriver:
                 ticket.result = None if failed else result
                 if ticket.scan is not None:
                     ticket.reason, ticket.scan = ticket.scan.reason, None
+                self._keep(ticket)
+
+    def _keep(self, ticket: Ticket) -> None:
+        """Keep what a counterfactual would need, before the optimizer changes the model."""
+        root = ticket.root()
+        if ticket.memory is not None and root is not None:
+            begun = time.perf_counter()
+            names = [plain_name(name) for name, _ in root.named_modules()]
+            ticket.memory.keep(root, names, ticket.result)
+            ticket.cost += time.perf_counter() - begun
 
     def _attempt(self, ticket: Ticket, action: Callable[[StepScan], Any]) -> Any:
         """Do the next part of a scan; an error in it ends this scan and nothing else."""
@@ -212,6 +225,8 @@ class ScanDriver:
         if ticket.result is not None:
             subject.failed_scans = 0
             self._write(ticket.result, subject, record, table)
+            if ticket.memory is not None:
+                self.counterfactuals.take(subject, ticket.memory)
             if ticket.reason:
                 record.note(step, "not_observed", f"{subject.name}: {ticket.reason}")
         else:
@@ -263,10 +278,14 @@ class ScanDriver:
         except Exception as error:
             ticket.reason = f"the scan failed: {describe(error)}"
         ticket.cost += time.perf_counter() - begun
+        if ticket.scan is not None and self.counterfactuals.copying:
+            ticket.memory = StepMemory(root)
         self._attempt(ticket, StepScan.open)
         ticket.entered = time.perf_counter()
 
     def _drop_scan(self, ticket: Ticket) -> None:
+        if ticket.memory is not None:
+            ticket.memory.close()
         if ticket.scan is not None:
             self._attempt(ticket, StepScan.close)
             ticket.reason = ticket.reason or getattr(ticket.scan, "reason", None)

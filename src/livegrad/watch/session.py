@@ -21,7 +21,7 @@ from livegrad.watch import patches
 from livegrad.watch.compilation import EagerStance, is_compiling, unseen_methods
 from livegrad.watch.every_step import schedule_for
 from livegrad.watch.failure import describe, guarded
-from livegrad.watch.findings import Announcer, load_diagnosis
+from livegrad.watch.findings import Announcer, judged, load_diagnosis
 from livegrad.watch.info import counters, everything, open_record
 from livegrad.watch.nesting import running_steps
 from livegrad.watch.options import WatchOptions
@@ -126,6 +126,8 @@ class Session:
         self._recorder.finish()
         failed = error is not None or exit_code not in (None, 0)
         record.renew(**everything(self._recorder, self.cost))
+        if not failed and self._recorder.scans.counterfactuals.ready:
+            self._explain(record, judged(record.writer.path))
         status = "failed" if failed else "finished"
         record.writer.close(status=status, exit_code=exit_code, error=error)
 
@@ -226,12 +228,16 @@ class Session:
 
     @guarded
     def enter_module(self, module: torch.nn.Module) -> None:
+        if self._recorder.scans.counterfactuals.running:
+            return
         self._recorder.enter_module(module)
         if not self._recorder.calls_wanted():
             self._watch_calls()
 
     @guarded
     def leave_module(self, module: torch.nn.Module, failed: bool) -> None:
+        if self._recorder.scans.counterfactuals.running:
+            return
         self._recorder.leave_module(module)
 
     @guarded
@@ -265,6 +271,8 @@ class Session:
                     self._renew(record)
                 if record.scan_count > self._judged and (renewing or recorder.scans.odd):
                     self._judge(record)
+                if recorder.scans.counterfactuals.heavy:
+                    recorder.scans.counterfactuals.let_go()
             if recorder.calls_wanted() is not self._calls:
                 self._watch_calls()
         except Exception as error:
@@ -286,8 +294,15 @@ class Session:
         if self._announcer.affordable(recorder.scans.odd, entries):
             self._judged = record.scan_count
             with recorder.lock:
-                self._announcer.ask(record.writer.path)
+                self._explain(record, self._announcer.ask(record.writer.path))
         recorder.scans.odd = False
+
+    def _explain(self, record: Record, findings: list[dict[str, Any]]) -> None:
+        """Have the causes of the findings tried on a copy of the step they were seen in."""
+        scans = self._recorder.scans
+        tried = scans.counterfactuals
+        if tried.try_causes(findings, self._recorder.table.subjects, scans.layers.entries):
+            record.renew(counterfactuals=list(tried.entries))
 
     def _watch_calls(self) -> None:
         self._calls = self._recorder.calls_wanted()
