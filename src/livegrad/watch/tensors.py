@@ -62,7 +62,10 @@ class TensorTable:
         return number
 
     def mark(self, called: Any, reached: Any, subject: int) -> bool:
-        """Take over from a scan which tensors' modules ran and which the loss reaches; True if any is news."""
+        """Take over from a scan which tensors' modules ran and which the loss reaches.
+
+        True if that is news.
+        """
         news = False
         for number, entry in enumerate(self.entries):
             if entry["subject"] == subject:
