@@ -40,6 +40,7 @@ class Announcer:
     """
 
     def __init__(self, say: Callable[[dict[str, Any]], None]) -> None:
+        self.failed = False
         self._say = say
         self._suspected: set[tuple[str, str]] = set()
         self._left = MOST_QUESTIONS
@@ -68,7 +69,7 @@ class Announcer:
             reader = importlib.import_module("livegrad.run.reader")
             findings = reader.load(path).report().findings
         except Exception:  # half a run, or a rule that stumbles over one: the report at the end will say
-            self._left = self._free = 0
+            self.failed, self._left, self._free = True, 0, 0
             return []
         finally:
             self._last = time.perf_counter() - begun

@@ -126,7 +126,8 @@ class Session:
         self._recorder.finish()
         failed = error is not None or exit_code not in (None, 0)
         record.renew(**everything(self._recorder, self.cost))
-        if not failed and self._recorder.scans.counterfactuals.ready:
+        explainable = self._recorder.scans.counterfactuals.ready and not self._announcer.failed
+        if explainable and not failed:
             self._explain(record, judged(record.writer.path))
         status = "failed" if failed else "finished"
         record.writer.close(status=status, exit_code=exit_code, error=error)
