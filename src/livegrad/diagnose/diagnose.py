@@ -59,11 +59,17 @@ _SIGNS = {
     "LG301": ("LG401", "LG404"),
     "LG402": ("LG101", "LG103", "LG401"),
 }
+# What says only that it does not work follows from anything that says why.
+_LAST_RESORT = ("LG503",)
 _FOLLOW_LATER = ("LG103", "LG402")
 
 
 def _explains(other: Finding, finding: Finding) -> bool:
-    if finding.code not in _SIGNS.get(other.code, ()) or other.severity == "info":
+    if other.severity == "info":
+        return False
+    if finding.code in _LAST_RESORT and other.code not in _LAST_RESORT:
+        return True
+    if finding.code not in _SIGNS.get(other.code, ()):
         return False
     if other.code in _FOLLOW_LATER:
         first, later = other.first_step or 0, finding.first_step or 0
@@ -107,6 +113,7 @@ def _run_part(run: Run, patients: list[Patient]) -> dict[str, Any]:
         "seconds": info.seconds,
         "overhead": run.overhead,
         "overhead_seconds": info.overhead_seconds,
+        "overhead_after_opening": run.overhead_after_opening,
         "budget": info.budget,
         "every": info.every,
         "rank": info.rank,

@@ -105,6 +105,15 @@ class Run:
         return self.info.overhead_seconds / self.info.seconds if self.info.seconds > 0 else float("nan")
 
     @property
+    def overhead_after_opening(self) -> float | None:
+        """The same from the 101st step on; None where there are no such steps."""
+        info = self.info
+        if info.opening_seconds is None or info.opening_overhead_seconds is None:
+            return None
+        seconds = info.seconds - info.opening_seconds
+        return (info.overhead_seconds - info.opening_overhead_seconds) / seconds if seconds > 0 else None
+
+    @property
     def damage(self) -> str | None:
         """What keeps part of the streams from being read, in words; None where nothing does.
 

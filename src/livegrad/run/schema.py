@@ -273,7 +273,9 @@ class RunInfo(_Record):
     """All of run.json. Times of day are UTC in ISO 8601, durations are seconds.
 
     `steps` counts the optimizer steps seen, recorded or not; `seconds` is wall time since the first of them
-    and `overhead_seconds` livegrad's own measured share of it. `pid` and `host` say whose run it is, so
+    and `overhead_seconds` livegrad's own measured share of it; `opening_seconds` and
+    `opening_overhead_seconds` are the same up to the end of the first 100 steps, which are watched more
+    closely than the rest, null while they last. `pid` and `host` say whose run it is, so
     that a reader can tell a live run from one that was killed.
     """
 
@@ -304,6 +306,8 @@ class RunInfo(_Record):
     steps: int = 0
     seconds: float = 0.0
     overhead_seconds: float = 0.0
+    opening_seconds: float | None = None
+    opening_overhead_seconds: float | None = None
     scan_count: int = 0
     subjects: tuple[Subject, ...] = ()
     tensors: tuple[Tensor, ...] = ()

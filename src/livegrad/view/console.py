@@ -249,7 +249,10 @@ class Screen:
             said += f" ({duration(run['overhead_seconds'])})"
         overhead, budget = from_json(run["overhead"]), from_json(run.get("budget"))
         if budget is not None and overhead is not None and overhead > budget:
+            later = from_json(run.get("overhead_after_opening"))
             said += f", over the budget of {percent(budget)}"
+            if later is not None and later <= budget:
+                said += f"; {percent(later)} since step 100"
         return said
 
     def _places(self, report: Path | str | None) -> list[tuple[str, str]]:

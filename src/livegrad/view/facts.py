@@ -41,7 +41,9 @@ def overhead(run: Mapping[str, Any]) -> str:
         return "unknown"
     said = f"{percent(share)} of the time"
     if budget is not None and share > budget:
-        said += f" (budget {percent(budget)})"
+        later = from_json(run.get("overhead_after_opening"))
+        since = f", {percent(later)} since step 100" if later is not None and later <= budget else ""
+        said += f" (budget {percent(budget)}{since})"
     return said
 
 
