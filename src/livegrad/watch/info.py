@@ -28,10 +28,13 @@ def open_record(recorder: Recorder, options: WatchOptions) -> Record:
 def counters(recorder: Recorder, cost: float) -> dict[str, Any]:
     """The fields that change with every step; `cost` is livegrad's own time in seconds."""
     record = recorder.record
+    seconds, spent = recorder.opening or (None, None)
     return {
         "steps": max((subject.iteration for subject in recorder.table.subjects), default=-1) + 1,
         "seconds": time.perf_counter() - recorder.started if record is not None else 0.0,
-        "overhead_seconds": cost + recorder.scans.excess.seconds,
+        "overhead_seconds": recorder.cost(),
+        "opening_seconds": seconds,
+        "opening_overhead_seconds": spent,
         "scan_count": record.scan_count if record is not None else 0,
     }
 

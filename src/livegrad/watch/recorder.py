@@ -21,6 +21,7 @@ from livegrad.watch.plans import Plans, is_stale
 from livegrad.watch.pulse import Pulse, take_pulse
 from livegrad.watch.record import Record
 from livegrad.watch.scanning import ScanDriver
+from livegrad.watch.schedule import OPENING
 from livegrad.watch.stages import StageLedger
 from livegrad.watch.subjects import Plan, Subject, SubjectTable
 
@@ -56,6 +57,7 @@ class _Thread(threading.local):
 class Recorder:
     """Follows the steps of all subjects.
 
+    opening: seconds and cost of the first 100 steps, None while they last.
     open_record: called once, when the first optimizer steps. guard: runs an action as the session runs its
     own methods, for what is called back from the user's closure. spent: the session's own seconds so far.
     """
@@ -79,6 +81,7 @@ class Recorder:
         self._guard = guard
         self._spent = spent
         self._pulses_cost = 0.0
+        self.opening: tuple[float, float] | None = None
         self._thread = _Thread()
         self._sampling = True
         self._forced = False
@@ -221,6 +224,8 @@ class Recorder:
         for part in plan.parts:
             if part.subject.planned <= part.subject.iteration:
                 self._look_ahead(part.subject, now)
+        if self.opening is None and all(s.iteration >= OPENING for s in self.table.subjects):
+            self.opening = now - self.started, self.cost()
         self._sampling = self._any_pulse()
 
     def _any_pulse(self) -> bool:
@@ -259,6 +264,10 @@ class Recorder:
                 record.note(row.step, "event", f"{subject.name}: {change.text} at step {row.step}")
             if change.alarm:
                 subject.schedule.alarm(change.scan)
+
+    def cost(self) -> float:
+        """Seconds spent so far, with what scans have added to the passes they listened to."""
+        return self._spent() + self.scans.excess.seconds
 
     def spent_beside(self) -> float:
         """Seconds spent so far on anything but pulses and scans: ordinary steps, run.json, diagnoses."""

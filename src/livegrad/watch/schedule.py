@@ -12,6 +12,7 @@ from livegrad.watch.purse import Income, Purse
 
 FIRST_PULSES = 20
 FIRST_SCANS = (0, 10, 30, 100)
+OPENING = FIRST_SCANS[-1] + 1
 PULSE_GROWTH = 10 ** (1 / 16)
 PULSE_SHARE = 0.6
 RARE_SHARE = 0.5
@@ -104,7 +105,7 @@ class Schedule:
         if step <= 1:  # the time before the first step is no training
             self._income.at = None
         self._earn(now)
-        self._opening = step <= FIRST_SCANS[-1]
+        self._opening = step < OPENING
         scan = self._wants_scan(step, now)
         pulse = scan or self._wants_pulse(step)
         if pulse:
