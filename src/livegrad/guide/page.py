@@ -29,6 +29,8 @@ DOMAINS = ("forward", "backward", "numerics", "optimization", "architecture", "r
 LEVELS = {1: "beginner", 2: "practitioner", 3: "expert"}
 
 _LINK = re.compile(r"\[([^\]]+)\]\(([^()\s]+)\)")
+# An asterisk after a letter (q*) is no markup.
+_EMPHASIS = re.compile(r"(?<!\w)\*\*(?=\S)([^*]+)\*\*|(?<!\w)\*(?=\S)([^*]+)\*(?!\w)")
 _LISTS = ("aliases", "causes", "treats", "fails", "related")
 
 
@@ -96,7 +98,7 @@ class Page:
 def plain(markdown: str) -> str:
     """Return a stretch of Markdown as one line of words."""
     words = _LINK.sub(r"\1", markdown)
-    words = re.sub(r"\*\*([^*]+)\*\*|\*([^*]+)\*", lambda found: found[1] or found[2], words)
+    words = _EMPHASIS.sub(lambda found: found[1] or found[2], words)
     return " ".join(words.replace("`", "").split())
 
 

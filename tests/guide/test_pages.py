@@ -1,0 +1,127 @@
+"""The field guide hangs together: links, relations, names, and the numbers that theory gives."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from livegrad.diagnose import rules
+from livegrad.guide import pages as guide_pages
+from livegrad.guide.lookup import key, names
+from livegrad.guide.page import DOMAINS, KINDS, LEVELS, plain
+from livegrad.guide.pages import load_guide
+from livegrad.theory.activation import backward_factor, gain, normalized_backward_factor
+
+ROOT = Path(guide_pages.__file__).parent
+GUIDE = load_guide()
+EACH = pytest.mark.parametrize("page", list(GUIDE), ids=lambda page: page.id)
+RULE_SOURCES = [path.read_text("utf-8") for path in Path(rules.__file__).parent.glob("*.py")]
+CODES = {code for source in RULE_SOURCES for code in re.findall(r"\b(LG\d{3}) [a-z-]+", source)}
+TEN = {"init", "activation", "normalize", "clip", "skip", "regularize", "recurrent", "precision", "schedule"}
+TEN |= {"pretrain"}
+
+
+@EACH
+def test_a_page_begins_with_its_title_and_a_summary(page):
+    lines = page.text.splitlines()
+    assert lines[:2] == [f"# {page.title}", ""]
+    assert 20 <= len(page.summary) <= 240
+    assert not page.summary.startswith(("#", "|", "-"))
+
+
+@EACH
+def test_every_link_leads_to_a_page(page):
+    assert [path for path in page.links if not (ROOT / path).is_file()] == []
+
+
+@EACH
+def test_every_relation_names_a_page_of_the_right_kind(page):
+    for name in (*page.causes, *page.related):
+        assert name in GUIDE.pages and name != page.id, name
+    for name in (*page.treats, *page.fails):
+        assert GUIDE[name].kind == "finding", name
+    assert page.part_of is None or GUIDE[page.part_of].kind == "remedy"
+    assert not set(page.treats) & set(page.fails)
+
+
+@EACH
+def test_a_page_says_where_it_belongs(page):
+    assert page.kind in KINDS
+    assert page.folder == {"finding": "findings", "remedy": "remedies", "term": "terms"}[page.kind]
+    assert page.domain in DOMAINS
+    assert page.level in LEVELS
+    assert (page.code is not None) == (page.kind == "finding")
+    assert page.code in (None, page.id)
+
+
+def test_names_are_unique():
+    claimed: dict[str, str] = {}
+    for page in GUIDE:
+        for name in names(page):
+            assert claimed.setdefault(key(name), page.id) == page.id, name
+    assert len({path.stem for path in ROOT.glob("*/*.md")}) == len(list(ROOT.glob("*/*.md"))) == len(GUIDE)
+
+
+def test_every_page_can_be_reached_from_the_findings():
+    reached, ahead = set(), [page.id for page in GUIDE.of_kind("finding")]
+    while ahead:
+        page = GUIDE[ahead.pop()]
+        if page.id not in reached:
+            reached.add(page.id)
+            ahead += [other.id for other in GUIDE.linked(page)]
+    assert set(GUIDE.pages) - reached == set()
+
+
+def test_every_code_and_every_remedy_has_a_page():
+    assert {page.code for page in GUIDE.of_kind("finding")} >= CODES
+    assert {page.id for page in GUIDE.of_kind("remedy")} >= TEN
+
+
+@pytest.mark.parametrize("finding", GUIDE.of_kind("finding"), ids=lambda page: page.id)
+def test_a_finding_lists_exactly_the_remedies_that_treat_it_or_fail_it(finding):
+    """What the finding's page says helps (or does not) is what the remedies' pages say they treat (or not)."""
+    helps = finding.text.partition("\n## What helps, and when it does not\n")[2].partition("\n## ")[0]
+    listed = set(re.findall(r"\(\.\./remedies/([a-z]+)\.md\)", helps))
+    claimed = {r.id for r in GUIDE.of_kind("remedy") if finding.id in (*r.treats, *r.fails)}
+    assert listed == claimed
+
+
+@pytest.mark.parametrize("remedy", GUIDE.of_kind("remedy"), ids=lambda page: page.id)
+def test_a_remedy_says_when_not_to_use_it_and_links_to_what_it_treats(remedy):
+    for section in ("What it treats", "When not to use it", "What it keeps", "References"):
+        assert f"\n## {section}\n" in remedy.text
+    linked = {page.id for page in GUIDE.linked(remedy)}
+    assert {*remedy.treats, *remedy.fails} - linked == set()
+
+
+@pytest.mark.parametrize("term", [page for page in GUIDE if page.part_of], ids=lambda page: page.id)
+def test_a_form_of_a_remedy_treats_nothing_that_the_remedy_does_not(term):
+    assert set(term.treats) <= set(GUIDE[term.part_of].treats)
+
+
+@pytest.mark.parametrize("page", GUIDE.of_kind("term"), ids=lambda page: page.id)
+def test_a_term_is_short(page):
+    words = len(re.sub(r"(?m)^\|.*$|^    .*$", "", plain(page.text)).split())
+    assert 80 <= words <= 400
+
+
+@pytest.mark.parametrize("page", [page for page in GUIDE if page.activation], ids=lambda page: page.id)
+def test_the_numbers_of_an_activation_are_the_theorys(page):
+    rows = dict(
+        re.findall(
+            r"(?m)^\| (gain|passed back per layer at that gain|under BatchNorm) \| (\S+) \|$", page.text
+        )
+    )
+    told = [float(rows[name]) for name in ("gain", "passed back per layer at that gain", "under BatchNorm")]
+    theory = [formula(page.activation) for formula in (gain, backward_factor, normalized_backward_factor)]
+    assert told == pytest.approx(theory, abs=5.1e-5)
+
+
+def test_the_table_of_activations_is_the_theorys():
+    text = GUIDE["activation-function"].text
+    rows = re.findall(r"(?m)^\| \[[^\]]+\]\((\S+)\.md\)[^|]* \| (\S+) \| (\S+) \| (\S+) \|$", text)
+    assert {id for id, *_ in rows} == {page.id for page in GUIDE if page.activation}
+    for id, *told in rows:
+        name = GUIDE[id].activation
+        theory = [formula(name) for formula in (gain, backward_factor, normalized_backward_factor)]
+        assert [float(number) for number in told] == pytest.approx(theory, abs=5.1e-5)
