@@ -10,20 +10,23 @@ import numpy as np
 
 from livegrad.diagnose.depth_reach import DepthReach
 from livegrad.diagnose.finding import Finding
-from livegrad.diagnose.harm import harm_to
+from livegrad.diagnose.harm import MOSTLY, STARVED_AGAINST_OTHERS, harm_to
 from livegrad.diagnose.number import short
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.spine_profile import SpineProfile
 from livegrad.diagnose.time_profile import time_profiles
 
 FLOOR_DECADES = 3.0
-# A silence that mends itself this soon is a slow start, not a failure.
-PATIENCE_STEPS = 100
+# A signal that sinks by this much within the steps looked at is being destroyed by them.
+SINKING_DECADES = 1.0
 # At this pace the weights could be others after as many steps as few trainings have.
 STANDSTILL = 1e-5
 # An output so far over its unit is not brought down by steps of a sane size.
 FAR_OVER_DECADES = 6.0
 SATURATED_SHARE = 0.9
+# The misfit of the outputs must fall by this to be more than the scatter from batch to batch.
+NEARER = 0.98
+_MANTISSA_BITS = {"float64": 53, "float32": 24, "float16": 11, "bfloat16": 8}
 
 # Findings that need a longer look than a check takes, or are no matter of training or not.
 _TOO_EARLY = {"LG105", "LG403", "LG503"}
@@ -70,7 +73,7 @@ def _as_severe(patient: Patient, finding: Finding) -> str:
 
 
 def _vanishing(patient: Patient, finding: Finding) -> str:
-    return "doubt" if is_mending(patient) else "fatal"
+    return "doubt" if is_carried(patient) else "fatal"
 
 
 def _exploding(patient: Patient, finding: Finding) -> str:
@@ -78,7 +81,7 @@ def _exploding(patient: Patient, finding: Finding) -> str:
     if patient.profiles:
         profile = patient.profiles[-1]
         over = float(max(np.nanmax(profile.relative), np.nanmax(profile.absolute)))
-    return "doubt" if patient.is_finite and patient.is_learning and over < FAR_OVER_DECADES else "fatal"
+    return "doubt" if patient.is_finite and learns(patient) and over < FAR_OVER_DECADES else "fatal"
 
 
 def _through_time(patient: Patient, finding: Finding) -> str:
@@ -88,7 +91,7 @@ def _through_time(patient: Patient, finding: Finding) -> str:
 
 def _saturated(patient: Patient, finding: Finding) -> str:
     share = float(finding.evidence.get("saturated_share") or 0.0)
-    return "fatal" if share >= SATURATED_SHARE and not patient.is_learning else "doubt"
+    return "fatal" if share >= SATURATED_SHARE and not learns(patient) else "doubt"
 
 
 def _starved(patient: Patient, finding: Finding) -> str | None:
@@ -130,13 +133,13 @@ def _of_depth(patient: Patient, reach: DepthReach | None, known: set[str]) -> li
     doing = "is amplified" if reach.growing else "dies out"
     text = f"at a factor of {short(reach.factor)} each the signal {doing} within {reach.reach:.0f} of the "
     text += f"{reach.layers} {reach.unit}s"
-    return [Omen(code, "doubt" if code == "LG101" and is_mending(patient) else "fatal", text)]
+    return [Omen(code, "doubt" if code == "LG101" and is_carried(patient) else "fatal", text)]
 
 
 def _of_course(patient: Patient, known: set[str]) -> list[Omen]:
     """The signal sinks so fast from step to step that it is gone within as many steps again."""
     profiles = patient.profiles
-    if len(profiles) < 4 or {"LG101", "LG103"} & known or patient.is_learning:
+    if len(profiles) < 4 or {"LG101", "LG103"} & known or learns(patient):
         return []
     course = np.array([_lowest(profile) for profile in profiles])
     if not np.isfinite(course).all():
@@ -144,25 +147,41 @@ def _of_course(patient: Patient, known: set[str]) -> list[Omen]:
     fall = course[-1] - course[len(course) // 2]
     if fall < -0.3 and course[-1] + 2 * fall < -FLOOR_DECADES:
         text = f"the signal sinks by {-fall / (len(course) - len(course) // 2):.2f} decades with every step"
-        return [Omen("LG101", "fatal" if not is_mending(patient) else "doubt", text)]
+        return [Omen("LG101", "doubt" if is_carried(patient) else "fatal", text)]
     return []
 
 
-def is_mending(patient: Patient) -> bool:
-    """True if the optimizer moves the silent layers and they come back to within three decades soon.
+def is_carried(patient: Patient) -> bool:
+    """True if the optimizer moves the silent layers as it moves the others, so that they can come back.
 
-    At the pace seen between the first and the last scan, within PATIENCE_STEPS.
+    That is what Adam does to small gradients that are not yet lost in its eps or in the dtype's resolution.
+    A silence that deepens from step to step is the training's own doing and does not come back.
     """
     profiles = patient.profiles
-    if len(profiles) < 2:
+    if not profiles or not patient.update_ratio:
         return False
     first, last = _lowest(profiles[0]), _lowest(profiles[-1])
-    steps = profiles[-1].step - profiles[0].step
-    if not (np.isfinite(first) and np.isfinite(last)) or last <= first or steps < 1:
+    if not last > -resolution(patient) or last < first - SINKING_DECADES:
         return False
-    if harm_to(patient, _quiet_tensors(profiles[-1])).starved:
-        return False
-    return (-FLOOR_DECADES - last) / ((last - first) / steps) < PATIENCE_STEPS
+    harm = harm_to(patient, _quiet_tensors(profiles[-1]))
+    behind = harm.update_ratio < max(STANDSTILL, STARVED_AGAINST_OTHERS * harm.others)
+    return harm.known and not behind and not harm.swallowed > MOSTLY
+
+
+def resolution(patient: Patient) -> float:
+    """Decades between one and the smallest relative change that the weights' dtype can hold; at least three.
+
+    A signal that arrives smaller than that is lost in rounding, whatever the optimizer does.
+    """
+    bits = [_MANTISSA_BITS.get(t.dtype, 24) for t in patient.tensors.values() if len(t.shape) >= 2]
+    return max(FLOOR_DECADES, max(bits, default=24) * float(np.log10(2.0)))
+
+
+def learns(patient: Patient) -> bool:
+    """True if the loss comes down, and the outputs come nearer to the targets than a constant answer is."""
+    known = patient.residuals
+    nearer = len(known) < 2 or known[-1] < NEARER * known[0]
+    return patient.is_learning and (nearer or patient.fits)
 
 
 def _lowest(profile: SpineProfile) -> float:
