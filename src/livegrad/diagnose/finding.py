@@ -22,6 +22,8 @@ class Cause:
     decades: powers of ten it takes from (−) or adds to (+) the gradient. kind: one of CAUSE_KINDS, or None.
     layers: names of the operations blamed, input side first. confirmed: whether a counterfactual agreed; None
     when none was made. counterfactual: what was found without the cause, or why that could not be tried.
+    source: the line to edit. bill: lines of the ledger, as the JSON document holds them, the greatest loss
+    first.
     """
 
     summary: str
@@ -31,10 +33,12 @@ class Cause:
     kind: str | None = None
     layers: tuple[str, ...] = ()
     counterfactual: str | None = None
+    source: str | None = None
+    bill: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the cause as the JSON document holds it."""
-        return {**vars(self), "layers": list(self.layers)}
+        return {**vars(self), "layers": list(self.layers), "bill": list(self.bill)}
 
 
 @dataclass(frozen=True)

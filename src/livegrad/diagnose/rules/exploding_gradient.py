@@ -10,7 +10,7 @@ Saturation does not cause explosion; weights that are too large, or BatchNorm in
 
 import numpy as np
 
-from livegrad.diagnose.bill import blame
+from livegrad.diagnose.blame import blame
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.harm import harm_to, turnover
 from livegrad.diagnose.patient import Patient, persists
@@ -117,7 +117,7 @@ def _by_audibility(patient: Patient) -> list[Finding]:
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
-            source=patient.line(culprit or sick[0]),
+            source=cause.source or patient.line(culprit or sick[0]),
             message=_message(profile),
             cause=cause,
             evidence={

@@ -13,7 +13,7 @@ nothing is learnt, information where an adaptive optimizer makes up for it and t
 
 import numpy as np
 
-from livegrad.diagnose.bill import blame
+from livegrad.diagnose.blame import blame
 from livegrad.diagnose.finding import Finding, Remedy, layers_text
 from livegrad.diagnose.harm import Harm, harm_to, turnover
 from livegrad.diagnose.patient import Patient, persists
@@ -91,7 +91,7 @@ def find(patient: Patient) -> list[Finding]:
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
-            source=patient.line(culprit or sick[0]),
+            source=cause.source or patient.line(culprit or sick[0]),
             message=_message(profile, mask, severity),
             cause=cause,
             evidence=_evidence(patient, profile, harm),

@@ -1,0 +1,333 @@
+"""Who is to blame: the operations of a ledger whose steps leave what a healthy network would do.
+
+What one step should be, in decades, for the activation φ with gain g = (E φ²)^-½ at z ~ N(0, 1):
+
+    activation    −log10 g: with well-scaled weights the two cancel but for log10 g (E φ'²)^½
+    weights       +log10 g of the activation that feeds them, 0 if none does
+    normalization undoes the scale of the weights and factors right before it, so it is judged together with
+                  them, and they are not judged at all
+    average       what averaging over so many entries does
+    the rest      0
+
+The excess over that is summed by type; the largest in the direction of the fault is the cause, unless a few
+operations stand out among many of their type, or an activation whose slope is too small at its best
+((E φ'²/E φ²)^½ < 0.9) takes a good part of the whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from livegrad.diagnose.expected import steepest
+from livegrad.diagnose.finding import Cause
+from livegrad.diagnose.ledger import Entry, Ledger, Line, ledger, line
+from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.role import activation_of, line_of
+from livegrad.diagnose.spine_profile import SpineProfile
+from livegrad.run.schema import Layer
+from livegrad.theory.activation import backward_factor, gain, normalized_backward_factor
+
+# An activation that passes on less than this share of the gradient per layer even at its best weights is the
+# cause itself, if what it takes at its best is this share of the whole.
+LOSSY = 0.9
+_GOOD_PART = 0.25
+# A few of many stand out if they are at most a third of their type and make up most of all that is wrong.
+_FEW = 1 / 3
+_MOST = 0.6
+_STANDS_OUT_DECADES = 0.5
+# A second type is worth a word if it makes up this share of what is wrong.
+_ALSO = 0.2
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """Steps of one type that share the blame. excess: decades beyond what a healthy network's would be, more
+    is worse; alone: they are a few that stand out among many of their type.
+    """
+
+    line: Line
+    excess: float
+    alone: bool = False
+
+
+def blame(patient: Patient, profile: SpineProfile, growing: bool) -> tuple[Cause, Layer | None]:
+    """Name the operations responsible for a gradient that shrinks (or, if `growing`, grows) towards the
+    input, and the layer that is the worst example.
+    """
+    book = _telling(patient, profile, growing)
+    steps = book.steps[::-1]
+    if not steps:
+        return Cause(
+            "the gradient is exactly zero from the output on, so no operation can be told apart"
+        ), None
+    found = suspects(steps, growing)
+    if not found:
+        worst = (max if growing else min)(steps, key=lambda entry: entry.decades)
+        found = [Suspect(line(worst.layer.type, [worst]), 0.0)]
+    return _Verdict(patient, profile, book, steps, found, growing).cause()
+
+
+def _telling(patient: Patient, profile: SpineProfile, growing: bool) -> Ledger:
+    """The ledger of the true gradient, or where that does not show the fault, of audibility."""
+    book = ledger(patient, profile)
+    sign = 1 if growing else -1
+    if book.measured == "gradient" and sign * book.total < 1:
+        heard = ledger(patient, profile, by="audibility")
+        if sign * heard.total > max(1.0, sign * book.total):
+            return heard
+    return book
+
+
+def suspects(steps: Sequence[Entry], growing: bool) -> list[Suspect]:
+    """Return who is to blame, the worst first; steps: input side first."""
+    sign = 1 if growing else -1
+    beyond = sign * np.array(excess(steps))
+    if growing:
+        # Nothing grows through an activation that is nowhere steeper than one.
+        tame = [steepest(activation_of(entry.layer) or "") <= 1 for entry in steps]
+        beyond[tame] = 0.0
+    wrong = float(beyond[beyond > 0].sum())
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, entry in enumerate(steps):
+        groups[entry.layer.type].append(i)
+    found = [
+        Suspect(_line(steps, group), float(beyond[group].sum()))
+        for group in groups.values()
+        if beyond[group].sum() > 0
+    ]
+    found.sort(key=lambda suspect: -suspect.excess)
+    few = _few_that_stand_out(beyond, groups, steps, wrong)
+    if few is not None:
+        return [few, *(s for s in found if s.line.label != few.line.label)]
+    if not growing:
+        found = _lossy_first(steps, found)
+    return found
+
+
+def _line(steps: Sequence[Entry], group: Sequence[int]) -> Line:
+    return line(steps[group[0]].layer.type, [steps[i] for i in reversed(group)])
+
+
+def _few_that_stand_out(
+    beyond: np.ndarray, groups: dict[str, list[int]], steps: Sequence[Entry], wrong: float
+) -> Suspect | None:
+    worst = int(np.argmax(beyond))
+    if beyond[worst] < _STANDS_OUT_DECADES:
+        return None
+    few = [int(i) for i in np.flatnonzero(beyond > beyond[worst] / 2)]
+    group = groups[steps[worst].layer.type]
+    if not set(few) <= set(group) or len(few) > max(1, _FEW * len(group)):
+        return None
+    if beyond[few].sum() < _MOST * wrong:
+        return None
+    return Suspect(_line(steps, few), float(beyond[few].sum()), alone=len(group) > len(few))
+
+
+def _lossy_first(steps: Sequence[Entry], found: list[Suspect]) -> list[Suspect]:
+    total = sum(entry.decades for entry in steps)
+    for suspect in found:
+        name = activation_of(suspect.line.example)
+        best = 1.0 if name is None else backward_factor(name)
+        if best < LOSSY and suspect.line.count * np.log10(best) < _GOOD_PART * total:
+            return [suspect, *(other for other in found if other is not suspect)]
+    return found
+
+
+def excess(steps: Sequence[Entry]) -> list[float]:
+    """Return the decades by which each step leaves what a healthy network's would be; steps: input side
+    first.
+    """
+    found: list[float] = []
+    needed, pending = 0.0, []
+    for i, entry in enumerate(steps):
+        value = entry.decades
+        name = activation_of(entry.layer)
+        if entry.role == "activation" and name is not None:
+            value += np.log10(gain(name))
+            needed, pending = float(np.log10(gain(name))), []
+        elif entry.role == "weights":
+            value, needed = value - needed, 0.0
+            pending.append(i)
+        elif entry.role == "rescale" and not entry.paths:
+            pending.append(i)
+        elif entry.role == "norm":
+            value += sum(found[k] for k in pending) if pending else -needed
+            for k in pending:
+                found[k] = 0.0
+            needed, pending = 0.0, []
+        elif entry.role == "average":
+            value -= entry.expected or 0.0
+        else:
+            needed, pending = 0.0, []
+        found.append(float(value))
+    return found
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """Puts the first suspect into words."""
+
+    patient: Patient
+    profile: SpineProfile
+    book: Ledger
+    steps: Sequence[Entry]
+    found: Sequence[Suspect]
+    growing: bool
+
+    def cause(self) -> tuple[Cause, Layer | None]:
+        first = self.found[0]
+        kind, summary = self._judged(first)
+        wrong = sum(suspect.excess for suspect in self.found)
+        for other in self.found[1:2]:
+            if other.excess > _ALSO * wrong:
+                summary += f". Beside that {self._judged(other)[1]}"
+        layer = first.line.example
+        return Cause(
+            summary, first.line.label, self._decades(first), kind=kind, layers=first.line.layers,
+            source=line_of(layer, self.patient.tensors),
+            bill=tuple(bill_row(item) for item in self.book.kinds),
+        ), layer  # fmt: skip
+
+    def _judged(self, suspect: Suspect) -> tuple[str, str]:
+        """The kind of cause, and what is said of it."""
+        item, what = suspect.line, suspect.line.role
+        if what == "activation":
+            return self._activation(item)
+        counted = _counted(item, self._of_how_many(suspect))
+        if what == "weights":
+            kind = "weights-large" if self.growing else "weights-small"
+            return kind, f"{counted}{self._because(suspect)}"
+        if what == "norm":
+            return "normalization", self._normalization(suspect)
+        if what == "join":
+            return "residual-scale", f"{counted}. {self._join(item)}"
+        if what == "rescale":
+            beside = self._beside_a_join(item)
+            return ("residual-scale" if beside else "operation"), f"{counted}{self._because(suspect)}"
+        return "operation", f"{counted}{self._because(suspect)}"
+
+    def _of_how_many(self, suspect: Suspect) -> int:
+        same = sum(entry.layer.type == suspect.line.label for entry in self.steps)
+        return same if suspect.alone else suspect.line.count
+
+    def _activation(self, item: Line) -> tuple[str, str]:
+        name = activation_of(item.example) or item.label
+        best, top = backward_factor(name), steepest(name)
+        ceiling = "" if item.best is None or item.best > -0.05 else f" ({item.best:+.1f} at best: "
+        ceiling += f"its slope is at most {top:.3g})" if ceiling else ""
+        slope = self._slope(item)
+        usual = best / gain(name)
+        if best < LOSSY and not (np.isfinite(slope) and slope < 0.5 * usual):
+            return "activation-slope", (
+                f"{_counted(item)}{ceiling}. Its slope is too small: even with the best weights each layer "
+                f"passes on at most {best:.2f} of the gradient"
+            )
+        if self.growing:
+            return "operation", f"{_counted(item)}: each passes on {item.factor:.3g} of the gradient"
+        said = (
+            f"their rms slope is {slope:.2f}" if np.isfinite(slope) else f"each passes on {item.factor:.3g}"
+        )
+        return "activation-saturated", (
+            f"{_counted(item)}. They are driven into their flat parts: {said}, where inputs of unit size "
+            f"would give {usual:.2f}"
+        )
+
+    def _slope(self, item: Line) -> float:
+        scan = next(s for s in reversed(self.patient.scans) if s.step == self.profile.step)
+        names = set(item.layers)
+        slopes = [
+            scan.activation_slope[row]
+            for row, key in enumerate(scan.layer)
+            if self.patient.layers[int(key)].name in names
+        ]
+        finite = [s for s in slopes if np.isfinite(s)]
+        return float(np.median(finite)) if finite else float("nan")
+
+    def _because(self, suspect: Suspect) -> str:
+        item, factor = suspect.line, suspect.line.factor
+        does = "multiplies the gradient by" if factor > 1 else "passes on"
+        of = "" if factor > 1 else " of the gradient"
+        each = "it" if item.count == 1 else "each"
+        if item.role == "weights":
+            size = "large" if factor > self._needed(item) else "small"
+            needed = self._needed_text(item)
+            whose = "Its" if item.count == 1 else "Their"
+            return f". {whose} weights are too {size}: {each} {does} {factor:.3g}{of}{needed}"
+        if item.role == "activation" and activation_of(item.example) is not None:
+            return f", where inputs of unit size would give {self._unit(item):+.1f}"
+        return f": {each} {does} {factor:.3g}{of}"
+
+    def _unit(self, item: Line) -> float:
+        name = activation_of(item.example) or ""
+        return item.count * float(np.log10(backward_factor(name) / gain(name)))
+
+    def _activation_of_net(self) -> str | None:
+        names = [name for entry in self.steps if (name := activation_of(entry.layer)) is not None]
+        return max(set(names), key=names.count) if names else None
+
+    def _needed(self, item: Line) -> float:
+        name = self._activation_of_net()
+        return 1.0 if name is None else gain(name)
+
+    def _needed_text(self, item: Line) -> str:
+        name = self._activation_of_net()
+        return "" if name is None else f", where {name} needs {gain(name):.2f}"
+
+    def _normalization(self, suspect: Suspect) -> str:
+        item, name = suspect.line, self._activation_of_net()
+        taken = self._decades(suspect)
+        each = 10 ** (taken / item.count)
+        beside = "the weights before them" if item.count > 1 else "the weights before it"
+        beside += f" and {name}" if name is not None else ""
+        said = f"{item.count} {item.label}, with {beside}: {taken:+.1f} decades. "
+        if self.growing:
+            theory = ""
+            if name is not None and "batch" in item.label.lower():
+                theory = f" ({normalized_backward_factor(name):.2f} in a wide net, whatever its weights)"
+            each_layer = "In a deep net without skips each such layer multiplies the gradient by"
+            return f"{said}{each_layer} {each:.2f}{theory}"
+        return f"{said}Each divides by the size of what it is given, and leaves {each:.2f} of the gradient"
+
+    def _decades(self, suspect: Suspect) -> float:
+        """What the suspect adds or takes; a normalization is taken together with what it normalizes."""
+        if suspect.line.role != "norm":
+            return suspect.line.decades
+        return suspect.excess if self.growing else -suspect.excess
+
+    def _join(self, item: Line) -> str:
+        if self.growing:
+            return (
+                "At each, what the branch brings is added to what the skip brings: "
+                f"{item.factor:.2f} times the gradient, and nothing takes that back"
+            )
+        return f"At each the paths' gradients leave {item.factor:.2f} of what came"
+
+    def _beside_a_join(self, item: Line) -> bool:
+        names = set(item.layers)
+        for below, entry, above in zip(
+            [None, *self.steps[:-1]], self.steps, [*self.steps[1:], None], strict=True
+        ):
+            near = [e.role for e in (below, above) if e is not None]
+            if entry.layer.name in names and (entry.layer.segment is not None or "join" in near):
+                return True
+        return False
+
+
+def _counted(item: Line, of: int | None = None) -> str:
+    count = f"{item.count}" if of in (None, item.count) else f"{item.count} of {of}"
+    name = f" ({item.layers[0]})" if item.count == 1 and item.layers[0] != item.label else ""
+    return f"{count} {item.label}{name}: {item.decades:+.1f} decades"
+
+
+def bill_row(item: Line) -> dict[str, object]:
+    """Return one line of a bill as the JSON document holds it."""
+    return {
+        "label": item.label,
+        "count": item.count,
+        "decades": item.decades,
+        "expected_decades": item.expected,
+        "best_decades": item.best,
+        "factor": item.factor,
+    }
