@@ -13,7 +13,7 @@ from math import erf, pi, sqrt
 import numpy as np
 
 from livegrad.theory.gaussian import expect
-from livegrad.theory.kinks import find_kinks
+from livegrad.theory.kinks import find_kinks, steep_edges
 from livegrad.theory.kinks import slope as numeric_slope
 
 Function = Callable[[np.ndarray], np.ndarray]
@@ -41,7 +41,8 @@ class Activation:
 
 
 def activation_of(function: Function, name: str = "custom", derivative: Function | None = None) -> Activation:
-    """Return the Activation of any vectorised elementwise function, its kinks found by `find_kinks`.
+    """Return the Activation of any vectorised elementwise function, its kinks found by `find_kinks`, with
+    further panel edges where it is steep.
 
     function, derivative: float64 array to float64 array of the same shape. A torch callable is to be wrapped
     by the caller: lambda x: f(torch.from_numpy(x)).numpy(). Raises ValueError if the function is not
@@ -54,6 +55,7 @@ def activation_of(function: Function, name: str = "custom", derivative: Function
     if not np.allclose(np.asarray(function(x[::-1].copy()))[::-1], values, rtol=1e-6, atol=1e-9):
         raise ValueError(f"{name} is not elementwise: its values depend on their neighbours or on chance")
     kinks = find_kinks(function)
+    kinks = tuple(sorted({*kinks, *steep_edges(function, kinks)}))
     found = Activation(name, function, kinks, derivative=derivative)
     ends = np.abs(found.slope(np.array([-24.0, -16.0, 16.0, 24.0])))
     largest = float(np.max(np.abs(found.slope(x + 1e-3))))
