@@ -137,18 +137,17 @@ def _of_depth(patient: Patient, reach: DepthReach | None, known: set[str]) -> li
 
 
 def _of_course(patient: Patient, known: set[str]) -> list[Omen]:
-    """The signal sinks so fast from step to step that it is gone within as many steps again."""
+    """The signal sinks with the steps, in the output's own unit, and nothing is learnt by it."""
     profiles = patient.profiles
     if len(profiles) < 4 or {"LG101", "LG103"} & known or learns(patient):
         return []
-    course = np.array([_lowest(profile) for profile in profiles])
-    if not np.isfinite(course).all():
+    course = np.array([min(np.min(p.relative), np.min(p.absolute)) for p in profiles])
+    still = course[-1] < course[len(course) // 2] - SINKING_DECADES / 4
+    if not (still and course[-1] < min(-FLOOR_DECADES, course[0] - SINKING_DECADES)):
         return []
-    fall = course[-1] - course[len(course) // 2]
-    if fall < -0.3 and course[-1] + 2 * fall < -FLOOR_DECADES:
-        text = f"the signal sinks by {-fall / (len(course) - len(course) // 2):.2f} decades with every step"
-        return [Omen("LG101", "doubt" if is_carried(patient) else "fatal", text)]
-    return []
+    pace = (course[0] - course[-1]) / max(1, profiles[-1].step - profiles[0].step)
+    text = f"the signal sinks by {short(pace)} decades with every step and nothing is learnt by it"
+    return [Omen("LG101", "fatal", text)]
 
 
 def is_carried(patient: Patient) -> bool:
