@@ -1,0 +1,158 @@
+"""The anatomy of a model: its weighted operations in order of execution, each with the activation after it."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from livegrad.errors import UsageError
+from livegrad.probe.output import output_tensors
+from livegrad.probe.random_state import RandomState, replayed
+from livegrad.probe.scan import ScanResult, StepScan
+from livegrad.probe.target import Target
+from livegrad.probe.twin import CannotCopy, fresh, make_twin
+from livegrad.theory.activation import CATALOGUE
+
+_PASSED_OVER = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "Flatten", "Identity")
+_NORMALIZATIONS = ("BatchNorm", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm", "SyncBatchNorm")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One operation of the forward pass that carries weights.
+
+    name: as scans show it. module: dotted name of the module that owns it ("" for the root). depth: its place
+    on the spine from the input side. kind: "depth" on the spine, "branch" or "path" beside it, "time" in a
+    loop. activation: type of the activation its result goes into next, as the catalogue of
+    livegrad.theory.activation spells it where it knows it; None where none follows (an output, a join,
+    another weighted operation). activation_source: the user's line that calls that one. normalization: type
+    of the normalization in between, or None. source: the user's line that calls it, made: that creates its
+    module.
+    """
+
+    name: str
+    module: str | None
+    type: str
+    depth: int
+    kind: str
+    activation: str | None = None
+    activation_source: str | None = None
+    normalization: str | None = None
+    source: str | None = None
+    made: str | None = None
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """parts: weighted operations in order of execution. scan: what the measuring pass found, None without a
+    batch (then `parts` are the modules in order of registration). first, last: decades of audibility relative
+    to the output of the spine's first cut, and of its last.
+    """
+
+    parts: tuple[Part, ...]
+    scan: ScanResult | None = None
+
+    @property
+    def decades(self) -> float:
+        """log10 of the deepest layer's audibility over the output's; NaN where it was not measured."""
+        if self.scan is None:
+            return float("nan")
+        rows = [i for i, spec in enumerate(self.scan.layers) if spec.kind == "depth"]
+        if not rows:
+            return float("nan")
+        first = min(rows, key=lambda i: self.scan.layers[i].depth)  # type: ignore[union-attr]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            audible = self.scan.columns["audibility"][first] / self.scan.columns["audibility_output"][first]
+            return float(np.log10(audible))
+
+
+def examine(model: nn.Module, args: tuple[Any, ...] | None, kwargs: Mapping[str, Any]) -> Anatomy:
+    """Run one forward pass on a copy of `model` and read off what follows what; the model and the random
+    states stay as they are. Without a batch the modules are taken in order of registration.
+
+    Raises UsageError where the forward pass fails or nothing in its output depends on a parameter.
+    """
+    if args is None:
+        return Anatomy(_as_registered(model))
+    try:
+        twin = fresh(make_twin(model))
+    except CannotCopy as error:
+        raise UsageError(f"the model cannot be examined: {error}") from error
+    devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
+    names = {module: name for name, module in twin.named_modules()}
+    scan = StepScan(twin, names, {id(p): i for i, p in enumerate(twin.parameters())})
+    with ExitStack() as stack:
+        stack.enter_context(replayed(RandomState.now(devices)))
+        stack.enter_context(torch.enable_grad())
+        try:
+            scan.open()
+            output = twin(*args, **kwargs)
+            scan.before_backward(_stand_in(output), Target())
+            order = sorted(scan.layers, key=lambda layer: layer.node._sequence_nr())
+            specs = [layer.spec for layer in order]
+            weighted = [layer.operation.weighted for layer in order]
+        finally:
+            result = scan.close()
+    if result is None:
+        raise UsageError(f"the model could not be examined: {scan.reason}")
+    return Anatomy(_parts(specs, weighted), result)
+
+
+def _stand_in(output: Any) -> torch.Tensor:
+    tensors = [y for y in output_tensors(output) if y.requires_grad]
+    if not tensors:
+        raise UsageError("no output of the model depends on its parameters with gradients on")
+    real = [torch.view_as_real(y) if y.is_complex() else y for y in tensors]
+    return torch.stack([y.float().sum() for y in real]).sum()
+
+
+def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
+    parts = []
+    for i, spec in enumerate(specs):
+        if not weighted[i] or spec.type.startswith(_NORMALIZATIONS):
+            continue
+        normalization, following = None, None
+        for later in specs[i + 1 :]:
+            if later.type.startswith(_NORMALIZATIONS):
+                normalization = normalization or later.type
+            elif later.type not in _PASSED_OVER:
+                following = later
+                break
+        known = following is not None and following.type in CATALOGUE
+        parts.append(
+            Part(
+                name=spec.name,
+                module=spec.module,
+                type=spec.type,
+                depth=spec.depth,
+                kind=spec.kind,
+                activation=following.type if known and following is not None else None,
+                activation_source=following.source if known and following is not None else None,
+                normalization=normalization,
+                source=spec.source,
+                made=spec.made,
+            )
+        )
+    return tuple(parts)
+
+
+def _as_registered(model: nn.Module) -> tuple[Part, ...]:
+    modules = [(name, m) for name, m in model.named_modules() if not list(m.children())]
+    parts = []
+    for i, (name, module) in enumerate(modules):
+        if not any(p.dim() > 1 for p in module.parameters(recurse=False)):
+            continue
+        normalization, activation = None, None
+        for _, later in modules[i + 1 :]:
+            kind = type(later).__name__
+            if kind.startswith(_NORMALIZATIONS):
+                normalization = normalization or kind
+            elif kind not in _PASSED_OVER:
+                activation = kind if kind in CATALOGUE else None
+                break
+        parts.append(Part(name, name, type(module).__name__, i, "depth", activation, None, normalization))
+    return tuple(parts)

@@ -1,0 +1,44 @@
+"""The body a remedy works on: a live model, its optimizers, a batch, and what is known of what ails it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import nn
+
+from livegrad.treat.anatomy import Anatomy, examine
+
+
+@dataclass
+class Body:
+    """A model to treat.
+
+    args, kwargs: of one call of the model, or None where nothing is known of its inputs. finding: the finding
+    to cure, as the JSON document holds it, or None. sources: name of a module, "optimizer:0" (where it is
+    made), "step:0" (where it steps) or "backward" -> "file:line" of the user's source.
+    """
+
+    model: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer] = ()
+    args: tuple[Any, ...] | None = None
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    finding: Mapping[str, Any] | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def anatomy(self) -> Anatomy:
+        """The operations in order of execution, as one forward pass shows them (without a batch: as the
+        modules were registered).
+        """
+        return examine(self.model, self.args, self.kwargs)
+
+    def changed(self) -> None:
+        """Forget what was examined, after the model's structure has changed."""
+        self.__dict__.pop("anatomy", None)
+
+    @property
+    def names(self) -> dict[nn.Module, str]:
+        """Module -> dotted name."""
+        return {module: name for name, module in self.model.named_modules()}

@@ -1,0 +1,22 @@
+"""The remedies by name. Each module holds one class; `remedy(name)` imports just that one."""
+
+from importlib import import_module
+
+from livegrad.errors import UsageError
+from livegrad.treat.remedy import Remedy
+
+_CLASSES: dict[str, str] = {}
+"""Name of a remedy -> "module:Class" under this package, in the order in which they are shown."""
+
+
+def names() -> tuple[str, ...]:
+    """The names of all remedies."""
+    return tuple(_CLASSES)
+
+
+def remedy(name: str) -> Remedy:
+    """Return the remedy called `name`; raises UsageError, with the names there are, for any other."""
+    if name not in _CLASSES:
+        raise UsageError(f"there is no remedy {name!r}. There are: {', '.join(_CLASSES)}")
+    module, _, kind = _CLASSES[name].partition(":")
+    return getattr(import_module(f"livegrad.treat.remedies.{module}"), kind)()

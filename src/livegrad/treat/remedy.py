@@ -1,0 +1,108 @@
+"""What every remedy is: it says what it treats and when not to use it, judges by closed form, and acts."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from livegrad.errors import LivegradError
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+
+
+class Refused(LivegradError):
+    """This remedy must not be used here; the message says why, and what to use instead."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What closed form says of a choice before it is tried.
+
+    works: True, False (then `reason` says why it cannot), or None where theory does not tell. predicted:
+    numbers with units in their names (backward_gain_per_layer, audibility_decades, …), of the body after
+    the treatment; `before` the same of the body as it is.
+    """
+
+    works: bool | None
+    reason: str
+    predicted: Mapping[str, float] = field(default_factory=dict)
+    before: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One thing that was changed.
+
+    where: dotted name of the module, parameter or optimizer group. what: in words ("normal, σ = 0.061 →
+    orthogonal, gain 1.59"). source: "file:line" that makes or calls it, None if unknown. undo: puts it back
+    exactly as it was.
+    """
+
+    where: str
+    what: str
+    undo: Callable[[], None]
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of the user's source that does the same as the treatment, as the rewriter understands it.
+
+    kind: "replace-call" (the call at `source` whose function or class is named `target` becomes `code`, with
+    `arguments` kept where code holds "{arguments}"), "after" (statements added below the statement at
+    `source`), "before" (above it), "argument" (argument `target` of the call at `source` becomes `code`),
+    or "instruction" (cannot be an edit: `code` is a sentence for the user). imports: what the code needs
+    ("from torch import nn").
+    """
+
+    kind: str
+    source: str | None
+    code: str
+    target: str | None = None
+    imports: tuple[str, ...] = ()
+
+
+class Remedy(ABC):
+    """A remedy; a subclass for each, in a file of its own.
+
+    name: how `--treat` calls it. treats: codes of findings. not_when: when it must not be used, a sentence.
+    variants: what may stand behind "=", the first being what "auto" falls back on. options: name -> what it
+    means.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    treats: ClassVar[tuple[str, ...]]
+    not_when: ClassVar[str]
+    variants: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[Mapping[str, str]] = {}
+
+    @abstractmethod
+    def preserves_function(self, choice: Choice) -> bool:
+        """Say whether the model computes the same function after this choice."""
+
+    @abstractmethod
+    def assess(self, body: Body, choice: Choice) -> Assessment:
+        """Judge by closed form, before anything is changed, whether `choice` can help this body."""
+
+    @abstractmethod
+    def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
+        """Change the body in place and return what was changed, in order. Raises Refused, having changed
+        nothing.
+        """
+
+    @abstractmethod
+    def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
+        """Return ordinary PyTorch code that does what `changes` did, without importing livegrad."""
+
+    def resolve(self, body: Body, choice: Choice) -> Choice:
+        """Return the choice with "auto" replaced by the variant that suits this body."""
+        return choice
+
+    def at_step(self, body: Body, choice: Choice, step: int) -> None:  # noqa: B027 (most act once)
+        """Act before optimizer step number `step` (from 0), after backward; most remedies need not."""
+
+
+def describe(changes: Sequence[Change]) -> list[dict[str, Any]]:
+    """The changes as JSON objects."""
+    return [{"where": c.where, "what": c.what, "source": c.source} for c in changes]

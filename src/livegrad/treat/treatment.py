@@ -1,0 +1,169 @@
+"""Treating a live model: remedies applied in order, with a certificate where they preserve the function, and
+an undo.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from livegrad.errors import UsageError
+from livegrad.probe.output import output_tensors
+from livegrad.probe.random_state import RandomState, replayed
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice, parse_choices
+from livegrad.treat.remedies import remedy
+from livegrad.treat.remedy import Assessment, Change, describe
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Proof of what a treatment did to the function and to the signal.
+
+    preserves_function: what the remedy claims. largest_output_change: max |Δy| over a batch, in float64; NaN
+    without a batch. decades_before, decades_predicted, decades_after: log10 audibility of the deepest layer
+    over the output's.
+    """
+
+    preserves_function: bool
+    largest_output_change: float
+    decades_before: float
+    decades_predicted: float | None
+    decades_after: float
+
+
+@dataclass
+class Treatment:
+    """What was done to a model. `undo()` puts every part back as it was, the last change first."""
+
+    choices: tuple[Choice, ...]
+    changes: tuple[Change, ...]
+    assessments: tuple[Assessment, ...]
+    certificate: Certificate | None = None
+    undone: bool = field(default=False, repr=False)
+
+    def undo(self) -> None:
+        """Put everything back; raises UsageError if that was done already."""
+        if self.undone:
+            raise UsageError("this treatment was undone already")
+        for change in reversed(self.changes):
+            change.undo()
+        self.undone = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """The treatment as one JSON-able document."""
+        return {
+            "choices": [str(choice) for choice in self.choices],
+            "changes": describe(self.changes),
+            "certificate": None if self.certificate is None else vars(self.certificate),
+        }
+
+
+def treat(
+    model: nn.Module,
+    remedies: str | Choice | Sequence[Choice],
+    *optimizers: torch.optim.Optimizer,
+    inputs: Any = None,
+    force: bool = False,
+) -> Treatment:
+    """Apply remedies to `model` in place and return what was done.
+
+    remedies: "init", "init=orthogonal,clip=norm:limit=1", or Choice objects. optimizers: those that train the
+    model; new parameters join the right group, replaced ones keep their state. inputs: what the model is
+    called with (a tensor, a tuple of arguments, a mapping of keyword arguments): with it remedies measure,
+    and the treatment carries a certificate. force: apply a remedy even where closed form says that it
+    cannot help. Raises Refused where a remedy must not be used here, UsageError for an unknown one.
+    """
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"treat() needs a torch.nn.Module first, got {type(model).__name__}")
+    args, kwargs = call_of(inputs)
+    return treat_body(Body(model, optimizers, args, kwargs), choices_of(remedies), force)
+
+
+def treat_body(body: Body, choices: Sequence[Choice], force: bool = False) -> Treatment:
+    """Apply `choices` to `body` in order; if one fails those before it are taken back."""
+    from livegrad.treat.remedy import Refused
+
+    measured = body.args is not None
+    before = _outputs(body) if measured else None
+    decades = body.anatomy.decades if measured else math.nan
+    resolved: list[Choice] = []
+    changes: list[Change] = []
+    assessments: list[Assessment] = []
+    preserves = True
+    try:
+        for asked in choices:
+            cure = remedy(asked.remedy)
+            choice = cure.resolve(body, asked)
+            assessment = cure.assess(body, choice)
+            if assessment.works is False and not force:
+                raise Refused(f"{choice} is not for this model: {assessment.reason}")
+            made = cure.apply(body, choice)
+            changes += made
+            body.changed()
+            resolved.append(choice)
+            assessments.append(assessment)
+            preserves &= cure.preserves_function(choice)
+    except BaseException:
+        for change in reversed(changes):
+            change.undo()
+        body.changed()
+        raise
+    certificate = None
+    if measured:
+        predicted = assessments[-1].predicted.get("audibility_decades") if assessments else None
+        certificate = Certificate(
+            preserves, _largest_change(before, _outputs(body)), decades, predicted, body.anatomy.decades
+        )
+    return Treatment(tuple(resolved), tuple(changes), tuple(assessments), certificate)
+
+
+def choices_of(remedies: str | Choice | Sequence[Choice]) -> tuple[Choice, ...]:
+    """Read what a caller asked for."""
+    if isinstance(remedies, str):
+        return parse_choices(remedies)
+    return (remedies,) if isinstance(remedies, Choice) else tuple(remedies)
+
+
+def call_of(inputs: Any) -> tuple[tuple[Any, ...] | None, Mapping[str, Any]]:
+    """Return the arguments and keyword arguments that `inputs` stands for; None where it is None."""
+    if inputs is None:
+        return None, {}
+    if isinstance(inputs, Mapping):
+        return (), inputs
+    if isinstance(inputs, tuple) and not hasattr(inputs, "_fields"):
+        return inputs, {}
+    return (inputs,), {}
+
+
+def _outputs(body: Body) -> list[Tensor]:
+    """The output tensors of the body in float64, in evaluation mode, on a copy."""
+    import copy
+
+    devices = {tensor.device for tensor in (*body.model.parameters(), *body.model.buffers())}
+    with replayed(RandomState.now(devices)), torch.no_grad():
+        twin = copy.deepcopy(body.model).double().eval()
+        args, kwargs = _double((body.args, dict(body.kwargs)))
+        return [y.detach().clone() for y in output_tensors(twin(*args, **kwargs))]
+
+
+def _double(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.double() if value.is_floating_point() else value
+    if isinstance(value, dict):
+        return {key: _double(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)) and not hasattr(value, "_fields"):
+        return type(value)(_double(item) for item in value)
+    return value
+
+
+def _largest_change(before: list[Tensor] | None, after: list[Tensor]) -> float:
+    if before is None or len(before) != len(after):
+        return math.nan
+    pairs = zip(before, after, strict=True)
+    return max(
+        (float((a - b).abs().max()) for a, b in pairs if a.shape == b.shape and a.numel()), default=math.nan
+    )
