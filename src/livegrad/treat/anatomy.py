@@ -1,4 +1,4 @@
-"""The anatomy of a model: its weighted operations in order of execution, each with the activation after it."""
+"""The anatomy of a model: its weighted operations in order of execution, and what follows each."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
