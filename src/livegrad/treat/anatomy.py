@@ -30,8 +30,9 @@ class Part:
     loop. activation: type of the activation its result goes into next, as the catalogue of
     livegrad.theory.activation spells it where it knows it; None where none follows (an output, a join,
     another weighted operation). activation_source: the user's line that calls that one. normalization: type
-    of the normalization in between, or None. source: the user's line that calls it, made: that creates its
-    module.
+    of the normalization in between, or None. before: type of the last activation in front of it, None where
+    its input comes from no activation (the model's own input, a join, another weighted operation or a
+    normalization). source: the user's line that calls it, made: that creates its module.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Part:
     activation: str | None = None
     activation_source: str | None = None
     normalization: str | None = None
+    before: str | None = None
     source: str | None = None
     made: str | None = None
 
@@ -133,11 +135,17 @@ def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
                 activation=following.type if known and following is not None else None,
                 activation_source=following.source if known and following is not None else None,
                 normalization=normalization,
+                before=_before([other.type for other in specs[:i]]),
                 source=spec.source,
                 made=spec.made,
             )
         )
     return tuple(parts)
+
+
+def _before(types: list[str]) -> str | None:
+    last = next((kind for kind in reversed(types) if kind not in _PASSED_OVER), None)
+    return last if last in CATALOGUE else None
 
 
 def _as_registered(model: nn.Module) -> tuple[Part, ...]:
