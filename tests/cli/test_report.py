@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from livegrad.cli.github_annotations import annotations
-
 
 def test_the_newest_run_is_taken_and_shown_on_stdout(call, healthy_run, sick_run):
     code, out, err = call("report")
@@ -79,23 +77,6 @@ def test_github_annotations_of_a_run(call, sick_run):
     assert (code, err) == (3, "")
     assert out.startswith("::error file=train.py,line=14,title=LG101 vanishing-gradient::")
     assert all(line.startswith("::") for line in out.splitlines())
-
-
-def test_github_annotations_escape_what_would_end_them():
-    finding = {
-        "code": "LG101",
-        "name": "a,b:c",
-        "severity": "info",
-        "source": "C:\\my, dir\\100%.py:7",
-        "message": "first\r\nsecond ::error::",
-        "cause": None,
-        "next": "50 % more",
-    }
-    assert list(annotations({"findings": [finding, {**finding, "source": None, "severity": "warning"}]})) == [
-        "::notice file=C%3A\\my%2C dir\\100%25.py,line=7,title=LG101 a%2Cb%3Ac"
-        "::first%0D%0Asecond ::error::%0A50 %25 more",
-        "::warning title=LG101 a%2Cb%3Ac::first%0D%0Asecond ::error::%0A50 %25 more",
-    ]
 
 
 def test_a_reader_that_leaves_early_is_no_failure(sick_run, tmp_path):

@@ -47,7 +47,7 @@ def report(
 
         write_json(result, sys.stdout)
     elif github:
-        from livegrad.cli.github_annotations import annotations
+        from livegrad.view.github import annotations
 
         for line in annotations(document):
             click.echo(line)

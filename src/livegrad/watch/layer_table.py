@@ -31,8 +31,8 @@ class LayerTable:
         number = self._ids.setdefault(key, len(self.entries))
         if number == len(self.entries):
             self.entries.append({})
-        description = {**dataclasses.asdict(spec), "tensors": list(spec.tensors)}
-        entry = {"id": number, "subject": subject, **description}
+        # asdict would copy each value of each layer, which is much for a glance at 400 layers.
+        entry = {"id": number, "subject": subject, **vars(spec), "tensors": list(spec.tensors)}
         self.changed |= entry != self.entries[number]
         self.entries[number] = entry
         return number

@@ -94,3 +94,13 @@ def test_with_two_optimizers_each_tensor_is_judged_by_its_own_steps(judge, of_se
     both.settings = {"type": "SGD", "settings": {}}
     both.train(FALLING).train(FALLING[:5], steps=range(0, 50, 10), gradient=of_second, optimizer=1)
     assert judge.codes(both) == ({} if of_second else {"LG404": "error"})
+
+
+def test_a_model_older_than_the_watching_is_found_by_its_call(judge):
+    """Where its modules were made is not known then, but a scan has seen them run."""
+    cut = net()
+    cut.change_tensors("layers.1", reached=False, source=None)
+    for layer in cut.layers:
+        layer["made"] = None
+    finding = judge.one(cut.train(STUCK, gradient={"layers.1": None}))
+    assert finding["source"] == "net.py:102"

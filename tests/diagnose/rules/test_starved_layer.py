@@ -109,3 +109,12 @@ def test_an_expert_that_seldom_works_is_judged_by_the_steps_it_works_in(judge):
 
 def test_what_was_never_sampled_is_not_judged(judge):
     assert judge.codes(adam().train(STUCK, ratio=np.nan, swallowed=np.nan)) == {}
+
+
+def test_a_model_older_than_the_watching_is_found_by_its_call(judge):
+    net = adam()
+    net.change_tensors("", dtype="torch.bfloat16", source=None)
+    for layer in net.layers:
+        layer["made"] = None
+    finding = judge.one(net.train(STUCK, swallowed={"layers": 0.98, "head": 0.1}, ratio=1e-5))
+    assert finding["source"] == "net.py:100"

@@ -83,3 +83,12 @@ def test_a_run_that_ended_in_nan_also_names_the_step_before_it(judge):
     bad = {"": lambda step: 5 if step >= 20 else 0}
     found = judge.codes(net().train(loss, ratio=once(30.0), bad_gradient=bad))
     assert found == {"LG301": "error", "LG402": "error"}
+
+
+def test_a_model_older_than_the_watching_is_found_by_its_call(judge):
+    old = net()
+    old.change_tensors("", source=None)
+    for layer in old.layers:
+        layer["made"] = None
+    finding = judge.one(old.train(STUCK, ratio={"layers.1": once(7.0)}, rate=3.0))
+    assert finding["source"] == "net.py:102"

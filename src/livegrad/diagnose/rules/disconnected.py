@@ -14,6 +14,7 @@ import numpy as np
 
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.places import source_of
 from livegrad.run.schema import Tensor
 
 FEWEST_PULSES = 2
@@ -43,7 +44,7 @@ def find(patient: Patient) -> list[Finding]:
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
-            source=cut[0].source,
+            source=source_of(patient, cut),
             message=_message(cut, nothing),
             cause=Cause(_cause(called, nothing, zeros)),
             evidence={

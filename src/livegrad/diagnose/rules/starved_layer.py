@@ -15,6 +15,7 @@ import numpy as np
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.harm import turnover
 from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.places import source_of
 from livegrad.run.schema import Tensor
 
 SWALLOWED_SHARE = 0.5
@@ -117,7 +118,7 @@ def _finding(
         subject=patient.subject.name,
         layers=names,
         layers_text=layers_text(names),
-        source=tensors[0].source,
+        source=source_of(patient, tensors),
         message=message,
         cause=Cause(cause, patient.optimizer_of(tensors[0])),
         evidence={**evidence, "turnover_steps": turnover(ratio), "matrices_count": len(tensors)},

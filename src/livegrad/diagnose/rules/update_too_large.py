@@ -13,6 +13,7 @@ import numpy as np
 
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.places import source_of
 from livegrad.run.schema import Tensor
 
 USUAL_STEP = 0.3
@@ -40,7 +41,7 @@ def find(patient: Patient) -> list[Finding]:
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
-            source=worst[0].source,
+            source=source_of(patient, [worst[0]]),
             message=f"one step changed {worst[0].name} by {_times(worst[2])} its own size",
             cause=Cause(
                 f"the learning rate ({_shown(rate)}) is too high for these gradients",
