@@ -1,6 +1,6 @@
 """What a counterfactual says of a named cause: confirmed, confirmed in part, or only suspected.
 
-    removed = |before| − |after|        decades (or shares) that go when the cause is taken out
+    removed = |before| − what is left of it      decades (or shares) that go when the cause is taken out
 
 A cause is confirmed if taking it out removes the larger part of the decades it is blamed for, and no less
 than a quarter of all that is wrong. The first, because a cause that is not there takes nothing with it; the
@@ -51,18 +51,17 @@ def judge(measure: str, before: float, after: float, blamed: float | None) -> tu
 
     Both ends may be infinite: a gradient that is exactly zero in its precision.
     """
+    limit = FAULT_SHARE.get(measure, FAULT_DECADES)
+    left = max(0.0, after if before > 0 else -after)
     if np.isinf(after):
         return False, False
-    limit = FAULT_SHARE.get(measure, FAULT_DECADES)
-    whole = abs(after) < min(limit, LARGER_PART * abs(before))
+    whole = left < LARGER_PART * abs(before) and abs(after) < limit
     if np.isinf(before):
         return True, whole
-    removed = abs(before) - abs(after)
-    own = (
-        abs(blamed) if blamed is not None and np.isfinite(blamed) and "share" not in measure else abs(before)
-    )
-    needed = max(LARGER_PART * min(own, abs(before)), LEAST_SHARE * abs(before))
-    return bool(removed >= needed), bool(whole)
+    known = blamed is not None and np.isfinite(blamed) and measure not in FAULT_SHARE
+    own = min(abs(blamed), abs(before)) if known and blamed is not None else abs(before)
+    needed = max(LARGER_PART * own, LEAST_SHARE * abs(before))
+    return bool(abs(before) - left >= needed), bool(whole)
 
 
 def _tried(patient: Patient, finding: Finding, cause: Cause) -> Counterfactual | None:

@@ -30,6 +30,9 @@ from livegrad.probe.twin import CannotCopy, fresh
 # The unchanged copy has to show the symptom as the true step did, within this many decades (or this share).
 SAME_WITHIN = {"saturated_share": 0.05, "dead_share": 0.05}
 SAME_DECADES = 0.25
+# Less than this is no fault that anything could take away.
+FAINT = {"saturated_share": 0.5, "dead_share": 0.5}
+FAINT_DECADES = 1.0
 _KNOWN = (CannotCopy, CannotRemove, LeavesCopy, WentElsewhere)
 
 
@@ -57,6 +60,7 @@ class _Pass:
     result: ScanResult
     calls: list[str]
     places: dict[str, int]
+    products: dict[int, list[int]]
     replaced: int
 
 
@@ -74,7 +78,7 @@ class Experiment:
             base = self._measured_unchanged()
             self._check_reproduced(base, accused)
             twin = fresh(self._replay.twin)
-            plan = make_plan(accused, base.result.layers, base.places, twin)
+            plan = make_plan(accused, base.result.layers, base.places, base.products, twin)
             change = plan.change
             found = _measure(self._replay, twin, plan.removals, base.calls)
             if found.replaced < len(plan.removals):
@@ -100,6 +104,8 @@ class Experiment:
         both = symptom(accused.code, accused.layers, self._replay.result, base.result)
         if both is None:
             raise CannotMeasure("the symptom was not measured on this batch")
+        if abs(both.first) < FAINT.get(both.measure, FAINT_DECADES):
+            raise CannotMeasure("this batch does not show the fault")
         if not abs(both.first - both.second) <= SAME_WITHIN.get(both.measure, SAME_DECADES):
             if both.first == both.second:  # both exactly silent
                 return
@@ -141,7 +147,7 @@ def _measure(
             result = scan.close()
     if result is None:
         raise CannotMeasure(scan.reason or "the copy could not be scanned")
-    return _Pass(result, mode.names, places, mode.replaced)
+    return _Pass(result, mode.names, places, mode.products, mode.replaced)
 
 
 def _stand_in(output: Any, used: tuple[int, ...]) -> torch.Tensor:

@@ -6,7 +6,7 @@ hands them over. What would write into anything that is not the copy's own is st
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +18,19 @@ from livegrad.probe.operation import tensors_in
 Removal = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 """replaced(func, args, kwargs) -> output: what runs in the place of a call."""
 
+_PRODUCTS = frozenset({"linear", "matmul", "__matmul__", "mm"})
 _WRITES = frozenset(
     {"__setitem__", "__iadd__", "__isub__", "__imul__", "__itruediv__", "__iand__", "__ior__"}
 )
+
+
+@runtime_checkable
+class Bound(Protocol):
+    """A removal that has to know which call made a tensor."""
+
+    def bind(self, made: Mapping[Any, int]) -> None:
+        """made: autograd node -> number of its call, as it grows."""
+        ...
 
 
 class LeavesCopy(Exception):
@@ -35,7 +45,8 @@ class Calls(TorchFunctionMode):
     """Numbers the calls of a forward pass of `model`, and runs `removals` in the place of some.
 
     names[k]: function of call k. made: autograd node -> number of the call it came from, in the run that this
-    mode is on for. expected: names of a run before, to check that call k is the same one.
+    mode is on for. products: id of a matrix -> calls that multiply something with a history by it. expected:
+    names of a run before, to check that call k is the same one.
     """
 
     def __init__(
@@ -49,7 +60,11 @@ class Calls(TorchFunctionMode):
         self.names: list[str] = []
         self.made: dict[Any, int] = {}
         self.replaced = 0
+        self.products: dict[int, list[int]] = {}
         self._removals = dict(removals or {})
+        for removal in self._removals.values():
+            if isinstance(removal, Bound):
+                removal.bind(self.made)
         self._expected = expected
         self._modules = {id(module) for module in model.modules()}
         own = (*model.parameters(), *model.buffers(), *tensors_in(inputs), *_attributes(model))
@@ -67,6 +82,8 @@ class Calls(TorchFunctionMode):
                 raise WentElsewhere("without the cause the forward pass takes another way")
             self.replaced += 1
             output = removal(func, args, kwargs or {})
+        if name in _PRODUCTS:
+            self._note_product(args, number)
         if output.__class__ is Tensor:
             self._note(output, number)
         elif isinstance(output, (tuple, list, dict)):
@@ -81,6 +98,15 @@ class Calls(TorchFunctionMode):
             self._storages.add(_storage(tensor))
             if tensor.grad_fn is not None:
                 self.made.setdefault(tensor.grad_fn, number)
+
+    def _note_product(self, args: tuple[Any, ...], number: int) -> None:
+        with torch._C.DisableTorchFunction():
+            tensors = [t for t in args[:2] if isinstance(t, Tensor)]
+            for tensor in tensors:
+                base = tensor._base if tensor._base is not None else tensor
+                square = isinstance(base, nn.Parameter) and base.ndim == 2 and base.shape[0] == base.shape[1]
+                if square and any(other is not tensor and other.grad_fn is not None for other in tensors):
+                    self.products.setdefault(id(base), []).append(number)
 
     def _guard(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         in_place = name in _WRITES or (name.endswith("_") and not name.endswith("__"))

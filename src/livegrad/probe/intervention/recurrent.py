@@ -51,18 +51,17 @@ def keep_state(module: nn.Module, steps: int, growing: bool) -> str:
     return f"the recurrent weights of {kind} made orthogonal"
 
 
-def orthogonal_product(
-    weight_at: int,
-) -> Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]:
-    """Replace a call's square weight matrix, its argument number `weight_at`, by its orthogonal part."""
+def orthogonal_product(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Multiply by the orthogonal part of the square matrix that is a parameter, in its place."""
+    # The difference is a constant: the product still belongs to its parameter.
+    changed = [a + (orthogonal_part(a) - a.detach()) if _is_matrix(a) else a for a in args[:2]]
+    return func(*changed, *args[2:], **kwargs)
 
-    def product(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        weight = args[weight_at]
-        with torch.no_grad():
-            matrix = orthogonal_part(weight)
-        return func(*args[:weight_at], matrix, *args[weight_at + 1 :], **kwargs)
 
-    return product
+def _is_matrix(value: Any) -> bool:
+    return isinstance(value, Tensor) and isinstance(
+        value._base if value._base is not None else value, nn.Parameter
+    )
 
 
 def orthogonal_part(weight: Tensor) -> Tensor:

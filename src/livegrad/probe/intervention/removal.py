@@ -6,11 +6,13 @@ is.
     unit(x)       φ(x) → φ(x / rms x)          its inputs have unit size, where they were larger
     centred(x)    φ(x) → φ(x − mean x)         the mean over the batch, unit by unit, is off its inputs
     gained(x)     Wx + b → c·Wx + b            so that rms cWx = gain · rms x
+    SmallBranch   s + f → s + f / √L           the branches of L joins add up to the size of one
+    SkipOnly      s + f → s · rms (s + f) / rms s
 
 All factors are numbers taken from the batch and are not differentiated.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ _WITH_BIAS = frozenset({
     "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "bilinear",
 })  # fmt: skip
+_SUMS = frozenset({"add", "add_", "__add__", "__radd__", "__iadd__"})
 _ADDED = frozenset({"addmm", "baddbmm", "addbmm"})
 
 
@@ -31,19 +34,15 @@ class CannotRemove(Exception):
 def passed(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Pass the input on at the size of the output."""
     x = _first_input(func, args, kwargs)
-    before = x.clone()
-    y = func(*args, **kwargs)
-    out = _output_like(func, y, before)
-    return _result(y, x, before * _ratio(_rms(out), _rms(before)))
+    y, out, in_place = _outcome(func, args, kwargs, x)
+    return _in_its_place(y, x, x * _ratio(_rms(out), _rms(x)), in_place)
 
 
 def identity(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Pass the input on as it is."""
     x = _first_input(func, args, kwargs)
-    before = x.clone()
-    y = func(*args, **kwargs)
-    _output_like(func, y, before)
-    return _result(y, x, before * 1.0)
+    y, _, in_place = _outcome(func, args, kwargs, x)
+    return _in_its_place(y, x, x * 1.0, in_place)
 
 
 def unit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -72,6 +71,47 @@ def gained(gain: float) -> Callable[[Callable[..., Any], tuple[Any, ...], dict[s
         return y if bias is None else y + bias
 
     return scaled
+
+
+class _Join:
+    """A join of two paths, of which the one that was made earlier is the skip."""
+
+    def __init__(self) -> None:
+        self._made: Mapping[Any, int] = {}
+
+    def bind(self, made: Mapping[Any, int]) -> None:
+        """made: autograd node -> number of the call it came from, as it grows."""
+        self._made = made
+
+    def __call__(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = getattr(func, "__name__", "")
+        paths = [t for t in args[:2] if isinstance(t, Tensor)]
+        if name not in _SUMS or kwargs or len(paths) < 2 or paths[0].shape != paths[1].shape:
+            raise CannotRemove(f"{name} is no sum of two paths of one shape")
+        skip, branch = sorted(paths, key=lambda t: -1 if t.grad_fn is None else self._made.get(t.grad_fn, -1))
+        value = self._joined(skip, branch)
+        return args[0].copy_(value) if name in ("add_", "__iadd__") else value
+
+    def _joined(self, skip: Tensor, branch: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class SmallBranch(_Join):
+    """Scale the branch by 1/√L."""
+
+    def __init__(self, joins: int) -> None:
+        super().__init__()
+        self._factor = joins**-0.5
+
+    def _joined(self, skip: Tensor, branch: Tensor) -> Tensor:
+        return skip + branch * self._factor
+
+
+class SkipOnly(_Join):
+    """Pass the skip on at the size of the sum."""
+
+    def _joined(self, skip: Tensor, branch: Tensor) -> Tensor:
+        return skip * _ratio(_rms(skip + branch), _rms(skip))
 
 
 def _product(
@@ -125,29 +165,39 @@ def _tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
     return max(tensors[:2], key=lambda t: (t.numel(), t.requires_grad))
 
 
-def _output_like(func: Callable[..., Any], y: Any, x: Tensor) -> Tensor:
+def _outcome(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor
+) -> tuple[Any, Tensor, bool]:
+    """What the call gives, outside the graph: all of it, the tensor in it, and whether it wrote into x."""
+    stand_in = x.detach().clone()
+    with torch.no_grad():
+        y = func(*_swapped(args, x, stand_in), **_swapped(kwargs, x, stand_in))
     out = y if isinstance(y, Tensor) else next((t for t in y or () if isinstance(t, Tensor)), None)
     if out is None or out.shape != x.shape:
         name = getattr(func, "__name__", "it")
         raise CannotRemove(f"{name} changes the shape of its input, so nothing can stand in its place")
-    return out
+    return y, out, out is stand_in
 
 
-def _result(y: Any, x: Tensor, value: Tensor) -> Any:
-    """`value` in the place of the output y: written into x if the call was in place."""
+def _in_its_place(y: Any, x: Tensor, value: Tensor, in_place: bool) -> Any:
+    """`value` in the place of the output y."""
     if isinstance(y, tuple):
         return type(y)((value, *y[1:]))
-    if y is x:
+    if in_place:
         return x.copy_(value)
     return value if value.dtype == y.dtype else value.to(y.dtype)
+
+
+def _swapped(values: Any, x: Tensor, other: Tensor) -> Any:
+    if isinstance(values, dict):
+        return {key: other if value is x else value for key, value in values.items()}
+    return tuple(other if value is x else value for value in values)
 
 
 def _with_input(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], x: Tensor, changed: Tensor
 ) -> Any:
-    swapped = tuple(changed if a is x else a for a in args)
-    named = {key: changed if value is x else value for key, value in kwargs.items()}
-    y = func(*swapped, **named)
+    y = func(*_swapped(args, x, changed), **_swapped(kwargs, x, changed))
     # In place it wrote into `changed`.
     return x.copy_(y) if y is changed else y
 
@@ -164,4 +214,4 @@ def _ratio(above: Tensor, below: Tensor) -> float:
     return found
 
 
-__all__ = ["CannotRemove", "centred", "gained", "identity", "passed", "unit"]
+__all__ = ["CannotRemove", "SkipOnly", "SmallBranch", "centred", "gained", "identity", "passed", "unit"]
