@@ -17,7 +17,7 @@ import numpy as np
 
 from livegrad.diagnose.expected import Context, expected_decades
 from livegrad.diagnose.patient import Patient
-from livegrad.diagnose.role import role
+from livegrad.diagnose.role import joins, role
 from livegrad.diagnose.spine_profile import SpineProfile
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer
@@ -156,8 +156,8 @@ class _Book:
         layer = self._layers[int(self._scan.layer[row])]
         paths = self._branches(row, below) if opened else ()
         what = role(layer, self._tensors)
-        if len(paths) > 1 and what in ("operation", "rescale") and _adds_up(layer):
-            what = "join"
+        if paths and joins(layer):
+            what = "join"  # whatever the block is called that ends in it
         expected, best = expected_decades(self._expect, what, row, below)
         if paths:
             expected, best = None, None
@@ -192,11 +192,9 @@ class _Book:
 
     def _handed_on(self, top: int, below: int, decades: float) -> Entry:
         """What the joining operation does to the gradient on its way into one path."""
-        return replace(self.entry(top, below, decades, opened=False), expected=None, best=None)
-
-
-def _adds_up(layer: Layer) -> bool:
-    return "add" in layer.type.lower() or "cat" in layer.type.lower()
+        entry = self.entry(top, below, decades, opened=False)
+        what = "join" if joins(entry.layer) else entry.role
+        return replace(entry, role=what, expected=None, best=None)
 
 
 def _along_the_loudest(entry: Entry) -> Iterator[Entry]:

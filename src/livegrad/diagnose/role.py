@@ -48,13 +48,18 @@ def role(layer: Layer, tensors: dict[int, Tensor]) -> str:
         return "weights"
     if operator in _PRODUCTS | {"mm"} and weight_of(layer, tensors) is not None:
         return "weights"
-    if operator in _JOINING:
+    if joins(layer):
         return "join"
     if operator in _RESCALING:
         return "rescale"
     if any(part in name for name in (kind, operator) for part in _AVERAGING):
         return "average"
     return "operation"
+
+
+def joins(layer: Layer) -> bool:
+    """True if the layer's operation adds several things up or puts them side by side."""
+    return (layer.operator or "").lower() in _JOINING
 
 
 def line_of(layer: Layer, tensors: dict[int, Tensor]) -> str | None:

@@ -80,7 +80,7 @@ def choose_layers(
     found = [i for i in range(len(graph.nodes)) if is_cut(record, graph, i)]
     found.sort(key=lambda i: graph.nodes[i]._sequence_nr())
     titles = _titles(record, graph, spine, found, names.modules)
-    along = {i for path in paths for i in path.chain if not inside_norm(record, graph, i)}
+    along = {i for path in paths for i in path.chain if not _inside_norm(record, graph, i)}
     found = [i for i in found if i in place or i in along or _deserves_row_beside(record, graph, i)]
     in_time = spine.in_time | {i for i in found if "[t=" in titles[i][0]}
     chosen = _thin(graph, spine, in_time, found)
@@ -156,15 +156,15 @@ def is_cut(record: Record, graph: DataGraph, i: int) -> bool:
     return operation is not None and bool(operation.values) and (i == 0 or operation.call not in _QUIET_CALLS)
 
 
-def inside_norm(record: Record, graph: DataGraph, i: int) -> bool:
-    """True if node i is a part of a normalization written out by hand, and not its result."""
+def is_hand_written_norm(module: torch.nn.Module | None) -> bool:
+    """True for a module without parts that is called a normalization (blocks are called so too)."""
+    return module is not None and is_leaf(module) and "Norm" in type(module).__name__
+
+
+def _inside_norm(record: Record, graph: DataGraph, i: int) -> bool:
     operation = record.operations.get(graph.nodes[i])
     module = None if operation is None else operation.module
-    return (
-        module is not None
-        and "Norm" in type(module).__name__
-        and record.finals.get(graph.nodes[i]) is not module
-    )
+    return is_hand_written_norm(module) and record.finals.get(graph.nodes[i]) is not module
 
 
 def _deserves_row_beside(record: Record, graph: DataGraph, i: int) -> bool:

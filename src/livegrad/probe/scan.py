@@ -28,7 +28,15 @@ from livegrad.probe.graph import (
     step_graph,
 )
 from livegrad.probe.inputs import with_input_rows
-from livegrad.probe.layers import LayerNames, LayerNode, LayerSpec, choose_layers, credit_enclosed, is_cut
+from livegrad.probe.layers import (
+    LayerNames,
+    LayerNode,
+    LayerSpec,
+    choose_layers,
+    credit_enclosed,
+    is_cut,
+    is_hand_written_norm,
+)
 from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
 from livegrad.probe.output import OutputChoice, used_outputs
@@ -307,7 +315,7 @@ def _known_by(record: Record, graph: DataGraph, i: int) -> int | None:
     home = None if operation is None else graph.index.get(operation.node)
     if operation is None or home is None or not is_cut(record, graph, home):
         return None
-    return None if operation.module is not None and "Norm" in type(operation.module).__name__ else home
+    return None if is_hand_written_norm(operation.module) else home
 
 
 def _beyond(graph: StepGraph, record: Record) -> set[int]:
