@@ -47,5 +47,6 @@ def everything(recorder: Recorder, cost: float) -> dict[str, Any]:
         "subjects": [subject.to_json() for subject in recorder.table.subjects],
         "tensors": tensors,
         "layers": recorder.scans.layers.entries,
+        "origins": recorder.forensics.to_json(),
         "device": next((tensor["device"] for tensor in tensors), "?"),
     }

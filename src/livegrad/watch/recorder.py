@@ -14,6 +14,7 @@ import torch
 
 from livegrad.watch.alarms import LossAlarm
 from livegrad.watch.compilation import is_capturing
+from livegrad.watch.forensics import Forensics
 from livegrad.watch.loss import LossLedger
 from livegrad.watch.nesting import in_compiled_function, running_steps, with_first_call
 from livegrad.watch.origin import Origins
@@ -75,6 +76,7 @@ class Recorder:
         self.table = table
         self.plans = Plans(table, optimizers)
         self.scans = ScanDriver(origins)
+        self.forensics = Forensics(table)
         self.record: Record | None = None
         self.started = 0.0
         self._open_record = open_record
@@ -110,6 +112,7 @@ class Recorder:
             self._calls += 1
             if self.plans.discovering:
                 self.table.note_call(module)
+            self.forensics.enter_module(module)
         self.scans.enter(module, state.depth == 1, self.record is None and not self._named)
 
     def leave_module(self, module: torch.nn.Module) -> None:
@@ -128,6 +131,7 @@ class Recorder:
         value = state.losses.add(args, kwargs, self._sampling, track)
         if value is not None and self._loss_alarm.jumps(value, state.losses.last_site):
             self._sample_now(scan=value == value)
+        self.forensics.before_backward(args[0] if args else kwargs.get("tensors"), value, bool(state.steps))
         if self.scans.busy:
             with self.lock:
                 self.scans.before_backward(args[0] if args else kwargs.get("tensors"))
@@ -190,6 +194,8 @@ class Recorder:
         plan = self.plans.known(optimizer)
         if plan is None or (self._sampling and is_stale(plan, optimizer)):
             plan = self._make_plan(optimizer)
+        if self.forensics.before_step(plan, optimizer, state.scaler):
+            self._sample_now(scan=False)
         pulses: list[Pulse] = []
         state.steps.append((plan, pulses))
         if plan is None or not self._advance(plan, state.losses.cycle) or is_capturing():
@@ -210,6 +216,7 @@ class Recorder:
         if plan is None:
             return
         self._calls = 0
+        self.forensics.after_step()
         state.losses.close()
         plan.cycle = state.losses.cycle
         plan.steps += 1
@@ -271,7 +278,7 @@ class Recorder:
 
     def spent_beside(self) -> float:
         """Seconds spent so far on anything but pulses and scans: ordinary steps, run.json, diagnoses."""
-        return self._spent() - self.scans.cost - self._pulses_cost
+        return self._spent() - self.scans.cost - self.forensics.cost - self._pulses_cost
 
     def _is_nested(self, state: _State, optimizer: Any) -> bool:
         """Whether this step runs inside one that already stands for these parameters (SAM, ZeRO).

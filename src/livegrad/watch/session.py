@@ -6,6 +6,7 @@ Whatever goes wrong in here ends the watching with one warning, never the traini
 
 import contextlib
 import os
+import sys
 import threading
 import time
 import weakref
@@ -117,6 +118,7 @@ class Session:
 
     @guarded
     def _end(self, exit_code: int | None, error: str | None) -> None:
+        self._recorder.forensics.finish(error, getattr(sys, "last_traceback", None) if error else None)
         record = self._recorder.record
         if record is None:
             # A program that broke off before its first step has said why itself.
@@ -150,6 +152,7 @@ class Session:
         self._origins.close()
         # A scan wraps what the patches have wrapped, so it goes first.
         self._recorder.scans.close()
+        self._recorder.forensics.close()
         patches.uninstall(self)
         self._stance.leave()
 
@@ -229,7 +232,7 @@ class Session:
 
     @guarded
     def enter_module(self, module: torch.nn.Module) -> None:
-        if self._recorder.scans.counterfactuals.running:
+        if self._recorder.scans.counterfactuals.running or self._recorder.forensics.searching:
             return
         self._recorder.enter_module(module)
         if not self._recorder.calls_wanted():
@@ -237,7 +240,7 @@ class Session:
 
     @guarded
     def leave_module(self, module: torch.nn.Module, failed: bool) -> None:
-        if self._recorder.scans.counterfactuals.running:
+        if self._recorder.scans.counterfactuals.running or self._recorder.forensics.searching:
             return
         self._recorder.leave_module(module)
 

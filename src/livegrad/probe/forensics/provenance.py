@@ -19,11 +19,14 @@ _MOST_PROPAGATORS = 8
 
 @dataclass(frozen=True)
 class Place:
-    """operator: a name the user knows. source: "file:line" or None. module: its path or None."""
+    """operator: a name the user knows. source: "file:line" or None. module: its path or None. detail: which
+    operation inside a derivative.
+    """
 
     operator: str
     source: str | None = None
     module: str | None = None
+    detail: str | None = None
 
 
 @dataclass(eq=False)
@@ -64,6 +67,7 @@ class Provenance:
 
     def __init__(self) -> None:
         self._known: dict[int, tuple[Tensor, Birth]] = {}
+        self._names: dict[int, tuple[Tensor, str]] = {}
         self.births: list[Birth] = []
         self.backward = False
 
@@ -75,7 +79,8 @@ class Provenance:
         return found[1] if found is not None else None
 
     def give(self, tensor: Tensor, name: str) -> Birth | None:
-        """Enter a tensor that comes from outside; return its birth if it is not finite."""
+        """Enter a tensor that comes from outside, as `name`; return its birth if it is not finite."""
+        self._names[_key(tensor)] = (tensor, name)
         made = flaw(tensor)
         if not made:
             return None
@@ -110,13 +115,17 @@ class Provenance:
                 self._known[_key(tensor)] = (tensor, sources[0])
             else:
                 meant = not sources and made == "inf" and _asks_for_infinity(constants)
-                read = tuple(describe(name, operand) for name, operand, _ in operands)
+                read = tuple(describe(self._called(name, operand), operand) for name, operand, _ in operands)
                 mask = sources[0].place if sources else None
                 self._enter(tensor, Birth(here, made, read, meant, mask=mask))
 
+    def _called(self, name: str, tensor: Tensor) -> str:
+        found = self._names.get(_key(tensor))
+        return name if found is None else found[1]
+
     def _source(self, tensor: Tensor, name: str) -> Birth | None:
         found = self._known.get(_key(tensor))
-        return found[1] if found is not None else self.give(tensor, name)
+        return found[1] if found is not None else self.give(tensor, self._called(name, tensor))
 
     def _enter(self, tensor: Tensor, birth: Birth) -> Birth:
         birth.number, birth.backward = len(self.births), self.backward

@@ -264,7 +264,7 @@ def _place_backward(found: Replay, name: str, stop: Any) -> Place:
     forward = found.places.get(node._sequence_nr())
     line = user_line(2, stop)
     source = f"{shown_path(line[0])}:{line[1]}" if line is not None else forward and forward.source
-    return Place(node.name(), source, forward.module if forward is not None else None)
+    return Place(node.name(), source, forward.module if forward is not None else None, plain_name(name))
 
 
 def first_flaw(tensors: dict[str, Tensor]) -> tuple[str, Tensor] | None:

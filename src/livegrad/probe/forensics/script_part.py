@@ -1,0 +1,198 @@
+"""The part of a step that the script computes itself, between the modules it calls and `backward`: its
+operations in order, and which of them made a NaN.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from torch import Tensor
+
+from livegrad.probe.forensics.graph_values import (
+    computed,
+    differentiated,
+    saved,
+    saved_operands,
+    saved_result,
+    schemas,
+)
+from livegrad.probe.forensics.operand import flaw
+from livegrad.probe.forensics.provenance import Birth, Place, Provenance, Value
+from livegrad.probe.forensics.value_mode import plain_name
+from livegrad.probe.operation import operator_name
+
+MOST_NODES = 2000
+FROM_MODULE = "what the module returned"
+Line = tuple[str, int]
+Edge = tuple[int, int]
+"""An autograd node by its number, and which of its outputs."""
+
+
+def script_nodes(root: Any, inside: Callable[[int], bool], most: int = MOST_NODES) -> list[Any]:
+    """The autograd nodes under `root` that were made outside the calls of modules, in order of execution.
+
+    inside(number) says whether a node was made in such a call. Only the first `most` from the root are found.
+    """
+    found, seen = [], {root}
+    waiting = [root]
+    for node in waiting:
+        if type(node).__name__ == "AccumulateGrad" or inside(node._sequence_nr()):
+            continue
+        found.append(node)
+        if len(found) >= most:
+            break
+        for child, _ in node.next_functions:
+            if child is not None and child not in seen:
+                seen.add(child)
+                waiting.append(child)
+    return sorted(found, key=lambda node: node._sequence_nr())
+
+
+@dataclass(frozen=True)
+class Program:
+    """The operations of one script part by the names of their autograd nodes, and the line of each."""
+
+    names: tuple[str, ...]
+    lines: tuple[Line | None, ...]
+
+
+def read_program(nodes: Sequence[Any], spans: Sequence[tuple[int, int, Line | None]]) -> Program:
+    """spans: for each call that was seen, ascending, the first number a node of it could have, the first
+    after it, and its line.
+    """
+    starts = [start for start, _, _ in spans]
+    lines: list[Line | None] = []
+    for node in nodes:
+        number = node._sequence_nr()
+        at = bisect_right(starts, number) - 1
+        known = at >= 0 and number < spans[at][1]
+        lines.append(spans[at][2] if known else None)
+    return Program(tuple(node.name() for node in nodes), tuple(lines))
+
+
+def lines_of(names: tuple[str, ...], programs: Sequence[Program]) -> tuple[list[Line | None], bool]:
+    """The line of each node, by the program recorded at another step that is most like it; and whether the
+    two are the same.
+    """
+    for program in programs:
+        if program.names == names:
+            return list(program.lines), True
+    lines: list[Line | None] = [None] * len(names)
+    matched = 0
+    for program in programs:
+        match = SequenceMatcher(None, program.names, names, autojunk=False)
+        blocks = match.get_matching_blocks()
+        if sum(block.size for block in blocks) > matched:
+            matched = sum(block.size for block in blocks)
+            lines = [None] * len(names)
+            for block in blocks:
+                lines[block.b : block.b + block.size] = program.lines[block.a : block.a + block.size]
+    return lines, False
+
+
+def follow_script(
+    nodes: Sequence[Any],
+    given: Mapping[Edge, Tensor],
+    place: Callable[[int], Place],
+    provenance: Provenance,
+) -> dict[Any, Tensor | None]:
+    """Show the operations `nodes` to `provenance`, with the values the graph saved or that follow from them.
+
+    given: values of nodes outside the part, as far as known. place(i): where nodes[i] is. Returns the first
+    output of each node, None where it could not be learnt.
+    """
+    uses = _uses(nodes)
+    values: dict[Any, Tensor | None] = {}
+    for i, node in enumerate(nodes):
+        children = [_child(child, number, values, given, uses, provenance) for child, number in _edges(node)]
+        operands = _operands(node, children)
+        value = _result(node, uses, children)
+        values[node] = value
+        if value is not None:
+            provenance.judge(lambda i=i: place(i), operands, [value])
+            for exact in uses.get((node, 0), {}).values():
+                if exact is not None and exact is not value and flaw(exact):
+                    provenance.judge(lambda i=i: place(i), [("self", value, flaw(value))], [exact])
+    return values
+
+
+def silent_births(nodes: Sequence[Any], values: Mapping[Any, Tensor | None]) -> list[int]:
+    """Places of the operations whose result could not be learnt: one of them may have made the NaN."""
+    return [i for i, node in enumerate(nodes) if values.get(node) is None]
+
+
+def _edges(node: Any) -> list[tuple[Any, int]]:
+    return list(node.next_functions)
+
+
+def _uses(nodes: Sequence[Any]) -> dict[tuple[Any, int], dict[tuple[Any, int], Tensor | None]]:
+    """(node, output) -> for each operation that reads it what that operation saved of it."""
+    found: dict[tuple[Any, int], dict[tuple[Any, int], Tensor | None]] = {}
+    for node in nodes:
+        overloads = schemas(node)
+        names = differentiated(overloads[0]._schema, node) if overloads else []
+        for slot, (child, number) in enumerate(node.next_functions):
+            if child is not None:
+                value = saved(node, names[slot]) if slot < len(names) else None
+                exact = value.detach() if isinstance(value, Tensor) else None
+                found.setdefault((child, number), {})[node, slot] = exact
+    return found
+
+
+def _child(child: Any, number: int, values: Any, given: Any, uses: Any, provenance: Provenance) -> Any:
+    if child is None:
+        return None
+    if child in values and number == 0:
+        return values[child]
+    if type(child).__name__ == "AccumulateGrad":
+        provenance.give(child.variable, "parameter")
+        return child.variable.detach()
+    exact = next((v for v in uses.get((child, number), {}).values() if v is not None), None)
+    again = given.get((child._sequence_nr(), number), exact)
+    if exact is not None and flaw(exact) and not flaw(again):
+        again = exact
+    if again is not None and child not in values:
+        provenance.give(again, FROM_MODULE)
+    return again
+
+
+def _operands(node: Any, children: list[Tensor | None]) -> list[Value]:
+    overloads = schemas(node)
+    names = differentiated(overloads[0]._schema, node) if overloads else []
+    found: dict[str, Tensor] = {}
+    for slot, child in enumerate(children):
+        if child is not None:
+            found[names[slot] if slot < len(names) else f"operand {slot}"] = child
+    for name, tensor in saved_operands(node).items():
+        found.setdefault(name, tensor)
+    return [(name, tensor, flaw(tensor)) for name, tensor in found.items()]
+
+
+def _result(node: Any, uses: Any, children: list[Tensor | None]) -> Tensor | None:
+    value = saved_result(node)
+    if value is not None:
+        return value
+    exact = next((v for v in uses.get((node, 0), {}).values() if v is not None), None)
+    return exact if exact is not None else computed(node, children)
+
+
+def operation_name(node: Any) -> str:
+    """The operation that `node` is the derivative of, as a user calls it."""
+    overloads = schemas(node)
+    if overloads:
+        return plain_name(overloads[0]._schema.name.rpartition("::")[2])
+    return operator_name(node)
+
+
+__all__ = [
+    "Birth",
+    "Program",
+    "follow_script",
+    "lines_of",
+    "operation_name",
+    "read_program",
+    "script_nodes",
+    "silent_births",
+]

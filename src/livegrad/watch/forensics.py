@@ -1,0 +1,379 @@
+"""The forensics of a session: notices the first loss, gradient or weight that is not finite on any step, and
+finds out what made it, before the step that would destroy the evidence.
+
+On an ordinary step this keeps what the modules were given (by reference) and looks at a few small gradients,
+some microseconds in all. The search runs at most three times in a run.
+"""
+
+import math
+import time
+import traceback
+import weakref
+from collections import deque
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from livegrad.probe.forensics.finding_out import Found, Notes, in_backward, in_forward
+from livegrad.probe.forensics.operand import Operand, describe, flaw
+from livegrad.probe.forensics.replay import Call
+from livegrad.probe.forensics.script_part import lines_of, script_nodes
+from livegrad.probe.module_calls import start_listening, stop_listening
+from livegrad.probe.operation import tensors_in
+from livegrad.probe.source import shown_path
+from livegrad.watch.evidence import broken_tensors, speaks_of_nan
+from livegrad.watch.kept_calls import KeptCalls
+from livegrad.watch.loss_guard import Hit, LossGuard
+from livegrad.watch.loss_lines import LossLines
+from livegrad.watch.nesting import in_compiled_function
+from livegrad.watch.sentinel import Sentinels, is_broken
+from livegrad.watch.subjects import Plan, SubjectTable, parameters_of
+
+MOST_SEARCHES = 3
+FIRST_BACKWARDS = 4
+BLACK_BOX = 64
+MOST_PLANS = 64
+
+
+class Forensics:
+    """What a recorder tells this, in the order of a step: `enter_module`, `leave_module` (only while calls
+    are watched), `before_backward`, `before_step`, `after_step`; `finish` at the end.
+
+    origins: the NonfiniteOrigin of each event, as run.json has them. cost: seconds spent on searches.
+    """
+
+    def __init__(self, table: SubjectTable) -> None:
+        self.cost = 0.0
+        self.closed = False
+        self.searching = False
+        self._table = table
+        self._calls = KeptCalls()
+        self._calls.on_enter, self._calls.on_leave = self._entered, self._left
+        self._lines = LossLines()
+        self._guard = LossGuard()
+        self._sentinels = Sentinels()
+        self._watched: dict[int, tuple[int, list[weakref.ref[Tensor]]]] = {}
+        self._optimizers: dict[int, weakref.ref[Any]] = {}
+        self._backwards = 0
+        self._began_at: int | None = None
+        self._searches = 0
+        self._steps = 0
+        self._stepped = False
+        self._gradient_was_finite = False
+        self._losses: deque[float] = deque(maxlen=BLACK_BOX)
+        self._found: list[tuple[Found, dict[str, Any]]] = []
+        self._late: nn.Module | None = None
+        self._noted: Call | None = None
+
+    # The calls of modules.
+
+    def enter_module(self, module: nn.Module) -> None:
+        """An outermost module is about to run; from its next call on it is heard by itself."""
+        if self.closed or not torch.is_grad_enabled():
+            return
+        if in_compiled_function():
+            self._lines.forget()
+            return
+        # While module calls are watched whatever is compiled runs eagerly: only then may a mode be on.
+        self._lines.wanted = True
+        if self._calls.knows(module):
+            return
+        self._lines.pause()
+        if self._calls.watch(module):
+            # This very call has begun already, and tells its arguments to listeners only.
+            self._late = module
+            start_listening(self)
+
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if module is not self._late:
+            return False
+        self._late = None
+        self._noted = self._calls.enter(module, args, kwargs)
+        return self._noted is not None
+
+    def leave(self, module: nn.Module, output: Any, failed: bool) -> None:
+        stop_listening(self)
+        if self._noted is not None:
+            self._calls.leave(self._noted, None if failed else output)
+            self._noted = None
+
+    def _entered(self) -> None:
+        self._lines.pause()
+        if self._stepped:
+            self._stepped = False
+            self._calls.calls.clear()
+
+    def _left(self) -> None:
+        self._lines.begin()
+
+    # The events of a step.
+
+    def before_backward(self, roots: Any, value: float | None, inside_step: bool) -> None:
+        """A backward pass is about to run; value: its loss where that is known."""
+        if self.closed:
+            return
+        self._lines.pause()
+        if self._stepped and not inside_step:
+            self._calls.calls.clear()
+        found = [t for t in tensors_in(roots) if t.grad_fn is not None]
+        if value is not None and not math.isfinite(value):
+            self._search(lambda notes: self._in_forward(found, notes), inside_step)
+            return
+        if value is not None:
+            self._losses.append(value)
+        self._backwards += 1
+        if not found:
+            return
+        root = max(found, key=lambda t: t.grad_fn._sequence_nr()).grad_fn
+        if self._backwards <= FIRST_BACKWARDS:
+            self._sentinels.learn(root)
+        if self._lines.wanted and self._calls.calls:
+            self._take_lines(root)
+        if found[0].is_cpu and self._calls.calls:
+            self._guard.arm(root, self._calls.made)
+            self._began_at = root._sequence_nr()
+
+    def before_step(self, plan: Plan | None, optimizer: Any, scaler: Any) -> bool:
+        """An optimizer is about to step; True if its gradient is found not to be finite.
+
+        scaler: the GradScaler that decides over this step, or None.
+        """
+        self._lines.pause()
+        if self.closed or plan is None or not plan.parts:
+            return False
+        known = self._watched.get(id(plan))
+        if known is None or known[0] != self._sentinels.version:
+            known = (self._sentinels.version, self._watch_of(plan, optimizer))
+            self._watched = (
+                {id(plan): known} if len(self._watched) > 64 else {**self._watched, id(plan): known}
+            )
+            self._optimizers[id(optimizer)] = weakref.ref(optimizer)
+        broken = bool(self._guard.hits) or is_broken(known[1])
+        self._gradient_was_finite = not broken and bool(known[1])
+        if broken and not is_scaled(scaler):
+            self._search(lambda notes: self._in_gradient(optimizer, notes), False)
+            return True
+        return False
+
+    def after_step(self) -> None:
+        """The step has been taken; the next call of a module begins another."""
+        self._steps += 1
+        self._stepped = True
+        self._guard.clear()
+        self._lines.forget()
+
+    def finish(self, error: str | None, trace: TracebackType | None) -> None:
+        """The program has ended; if something is not finite in what it left, find out why."""
+        if not self.closed and not self._found:
+            broken = broken_tensors(trace)
+            if broken or (error is not None and speaks_of_nan(error)):
+                self._search(lambda notes: self._after_crash(broken, error, notes), False)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.closed = True
+        self._calls.close()
+        self._lines.forget()
+        self._guard.clear()
+        stop_listening(self)
+
+    # What is known in the end.
+
+    @property
+    def found(self) -> bool:
+        return bool(self._found)
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The origins as run.json holds them."""
+        return [{**entry, **self._whose(found)} for found, entry in self._found]
+
+    def _whose(self, found: Found) -> dict[str, Any]:
+        """The subject of an origin, and its module's path in that subject."""
+        owner = found.owner
+        for subject in self._table.subjects:
+            root = subject.module()
+            if root is None or owner is None:
+                continue
+            path = next((name for name, module in root.named_modules() if module is owner), None)
+            if path is not None:
+                module = ".".join(part for part in (path, found.module) if part)
+                return {"subject": subject.id, "module": module or None}
+        return {}
+
+    # Searching.
+
+    def _search(self, look: Any, inside_step: bool) -> None:
+        if self._searches >= MOST_SEARCHES or self._found:
+            return
+        self._searches += 1
+        self.searching = True
+        begun = time.perf_counter()
+        notes = Notes([])
+        try:
+            with torch.enable_grad():
+                found = self._in_weights() or look(notes)
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            notes.add(f"the search failed: {type(error).__name__}: {error} ({where.filename}:{where.lineno})")
+            found = None
+        finally:
+            self.searching = False
+        found = found or Found("?", certain=False, note="; ".join(notes.texts) or None)
+        self._keep(found, inside_step)
+        self.cost += time.perf_counter() - begun
+
+    def _keep(self, found: Found, inside_step: bool) -> None:
+        step = max((s.iteration for s in self._table.subjects), default=-1) + (0 if inside_step else 1)
+        entry = {
+            "subject": 0,
+            "step": step,
+            "phase": found.phase,
+            "operator": found.operator,
+            "module": found.module,
+            "source": found.source,
+            "made": found.made,
+            "inputs": [operand.to_json() for operand in found.inputs],
+            "propagators": list(found.propagators),
+            "certain": found.certain,
+            "note": found.note,
+        }
+        self._found.append((found, entry))
+        self._table.changed = True
+
+    def _in_forward(self, roots: list[Tensor], notes: Notes) -> Found | None:
+        return in_forward(list(self._calls.calls), roots, self._lines.programs, notes)
+
+    def _in_gradient(self, optimizer: Any, notes: Notes) -> Found | None:
+        calls = list(self._calls.calls)
+        found = in_forward(calls, [], (), notes)
+        if found is not None:
+            return found
+        if self._guard.hits:
+            return self._hit(self._guard.hits[0])
+        bad = {id(p): "" for p in parameters_of(optimizer) if p.grad is not None and flaw(p.grad)}
+        return in_backward(calls, bad, self._began_at, notes)
+
+    def _hit(self, hit: Hit) -> Found:
+        nodes = sorted(self._guard.nodes)
+        names = tuple(name for _, name in nodes)
+        lines, same = lines_of(names, self._lines.programs)
+        at = next((i for i, (number, _) in enumerate(nodes) if number == hit.number), None)
+        line = lines[at] if at is not None else None
+        return Found(
+            "backward",
+            hit.name,
+            None,
+            None if line is None else f"{shown_path(line[0])}:{line[1]}",
+            hit.made,
+            hit.operands,
+            certain=same,
+            note=f"in the derivative of {hit.operator}, in the script's own part of the step",
+            nodes=names,
+            at=at,
+        )
+
+    def _in_weights(self) -> Found | None:
+        """A weight that is not finite before anything has been computed with it."""
+        seen: set[int] = set()
+        for call in self._calls.calls:
+            module = call.module()
+            if module is None or id(module) in seen:
+                continue
+            seen.add(id(module))
+            bad = [(name, p) for name, p in module.named_parameters() if flaw(p)]
+            if bad:
+                return self._weight(module, bad)
+        return None
+
+    def _weight(self, module: nn.Module, bad: list[tuple[str, Tensor]]) -> Found:
+        name, parameter = bad[0]
+        operand = describe(f"parameter {name}", parameter)
+        many = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        if not self._steps:
+            note = f"{name}{many} was not finite before the first step"
+            return Found("weight", None, None, None, flaw(parameter), (operand,), note=note, owner=module)
+        optimizer = next((o for r in self._optimizers.values() if (o := r()) and _holds(o, parameter)), None)
+        if optimizer is None:
+            note = f"{name}{many} was not finite when the step began; no optimizer in sight holds it"
+            return Found("weight", None, None, None, flaw(parameter), (operand,), note=note, owner=module)
+        kind, finite = type(optimizer).__name__, self._had_finite_gradient(optimizer, parameter)
+        settings = _settings(optimizer, parameter)
+        if finite is False:
+            note = f"the gradient of {name}{many} was not finite when {kind} applied it, and nobody looked"
+            return Found(
+                "weight", kind, None, None, flaw(parameter), (operand, *settings), (), False, note, module
+            )
+        note = f"{kind}'s update made {name}{many} not finite, from a finite gradient"
+        return Found(
+            "update",
+            kind,
+            None,
+            None,
+            flaw(parameter),
+            (operand, *settings),
+            (),
+            finite is True,
+            note,
+            module,
+        )
+
+    def _had_finite_gradient(self, optimizer: Any, parameter: Tensor) -> bool | None:
+        """Whether the last gradient of `parameter` was finite; None if nothing tells."""
+        if parameter.grad is not None:
+            return not flaw(parameter.grad)
+        state = optimizer.state.get(parameter, {})
+        for key in ("exp_avg", "momentum_buffer"):
+            if isinstance(state.get(key), Tensor):
+                return not flaw(state[key])
+        return True if self._gradient_was_finite else None
+
+    def _after_crash(self, broken: list[Tensor], error: str | None, notes: Notes) -> Found | None:
+        calls = list(self._calls.calls)
+        broken_off = bool(calls) and calls[-1].last is None
+        rooted = [t for t in broken if t.grad_fn is not None]
+        roots = sorted(rooted, key=lambda t: t.grad_fn._sequence_nr())[-1:]  # type: ignore[union-attr]
+        found = in_forward(calls, roots, self._lines.programs, notes, broken_off)
+        if found is not None:
+            return found
+        if self._guard.hits:
+            return self._hit(self._guard.hits[0])
+        return in_backward(calls, {}, self._began_at, notes)
+
+    # Bookkeeping.
+
+    def _take_lines(self, root: Any) -> None:
+        self._lines.take(script_nodes(root, self._calls.made))
+
+    def _watch_of(self, plan: Plan, optimizer: Any) -> list[weakref.ref[Tensor]]:
+        known = self._sentinels.among(plan.members)
+        if known:
+            return known
+        small = [p for p in parameters_of(optimizer) if p.requires_grad and p.numel() <= 4096]
+        return [weakref.ref(p) for p in dict.fromkeys((*small[:1], *small[-1:]))]
+
+
+def is_scaled(scaler: Any) -> bool:
+    """Whether a loss scale over 1 is on: then a gradient that overflows is its business, and the step is
+    skipped. At 1 and under the scale has done no harm.
+    """
+    scale = getattr(scaler, "_scale", None)
+    return isinstance(scale, Tensor) and scale.item() > 1
+
+
+def _holds(optimizer: Any, parameter: Tensor) -> bool:
+    return any(p is parameter for p in parameters_of(optimizer))
+
+
+def _settings(optimizer: Any, parameter: Tensor) -> tuple[Operand, ...]:
+    group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
+    found = []
+    for key in ("lr", "eps"):
+        value = group.get(key)
+        if isinstance(value, (int, float)):
+            finite = math.isfinite(value)
+            number = float(value) if finite else None
+            found.append(Operand(key, (), "float", number, number, 0 if finite else 1))
+    return tuple(found)

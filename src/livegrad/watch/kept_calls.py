@@ -1,0 +1,176 @@
+"""The calls of modules that the program made since its last optimizer step, with what they were given: enough
+to run them once more if a NaN comes of them.
+
+Only outermost calls with gradients on are kept, by reference; a step's are let go when it has been taken.
+They are heard through `__call__` of the very classes the program calls: a hook on the module would be seen
+and copied with it, and a wrapper on `Module` would be passed by every layer.
+"""
+
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from livegrad.probe.forensics.replay import Call, versions_of
+from livegrad.probe.function_mode import next_number
+from livegrad.probe.operation import tensors_in
+from livegrad.watch.compilation import is_compiled, is_compiling
+
+MOST_CALLS = 256
+MOST_MODULES = 16
+# What one operation hands to the next would be gone by then: more than this many entries are not held on to.
+MOST_ENTRIES = 4_000_000
+
+_keepers: dict[int, "KeptCalls"] = {}
+_classes: dict[type, int] = {}
+
+
+def kept_call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+    """`Module.__call__` for classes whose calls are kept."""
+    # First of all, so that a compiled graph holds nothing of what follows.
+    if is_compiling():
+        return nn.Module.__call__(self, *args, **kwargs)
+    keeper = _keepers.get(id(self))
+    call = keeper.enter(self, args, kwargs) if keeper is not None and torch.is_grad_enabled() else None
+    if call is None:
+        return nn.Module.__call__(self, *args, **kwargs)
+    result = None
+    try:
+        result = nn.Module.__call__(self, *args, **kwargs)
+    finally:
+        keeper.leave(call, result)
+    return result
+
+
+class KeptCalls:
+    """The calls of the present step. on_enter, on_leave: called as an outermost call begins and ends."""
+
+    def __init__(self) -> None:
+        self.calls: deque[Call] = deque(maxlen=MOST_CALLS)
+        self.on_enter: Callable[[], None] = lambda: None
+        self.on_leave: Callable[[], None] = lambda: None
+        self._modules: dict[int, weakref.ref[nn.Module]] = {}
+        self._held: list[type] = []
+        self._devices: dict[int, tuple[str, ...]] = {}
+        self._running: Call | None = None
+        self._thread = 0
+
+    def knows(self, module: nn.Module) -> bool:
+        known = self._modules.get(id(module))
+        return known is not None and known() is module
+
+    def watch(self, module: nn.Module) -> bool:
+        """Keep the calls of `module` from now on; False if it cannot be done."""
+        kind = type(module)
+        if len(self._modules) >= MOST_MODULES or isinstance(module, torch.jit.ScriptModule):
+            return False
+        if "__call__" not in vars(kind) and kind.__call__ is not nn.Module.__call__:
+            return False
+        if vars(kind).get("__call__", kept_call) is not kept_call or is_compiled(module):
+            return False
+        self._thread = self._thread or threading.get_ident()
+        key, modules = id(module), self._modules
+        modules[key] = weakref.ref(module, lambda _: _forget(modules, key))
+        devices = {p.device.type for p in module.parameters()}
+        self._devices[key] = ("cpu", *sorted(devices - {"cpu"}))
+        _keepers[key] = self
+        if kind not in self._held:
+            self._held.append(kind)
+            _classes[kind] = _classes.get(kind, 0) + 1
+            kind.__call__ = kept_call
+        return True
+
+    def close(self) -> None:
+        """Keep nothing any more; the classes are as they were."""
+        self.calls.clear()
+        for key in list(self._modules):
+            if _keepers.get(key) is self:
+                del _keepers[key]
+        self._modules.clear()
+        for kind in self._held:
+            _classes[kind] -= 1
+            if not _classes[kind]:
+                del _classes[kind]
+                if vars(kind).get("__call__") is kept_call:
+                    del kind.__call__
+        self._held = []
+
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:
+        """A module is about to run. Never raises."""
+        if self._running is not None or threading.get_ident() != self._thread:
+            return None
+        if torch._C._current_autograd_node() is not None:
+            return None
+        try:
+            self.on_enter()
+            call = self._call(module, args, kwargs)
+        except Exception:  # an argument of any kind may refuse anything: then this call is not kept
+            return None
+        self._running = call
+        self.calls.append(call)
+        return call
+
+    def leave(self, call: Call, result: Any) -> None:
+        """The module has run. Never raises."""
+        if self._running is not call:
+            return
+        self._running = None
+        try:
+            if result is not None:
+                call.last = next_number()
+                call.outputs = _numbers(result)
+                self.on_leave()
+        except Exception:
+            return
+
+    def made(self, number: int) -> bool:
+        """Whether an autograd node was made in one of the calls."""
+        return any(call.made(number) for call in self.calls)
+
+    def _call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        devices = self._devices.get(id(module), ("cpu",))
+        state = (torch.get_rng_state(),)
+        if "cuda" in devices and torch.cuda.is_initialized():
+            state = (*state, torch.cuda.get_rng_state())
+        return Call(
+            self._modules[id(module)],
+            tuple([_kept(value) for value in args]),
+            {key: _kept(value) for key, value in kwargs.items()} if kwargs else kwargs,
+            next_number(),
+            tuple([(d, torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in devices]),
+            state,
+            versions_of((args, kwargs)),
+        )
+
+
+def _forget(modules: dict[int, Any], key: int) -> None:
+    modules.pop(key, None)
+    _keepers.pop(key, None)
+
+
+def _kept(value: Any) -> Any:
+    """`value` without the graph that made it."""
+    if value.__class__ is Tensor or isinstance(value, Tensor):
+        if value.grad_fn is None:
+            return value
+        if value.numel() > MOST_ENTRIES:
+            raise ValueError("too large to hold on to")
+        with torch._C.DisableTorchFunction():
+            return value.detach().requires_grad_()
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(_kept, value))
+    if isinstance(value, (tuple, list)):
+        return type(value)([_kept(item) for item in value])
+    if type(value) is dict:
+        return {key: _kept(item) for key, item in value.items()}
+    return value
+
+
+def _numbers(result: Any) -> tuple[int | None, ...]:
+    if result.__class__ is Tensor:
+        return (result.grad_fn._sequence_nr() if result.grad_fn is not None else None,)
+    return tuple([t.grad_fn._sequence_nr() if t.grad_fn is not None else None for t in tensors_in(result)])
