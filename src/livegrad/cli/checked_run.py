@@ -59,6 +59,7 @@ class CheckedRun:
     stop: Stop | None = None
     outcome: Outcome | None = None
     asked: bool = False
+    search_path: str | None = None
     concluded: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self) -> NoReturn:
@@ -69,9 +70,9 @@ class CheckedRun:
             self.voice.mute = True
         self.out = self._own_stdout() if self.options.as_json else sys.__stdout__
         after_import("torch", self._start)
-        path = self.program.search_path()
-        if path is not None:
-            forget_hiding(LOADED_AT_START, path)
+        self.search_path = self.program.search_path()
+        if self.search_path is not None:
+            forget_hiding(LOADED_AT_START, self.search_path)
         self.outcome = run_program(self.program)
         leave(self.outcome)
 
@@ -87,7 +88,7 @@ class CheckedRun:
         if os.getpid() != self.pid:
             return
         self.asked = True
-        with own_imports(self.program.search_path()):
+        with own_imports(self.search_path):
             from livegrad.watch.check import Stop
             from livegrad.watch.session import WatchOptions, start
 
@@ -122,7 +123,8 @@ class CheckedRun:
             return
         code = OUR_FAILURE
         try:
-            with own_imports(self.program.search_path()):
+            _leave_removed_folder(self.folder)
+            with own_imports(self.search_path):
                 code = self._conclude(outcome)
         except KeyboardInterrupt:
             code = 130
@@ -172,6 +174,14 @@ class CheckedRun:
             "the program took no optimizer step in this process, so there is no training to check. Training "
             "in processes that it starts itself is not seen; check what those run"
         )
+
+
+def _leave_removed_folder(folder: Path) -> None:
+    """The program may have ended in a temporary folder that is gone by now."""
+    try:
+        os.getcwd()  # noqa: PTH109
+    except OSError:
+        os.chdir(folder)
 
 
 def _show(document: dict[str, Any], page: Path | None) -> None:

@@ -13,6 +13,7 @@ from livegrad.diagnose.finding import Finding
 from livegrad.diagnose.harm import MOSTLY, STARVED_AGAINST_OTHERS, harm_to
 from livegrad.diagnose.number import short
 from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.rules.disconnected import SMALL_SHARE
 from livegrad.diagnose.spine_profile import SpineProfile
 from livegrad.diagnose.time_profile import time_profiles
 
@@ -109,6 +110,23 @@ def _too_large(patient: Patient, finding: Finding) -> str:
     return "fatal" if not patient.is_finite or learning.last > learning.first else "doubt"
 
 
+def _disconnected(patient: Patient, finding: Finding) -> str | None:
+    """A part on the way from input to output is missed; one beside it may be an output that nobody uses."""
+    if finding.severity != "error":
+        return "doubt"
+    tensors = patient.tensors.values()
+    cut = {t.id for t in tensors if (t.module or t.name) in finding.layers}
+    heard = [t.id for t in tensors if t.trainable and t.id not in cut]
+    spine = {t for profile in patient.profiles[-1:] for layer in profile.layers for t in layer.tensors}
+    if not heard or cut & spine or not finding.evidence.get("forward_called_them"):
+        return "fatal"
+    share = sum(t.count for t in tensors if t.id in cut) / max(1, sum(t.count for t in tensors))
+    inside = min(heard) < min(cut) and max(cut) < max(heard)
+    if share >= SMALL_SHARE or not patient.profiles:
+        return "fatal"
+    return None if inside else "doubt"
+
+
 _WEIGHERS = {
     "LG101": _vanishing,
     "LG102": _through_time,
@@ -121,7 +139,7 @@ _WEIGHERS = {
     "LG303": _as_severe,
     "LG401": _starved,
     "LG402": _too_large,
-    "LG404": _as_severe,
+    "LG404": _disconnected,
 }
 
 

@@ -8,10 +8,12 @@ that goes on training all the same is stopped again, and in the end its process 
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
+from livegrad.watch import patches
+from livegrad.watch.backward_count import BackwardCount
 from livegrad.watch.compilation import is_compiling
 from livegrad.watch.enough import EnoughSteps
 from livegrad.watch.session import Session
@@ -22,6 +24,8 @@ PATIENCE = 6
 PATIENCE_FOR_STRANGERS = 2
 SWALLOWED_STOPS = 3
 GRACE_SECONDS = 30.0
+# Gradients accumulated over so many passes are no optimizer step any more, but weights moved by hand.
+BACKWARDS_WITHOUT_A_STEP = 300
 
 
 class Stop:
@@ -38,6 +42,8 @@ class Stop:
         self._last_resort = last_resort
         self._pid = os.getpid()
         self._taken = 0
+        self._backwards = BackwardCount(self._after_backwards)
+        patches.install(self._backwards)
         self._hook = register_optimizer_step_post_hook(self._after_step)
         self._report_of_threads = threading.excepthook
         threading.excepthook = self._silently
@@ -45,14 +51,21 @@ class Stop:
     def cancel(self) -> None:
         """Stop nothing any more."""
         self._hook.remove()
+        patches.uninstall(self._backwards)
         threading.excepthook = self._report_of_threads
 
     def _after_step(self, *_: Any) -> None:
         if os.getpid() != self._pid or is_compiling():
             return
         self._taken += 1
-        if not self.raised and not self._seen_enough():
-            return
+        if self.raised or self._seen_enough():
+            self._end()
+
+    def _after_backwards(self, count: int) -> None:
+        if not self._taken and count >= BACKWARDS_WITHOUT_A_STEP and os.getpid() == self._pid:
+            self._end()
+
+    def _end(self) -> NoReturn:
         self.raised += 1
         if self.raised == 1:
             self._wait_for_the_end()
