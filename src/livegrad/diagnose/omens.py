@@ -96,13 +96,13 @@ def _saturated(patient: Patient, finding: Finding) -> str:
 
 
 def _starved(patient: Patient, finding: Finding) -> str | None:
-    if is_warming_up(patient):
-        return None
     if "under_eps_share" in finding.evidence:
+        if is_warming_up(patient):  # how slow it will be is not known, but the eps is as large later on
+            return "doubt"
         matrices = [t.id for t in patient.tensors.values() if len(t.shape) >= 2]
         ratios = [r for k, r in patient.update_ratio.items() if k in matrices and np.isfinite(r)]
         return "fatal" if ratios and float(np.median(ratios)) < STANDSTILL else "doubt"
-    return _as_severe(patient, finding)
+    return None if is_warming_up(patient) else _as_severe(patient, finding)
 
 
 def _too_large(patient: Patient, finding: Finding) -> str:
@@ -164,7 +164,10 @@ def _of_course(patient: Patient, known: set[str]) -> list[Omen]:
     if not (still and course[-1] < min(-FLOOR_DECADES, course[0] - SINKING_DECADES)):
         return []
     pace = (course[0] - course[-1]) / max(1, profiles[-1].step - profiles[0].step)
-    text = f"the signal sinks by {short(pace)} decades with every step and nothing is learnt by it"
+    sinks = (
+        f"sinks by {short(pace)} decades with every step" if np.isfinite(pace) else "dies out in a few steps"
+    )
+    text = f"the signal {sinks}, and nothing is learnt by it"
     return [Omen("LG101", "fatal", text)]
 
 
