@@ -79,7 +79,7 @@ def test_every_code_and_every_remedy_has_a_page():
 
 @pytest.mark.parametrize("finding", GUIDE.of_kind("finding"), ids=lambda page: page.id)
 def test_a_finding_lists_exactly_the_remedies_that_treat_it_or_fail_it(finding):
-    """What the finding's page says helps (or does not) is what the remedies' pages say they treat (or not)."""
+    """What a finding says helps (or does not) is what the remedies say they treat (or do not)."""
     helps = finding.text.partition("\n## What helps, and when it does not\n")[2].partition("\n## ")[0]
     listed = set(re.findall(r"\(\.\./remedies/([a-z]+)\.md\)", helps))
     claimed = {r.id for r in GUIDE.of_kind("remedy") if finding.id in (*r.treats, *r.fails)}

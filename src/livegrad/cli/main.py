@@ -26,7 +26,7 @@ Examples:
 
 @click.group(
     cls=LazyGroup,
-    verbs=("run", "check", "report", "live", "explain", "doctor"),
+    verbs=("run", "check", "report", "live", "compare", "explain", "doctor"),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
