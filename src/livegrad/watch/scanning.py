@@ -13,9 +13,10 @@ from typing import Any
 import torch
 
 from livegrad.probe.scan import ScanResult, StepScan
-from livegrad.watch.counterfactuals import Counterfactuals, StepMemory
+from livegrad.watch.counterfactuals import Counterfactuals
 from livegrad.watch.excess import Excess
 from livegrad.watch.failure import describe
+from livegrad.watch.kept_steps import StepMemory
 from livegrad.watch.layer_table import LayerTable, renumbered
 from livegrad.watch.naming import plain_name, unwrap
 from livegrad.watch.origin import Origins
@@ -226,7 +227,7 @@ class ScanDriver:
             subject.failed_scans = 0
             self._write(ticket.result, subject, record, table)
             if ticket.memory is not None:
-                self.counterfactuals.take(subject, ticket.memory)
+                self.counterfactuals.kept.take(subject, ticket.memory)
             if ticket.reason:
                 record.note(step, "not_observed", f"{subject.name}: {ticket.reason}")
         else:
@@ -278,7 +279,7 @@ class ScanDriver:
         except Exception as error:
             ticket.reason = f"the scan failed: {describe(error)}"
         ticket.cost += time.perf_counter() - begun
-        if ticket.scan is not None and self.counterfactuals.copying:
+        if ticket.scan is not None and self.counterfactuals.kept.wanting:
             ticket.memory = StepMemory(root)
         self._attempt(ticket, StepScan.open)
         ticket.entered = time.perf_counter()

@@ -128,7 +128,7 @@ class Session:
         self._recorder.finish()
         failed = error is not None or exit_code not in (None, 0)
         record.renew(**everything(self._recorder, self.cost))
-        explainable = self._recorder.scans.counterfactuals.ready and not self._announcer.failed
+        explainable = self._recorder.scans.counterfactuals.kept.any and not self._announcer.failed
         if explainable and not failed:
             self._explain(record, judged(record.writer.path))
         status = "failed" if failed else "finished"
@@ -275,8 +275,8 @@ class Session:
                     self._renew(record)
                 if record.scan_count > self._judged and (renewing or recorder.scans.odd):
                     self._judge(record)
-                if recorder.scans.counterfactuals.heavy:
-                    recorder.scans.counterfactuals.let_go()
+                if recorder.scans.counterfactuals.kept.large:
+                    recorder.scans.counterfactuals.kept.let_go()
             if recorder.calls_wanted() is not self._calls:
                 self._watch_calls()
         except Exception as error:
@@ -306,7 +306,7 @@ class Session:
         scans = self._recorder.scans
         tried = scans.counterfactuals
         if tried.try_causes(findings, self._recorder.table.subjects, scans.layers.entries):
-            record.renew(counterfactuals=list(tried.entries))
+            record.renew(counterfactuals=tried.entries)
 
     def _watch_calls(self) -> None:
         self._calls = self._recorder.calls_wanted()

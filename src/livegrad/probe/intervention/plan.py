@@ -1,6 +1,6 @@
 """Which intervention removes which kind of cause, on the calls that the blamed layers came from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -41,33 +41,64 @@ class Accusation:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done in the second run. change: in words. removals: number of a call -> what replaces it."""
+    """What is done in the second run. change: in words. removals: number of a call -> what replaces it.
+
+    prepare(twin): change the copy itself, which is for one run only, and say how, or return None: then the
+    removals are what is done.
+    """
 
     change: str
     removals: Mapping[int, Removal] = field(default_factory=dict)
+    prepare: Callable[[nn.Module], str | None] = lambda twin: None
 
 
-def make_plan(
+def make_plans(
     accused: Accusation,
     layers: Sequence[LayerSpec],
     places: Mapping[str, int],
     products: Mapping[int, Sequence[int]],
-    twin: nn.Module,
-) -> Plan:
-    """Say how to remove the cause; a recurrent one is removed from `twin` itself, which is for one run only.
+) -> list[Plan]:
+    """Say how to take out the cause: in one way, or for a recurrence in several, the next if one is not
+    enough.
 
     layers: of the unchanged run. places: name of a layer -> number of the call it came from. products: id of
     a square matrix of the unchanged run -> calls that multiply by it. Raises CannotRemove.
     """
     if accused.removal == "time":
-        return _recurrent(accused, layers, twin, products)
+        return _recurrent(accused, layers, places, products)
     targets = [name for name in accused.targets if name in places]
     if not targets:
         raise CannotRemove("the operations blamed are not among those that can be replaced")
-    numbers = [places[name] for name in targets]
     count = _counted(accused, layers, targets)
-    replaced, change = _removal(accused, layers, targets)
-    return Plan(change.format(count), dict.fromkeys(numbers, replaced))
+    if accused.removal in ("weights-small", "weights-large"):
+        removals, change = _gained(layers, places, targets)
+    else:
+        replaced, change = _removal(accused, layers, targets)
+        removals = dict.fromkeys((places[name] for name in targets), replaced)
+    return [Plan(change.format(count), removals)]
+
+
+def _gained(
+    layers: Sequence[LayerSpec], places: Mapping[str, int], targets: list[str]
+) -> tuple[dict[int, Removal], str]:
+    """Give each weighted operation the gain that the activation before it needs, 1 where there is none."""
+    feeding = {name: _activation_before(name, layers, places) for name in targets}
+    removals = {places[name]: removal.gained(gain(act) if act else 1.0) for name, act in feeding.items()}
+    known = sorted({act for act in feeding.values() if act})
+    if not known:
+        return removals, "with the weights of {} at the gain 1"
+    if len(known) == 1:
+        return removals, f"with the weights of {{}} at the gain {gain(known[0]):.2f} that {known[0]} needs"
+    return removals, f"with the weights of {{}} at the gains that {' and '.join(known)} need"
+
+
+def _activation_before(name: str, layers: Sequence[LayerSpec], places: Mapping[str, int]) -> str | None:
+    """The catalogue's name of the activation that ran last before layer `name`, if nothing else did since."""
+    order = sorted((places[spec.name], spec) for spec in layers if spec.name in places)
+    before = [spec for number, spec in order if number < places[name]]
+    if not before:
+        return None
+    return next((act for act in (before[-1].type, before[-1].operator) if act in CATALOGUE), None)
 
 
 def _removal(accused: Accusation, layers: Sequence[LayerSpec], targets: list[str]) -> tuple[Removal, str]:
@@ -78,10 +109,6 @@ def _removal(accused: Accusation, layers: Sequence[LayerSpec], targets: list[str
         return removal.unit, "with the inputs of {} at unit size"
     if kind == "dead":
         return removal.centred, "with the mean of what goes into {} taken off, unit by unit,"
-    if kind in ("weights-small", "weights-large"):
-        needed, activation = _needed_gain(layers)
-        what = f"the gain {needed:.2f} that {activation} needs" if activation else "the gain 1"
-        return removal.gained(needed), f"with the weights of {{}} at {what}"
     if kind == "operation":
         return removal.identity, "without {}"
     if kind == "residual-scale":
@@ -102,39 +129,44 @@ def _rescaled(accused: Accusation, layers: Sequence[LayerSpec], targets: list[st
     return removal.SkipOnly(), "without the branches of {} (the skip passed on at the size of the sum)"
 
 
-def _needed_gain(layers: Sequence[LayerSpec]) -> tuple[float, str | None]:
-    """The gain that the most frequent activation of the net needs; 1 in a net without a known one."""
-    types = [name for spec in layers for name in (spec.type, spec.operator) if name in CATALOGUE]
-    if not types:
-        return 1.0, None
-    activation = max(sorted(set(types)), key=types.count)
-    return gain(activation), activation
-
-
 def _counted(accused: Accusation, layers: Sequence[LayerSpec], targets: list[str]) -> str:
-    """ "the 24 Sigmoid", "tanh#3"."""
+    """ "the 24 Sigmoid", "tanh#3", "the Tanh layers.1"."""
     if len(targets) == 1:
-        return targets[0]
+        kind = next(spec.type for spec in layers if spec.name == targets[0])
+        return targets[0] if kind.lower() in targets[0].lower() else f"the {kind} {targets[0]}"
     types = {spec.type for spec in layers if spec.name in targets}
     kind = accused.operator if accused.operator in types or len(types) != 1 else types.pop()
     return f"the {len(targets)} {kind or 'operations'}"
 
 
 def _recurrent(
-    accused: Accusation, layers: Sequence[LayerSpec], twin: nn.Module, products: Mapping[int, Sequence[int]]
-) -> Plan:
-    found = recurrent_modules(twin, (*accused.targets, *accused.layers))
-    if found:
-        growing, steps = accused.code == "LG104", _time_steps(layers)
-        said = [keep_state(module, steps, growing) for _, module in found]
-        return Plan(f"with {' and '.join(dict.fromkeys(said))}")
-    loops = [calls for calls in products.values() if len(calls) >= _FEWEST_STEPS]
-    if not loops:
-        raise CannotRemove("the recurrence is written by hand, and no square matrix carries its state")
-    calls = [call for each in loops for call in each]
-    what = "the matrix" if len(loops) == 1 else f"the {len(loops)} matrices"
-    change = f"with {what} that all its steps share made orthogonal"
-    return Plan(change, dict.fromkeys(calls, orthogonal_product))
+    accused: Accusation,
+    layers: Sequence[LayerSpec],
+    places: Mapping[str, int],
+    products: Mapping[int, Sequence[int]],
+) -> list[Plan]:
+    """First what carries the state from step to step is made to keep it, then its activation left out too."""
+    names = (*accused.targets, *accused.layers)
+    growing, steps = accused.code == "LG104", _time_steps(layers)
+
+    def prepare(twin: nn.Module) -> str | None:
+        said = [keep_state(module, steps, growing) for _, module in recurrent_modules(twin, names)]
+        return f"with {' and '.join(dict.fromkeys(said))}" if said else None
+
+    calls = [call for each in products.values() if len(each) >= _FEWEST_STEPS for call in each]
+    matrices: dict[int, Removal] = dict.fromkeys(calls, orthogonal_product)
+    bends = [spec for spec in layers if spec.kind == "time" and spec.name in places and _bends(spec)]
+    kept = Plan("with the matrix that all its steps share made orthogonal", matrices, prepare)
+    if not bends or growing:
+        return [kept]
+    passed = {places[spec.name]: removal.passed for spec in bends}
+    kinds = " and ".join(sorted({spec.type for spec in bends}))
+    without = f"without the {kinds} of each step (what goes in passed on at the size that came out)"
+    return [kept, Plan(without, passed), Plan(f"{kept.change} and {without}", matrices | passed)]
+
+
+def _bends(spec: LayerSpec) -> bool:
+    return spec.type in CATALOGUE or spec.operator in CATALOGUE
 
 
 def _time_steps(layers: Sequence[LayerSpec]) -> int:
