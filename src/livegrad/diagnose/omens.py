@@ -54,6 +54,8 @@ def omens(patient: Patient, findings: list[Finding], reach: DepthReach | None) -
 
 
 def _of_finding(patient: Patient, finding: Finding) -> Omen | None:
+    if finding.code == "LG102":
+        return _of_time(patient, finding)
     if finding.severity == "info" or finding.code in _TOO_EARLY:
         return None
     weigh = _WEIGHERS.get(finding.code, _usual_weight)
@@ -85,9 +87,28 @@ def _exploding(patient: Patient, finding: Finding) -> str:
     return "doubt" if patient.is_finite and learns(patient) and over < FAR_OVER_DECADES else "fatal"
 
 
-def _through_time(patient: Patient, finding: Finding) -> str:
-    # Whether the task needs what lies so far back, no measurement of the network can tell.
-    return "doubt"
+def _of_time(patient: Patient, finding: Finding) -> Omen | None:
+    """Whether the task needs what lies so far back, no measurement of the network can tell: a doubt.
+
+    But where half of the sequence arrives smaller than the dtype resolves, and no gate could open to it, most
+    of the input does not exist for the network.
+    """
+    if learns(patient):
+        return None
+    reach = next((t for t in time_reach(patient) if t.name == finding.layers[0]), None)
+    if reach is None:
+        return Omen("LG102", "doubt", finding.message)
+    lost = reach.half_decades < -resolution(patient) and not is_gated(patient)
+    text = f"{reach.name} hears about the latest {reach.reach} of its {reach.steps} time steps"
+    return Omen("LG102", "fatal" if lost else "doubt", text)
+
+
+def is_gated(patient: Patient) -> bool:
+    """True if a recurrence has gates, which can learn to stay open: LSTM, GRU, or a loop that multiplies by
+    sigmoids.
+    """
+    kinds = {layer.type.lower() for layer in patient.layers.values() if layer.kind == "time"}
+    return any("lstm" in kind or "gru" in kind for kind in kinds) or {"sigmoid", "mul"} <= kinds
 
 
 def _saturated(patient: Patient, finding: Finding) -> str:
@@ -129,7 +150,6 @@ def _disconnected(patient: Patient, finding: Finding) -> str | None:
 
 _WEIGHERS = {
     "LG101": _vanishing,
-    "LG102": _through_time,
     "LG103": _exploding,
     "LG104": _as_severe,
     "LG106": _as_severe,
@@ -226,22 +246,25 @@ def is_warming_up(patient: Patient) -> bool:
 @dataclass(frozen=True)
 class TimeReach:
     """name: the recurrence. steps: how many it takes. factor: what one passes on to the one before. reach:
-    how many of the latest are within three decades of the loudest.
+    how many of the latest are within three decades of the loudest. half_decades: audibility half-way back.
     """
 
     name: str
     steps: int
     factor: float
     reach: int
+    half_decades: float
 
 
 def time_reach(patient: Patient) -> tuple[TimeReach, ...]:
     """Return how far back each recurrence hears at the latest scan."""
     if not patient.scans:
         return ()
-    found = []
+    found: list[TimeReach] = []
     for profile in time_profiles(patient.scans[-1], patient.layers):
         heard = profile.times[profile.relative > -FLOOR_DECADES]
         reach = int(profile.times[-1] - heard[0]) + 1 if len(heard) else 0
-        found.append(TimeReach(profile.name, profile.length, float(10**profile.per_step_decades), reach))
+        factor = float(10**profile.per_step_decades)
+        half = float(profile.relative[len(profile.relative) // 2])
+        found.append(TimeReach(profile.name, profile.length, factor, reach, half))
     return tuple(found)

@@ -133,9 +133,22 @@ def _weighed(
 ) -> list[Finding]:
     """The findings with the severity that a check gives them, and one for each omen without a rule's."""
     weights = {omen.code: _SEVERITY[omen.weight] for omen in against}
-    kept = [replace(f, severity=weights.get(f.code, "info")) for f in findings]
+    kept = [replace(f, severity=weights.get(f.code, "info")) for f in _each_once(findings)]
     known = {finding.code for finding in findings}
     return kept + [_finding(patient, omen, reach) for omen in against if omen.code not in known]
+
+
+def _each_once(findings: list[Finding]) -> list[Finding]:
+    """Of several operations of one loop the first speaks for all."""
+    through_time: set[str] = set()
+    kept = []
+    for finding in findings:
+        if finding.code in ("LG102", "LG104"):
+            if finding.code in through_time:
+                continue
+            through_time.add(finding.code)
+        kept.append(finding)
+    return kept
 
 
 def _finding(patient: Patient, omen: Omen, reach: DepthReach | None) -> Finding:
@@ -195,6 +208,17 @@ def depth_sentence(reach: DepthReach) -> str:
     return f"{head} the signal {does} about {reach.reach:.0f} [{reach.reach_low:.0f} – {high}]"
 
 
+def _loops(reaches: tuple[TimeReach, ...]) -> list[TimeReach]:
+    """One of the operations of each loop: those of a loop take as many steps and hear as far, give or take
+    one.
+    """
+    kept: list[TimeReach] = []
+    for time in sorted(reaches, key=lambda t: -t.reach):
+        if all(abs(time.steps - k.steps) > 1 or abs(time.reach - k.reach) > 1 for k in kept):
+            kept.append(time)
+    return kept
+
+
 def _to_json(p: Prognosis, jacobian: dict[str, Any] | None) -> dict[str, Any]:
     found: dict[str, Any] = {} if jacobian is None else {"jacobian": jacobian}
     return found | {
@@ -202,7 +226,7 @@ def _to_json(p: Prognosis, jacobian: dict[str, Any] | None) -> dict[str, Any]:
         "verdict": p.verdict,
         "reasons": [vars(omen) for omen in p.omens],
         "depth": None if p.reach is None else {**vars(p.reach), "sentence": depth_sentence(p.reach)},
-        "time": [vars(time) for time in p.time],
+        "time": [vars(time) for time in _loops(p.time)],
         "design": None if p.design is None else vars(p.design),
         "what_if": [vars(change) for change in p.changes],
     }

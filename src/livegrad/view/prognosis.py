@@ -73,7 +73,7 @@ class PrognosisScreen(Screen):
             words = (
                 f"{time['name']}: {count(time['steps'])} time steps; at {short(time['factor'], 3)} per step "
             )
-            words += f"it hears the latest {count(time['reach'])}"
+            words += f"it hears about the latest {count(time['reach'])}"
             self.labelled("", words, indent=2, gap=0)
 
     def _remarks(self, findings: Sequence[Mapping[str, Any]]) -> None:
