@@ -16,7 +16,7 @@ operations stand out among many of their type, or an activation whose slope is t
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -93,7 +93,7 @@ def suspects(steps: Sequence[Entry], growing: bool) -> list[Suspect]:
     for i, entry in enumerate(steps):
         groups[entry.layer.type].append(i)
     found = [
-        Suspect(_line(steps, group), float(beyond[group].sum()))
+        Suspect(_line(steps, group, beyond), float(beyond[group].sum()))
         for group in groups.values()
         if beyond[group].sum() > 0
     ]
@@ -106,8 +106,10 @@ def suspects(steps: Sequence[Entry], growing: bool) -> list[Suspect]:
     return found
 
 
-def _line(steps: Sequence[Entry], group: Sequence[int]) -> Line:
-    return line(steps[group[0]].layer.type, [steps[i] for i in reversed(group)])
+def _line(steps: Sequence[Entry], group: Sequence[int], beyond: np.ndarray) -> Line:
+    worst = max(group, key=lambda i: beyond[i])
+    made = line(steps[group[0]].layer.type, [steps[i] for i in reversed(group)])
+    return replace(made, example=steps[worst].layer)
 
 
 def _few_that_stand_out(
@@ -122,7 +124,7 @@ def _few_that_stand_out(
         return None
     if beyond[few].sum() < _MOST * wrong:
         return None
-    return Suspect(_line(steps, few), float(beyond[few].sum()), alone=len(group) > len(few))
+    return Suspect(_line(steps, few, beyond), float(beyond[few].sum()), alone=len(group) > len(few))
 
 
 def _lossy_first(steps: Sequence[Entry], found: list[Suspect]) -> list[Suspect]:

@@ -17,7 +17,7 @@ from functools import cache
 import numpy as np
 
 from livegrad.diagnose.patient import Patient
-from livegrad.diagnose.role import activation_of, weight_of
+from livegrad.diagnose.role import MAGNITUDES, activation_of, weight_of
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer, Tensor
 from livegrad.theory.activation import CATALOGUE
@@ -86,7 +86,9 @@ def weight_gain(context: Context, row: int, below: int) -> float | None:
         entries = max(1, int(context.scan.width[row]))
         return norm * (int(context.scan.width[below]) / entries / weight.shape[0]) ** 0.5
     outputs = weight.shape[0]
-    if len(weight.shape) == 2 and weight.shape[0] != weight.shape[1]:
+    if weight.name.endswith(MAGNITUDES):
+        outputs = weight.count
+    elif len(weight.shape) == 2 and weight.shape[0] != weight.shape[1]:
         # x @ W has its outputs last, a linear layer first: the widths tell.
         across = context.scan.width[row] * weight.shape[1] == context.scan.width[below] * weight.shape[0]
         outputs = weight.shape[0 if across else 1]
@@ -108,7 +110,7 @@ def _activation(context: Context, row: int, below: int) -> float | None:
     spread = size**2 - mean**2
     if name is None or not np.isfinite(spread) or spread < 0 or size > 1e6:
         return _log(context.scan.activation_slope[row])
-    return _log(_rms_slope(name, round(float(mean), 4), round(float(spread**0.5), 4)))
+    return _log(_rms_slope(name, float(f"{mean:.3g}"), float(f"{spread**0.5:.3g}")))
 
 
 @cache
@@ -120,8 +122,13 @@ def _rms_slope(name: str, mean: float, spread: float) -> float:
 
 def _normalization(context: Context, row: int, below: int) -> float | None:
     mean, size = context.scan.activation_mean[below], context.scan.activation_rms[below]
-    kept = "rms" in context.layer(row).type.lower()
-    spread = size**2 - (0.0 if kept or not np.isfinite(mean) else mean**2)
+    kind = context.layer(row).type.lower()
+    taken = 0.0 if "rms" in kind or not np.isfinite(mean) else mean**2
+    alike = context.scan.similarity[below]
+    if "batchnorm1d" in kind and np.isfinite(alike):
+        # Each unit's own mean over the batch is taken off: what samples have in common.
+        taken = size**2 * max(0.0, alike)
+    spread = size**2 - taken
     if not spread > 0:
         return None
     scales = [context.tensors[t] for t in context.layer(row).tensors if t in context.tensors]

@@ -90,11 +90,12 @@ class Ledger:
 
     @property
     def steps(self) -> tuple[Entry, ...]:
-        """Every operation's own step along the loudest path through each segment, the output side first.
+        """Every operation's own step along the main path through each segment, the output side first.
 
-        They add up to `total`: what the other paths add at a fork is part of the joining operation's step.
+        That is the skip, or where it is under half as loud as another path, that one. The steps add up to
+        `total`: what the other paths add at a fork is part of the joining operation's step.
         """
-        return tuple(step for entry in self.segments for step in _along_the_loudest(entry))
+        return tuple(step for entry in self.segments for step in _along_the_main_path(entry))
 
     @property
     def kinds(self) -> tuple[Line, ...]:
@@ -197,8 +198,15 @@ class _Book:
         return replace(entry, role=what, expected=None, best=None)
 
 
-def _along_the_loudest(entry: Entry) -> Iterator[Entry]:
-    branch = max(entry.paths, key=lambda b: b.decades, default=None)
+def _main_path(entry: Entry) -> Branch | None:
+    """The loudest path; a skip that is nearly as loud goes before it."""
+    loudest = max(entry.paths, key=lambda b: b.decades, default=None)
+    skips = [b for b in entry.paths if loudest and b.kind == "identity" and b.decades > loudest.decades - 0.3]
+    return skips[0] if skips else loudest
+
+
+def _along_the_main_path(entry: Entry) -> Iterator[Entry]:
+    branch = _main_path(entry)
     if branch is None or branch.kind == "tangle" or not np.isfinite(branch.decades):
         yield replace(entry, paths=())
         return
@@ -210,7 +218,7 @@ def _along_the_loudest(entry: Entry) -> Iterator[Entry]:
     expected = first.decades + apart if first.role == "join" else None
     yield replace(first, decades=first.decades + together, expected=expected, paths=())
     for step in rest:
-        yield from _along_the_loudest(step)
+        yield from _along_the_main_path(step)
 
 
 def _lines(steps: Sequence[Entry], label_of) -> tuple[Line, ...]:

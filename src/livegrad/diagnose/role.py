@@ -5,6 +5,8 @@ else.
 from livegrad.run.schema import Layer, Tensor
 from livegrad.theory.activation import CATALOGUE
 
+# A weight norm's magnitudes, under its old name and as a parametrization.
+MAGNITUDES = ("weight_g", "original0")
 _WEIGHTS = ("linear", "conv", "bilinear")
 _PRODUCTS = frozenset({"addmm", "mm", "bmm", "baddbmm", "matmul", "einsum", "convolution"})
 _RESCALING = frozenset({"mul", "div", "truediv", "multiply", "divide"})
@@ -27,7 +29,7 @@ def weight_of(layer: Layer, tensors: dict[int, Tensor]) -> Tensor | None:
         mine = [tensor for tensor in tensors.values() if tensor.module == layer.module]
     found = [tensor for tensor in mine if len(tensor.shape) >= 2]
     # Of a weight norm the magnitudes tell the size: W = g v / ‖v‖, ‖W‖ = ‖g‖.
-    sizes = [tensor for tensor in found if tensor.name.endswith(("weight_g", "original0"))]
+    sizes = [tensor for tensor in found if tensor.name.endswith(MAGNITUDES)]
     found = sizes if len(sizes) == 1 else found
     return found[0] if len(found) == 1 else None
 
