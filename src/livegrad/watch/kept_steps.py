@@ -20,7 +20,7 @@ from livegrad.probe.scan import ScanResult
 from livegrad.probe.twin import CannotCopy, free_memory
 from livegrad.run.schema import ScanRow
 from livegrad.watch.subjects import Subject
-from livegrad.watch.suspicion import looks_wrong
+from livegrad.watch.suspicion import ODD_RATIO, looks_wrong
 
 MOST_COPIES = 16
 # A copy that takes more of the free memory than this is not held beyond its own step.
@@ -47,7 +47,7 @@ class StepMemory:
     def keep(self, root: nn.Module | None, names: Sequence[str], result: ScanResult | None) -> None:
         """The gradients have passed: copy the model if something looks wrong, else let go of the inputs."""
         self._keeper.close()
-        if root is not None and result is not None and looks_wrong(_row(result)):
+        if root is not None and result is not None and _is_odd(result):
             try:
                 self.replay = self._keeper.replay(root, tuple(names), result)
             except CannotCopy as reason:
@@ -121,9 +121,15 @@ class KeptSteps:
                 self.excuses[key] = TOO_LARGE
 
 
-def _row(result: ScanResult) -> ScanRow:
+def _is_odd(result: ScanResult) -> bool:
+    """Whether the scan looks wrong, or the output as a whole is too loud or quiet in its own unit."""
     columns: dict[str, Any] = dict(result.columns)
-    return ScanRow(step=0, layer=np.zeros(0, np.int32), **columns)
+    top = [i for i, spec in enumerate(result.layers) if spec.kind == "depth"][-1:]
+    if result.unit is not None and top:
+        size = columns["audibility_output"][0] / max(1, result.layers[top[0]].width) ** 0.5
+        if not 1 / ODD_RATIO < size < ODD_RATIO:
+            return True
+    return looks_wrong(ScanRow(step=0, layer=np.zeros(0, np.int32), **columns))
 
 
 def _is_large(replay: Replay) -> bool:
