@@ -13,6 +13,7 @@ from livegrad.diagnose.finding import Finding
 from livegrad.diagnose.harm import MOSTLY, STARVED_AGAINST_OTHERS, harm_to
 from livegrad.diagnose.number import short
 from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.rules.dead_units import ALL_DEAD
 from livegrad.diagnose.rules.disconnected import SMALL_SHARE
 from livegrad.diagnose.spine_profile import SpineProfile
 from livegrad.diagnose.time_profile import time_profiles
@@ -22,6 +23,8 @@ FLOOR_DECADES = 3.0
 SINKING_DECADES = 1.0
 # At this pace the weights could be others after as many steps as few trainings have.
 STANDSTILL = 1e-5
+# A smaller share of the matrices is no fault of the whole.
+FEW = 0.25
 # An output so far over its unit is not brought down by steps of a sane size.
 FAR_OVER_DECADES = 6.0
 SATURATED_SHARE = 0.9
@@ -79,12 +82,17 @@ def _vanishing(patient: Patient, finding: Finding) -> str:
     return "doubt" if is_carried(patient) else "fatal"
 
 
-def _exploding(patient: Patient, finding: Finding) -> str:
-    over = 0.0
-    if patient.profiles:
-        profile = patient.profiles[-1]
-        over = float(max(np.nanmax(profile.relative), np.nanmax(profile.absolute)))
-    return "doubt" if patient.is_finite and learns(patient) and over < FAR_OVER_DECADES else "fatal"
+def _exploding(patient: Patient, finding: Finding) -> str | None:
+    if not patient.is_finite or not patient.profiles:
+        return "fatal"
+    profile = patient.profiles[-1]
+    growth, size = float(np.nanmax(profile.relative)), float(np.nanmax(profile.absolute))
+    if max(growth, size) >= FAR_OVER_DECADES:
+        return "fatal"
+    if growth >= FLOOR_DECADES:
+        return "doubt" if learns(patient) else "fatal"
+    # An output that is merely large comes down by itself, if the steps do any good.
+    return None if learns(patient) and size < FLOOR_DECADES else "doubt"
 
 
 def _of_time(patient: Patient, finding: Finding) -> Omen | None:
@@ -99,7 +107,7 @@ def _of_time(patient: Patient, finding: Finding) -> Omen | None:
     if reach is None:
         return Omen("LG102", "doubt", finding.message)
     lost = reach.half_decades < -resolution(patient) and not is_gated(patient)
-    text = f"{reach.name} hears about the latest {reach.reach} of its {reach.steps} time steps"
+    text = f"the recurrence {reach.name} hears about the latest {reach.reach} of its {reach.steps} time steps"
     return Omen("LG102", "fatal" if lost else "doubt", text)
 
 
@@ -126,9 +134,22 @@ def _starved(patient: Patient, finding: Finding) -> str | None:
     return None if is_warming_up(patient) else _as_severe(patient, finding)
 
 
-def _too_large(patient: Patient, finding: Finding) -> str:
-    learning = patient.learning
-    return "fatal" if not patient.is_finite or learning.last > learning.first else "doubt"
+def _too_large(patient: Patient, finding: Finding) -> str | None:
+    """Steps over the size of a few small parameters are nothing; over that of the network they are."""
+    if not patient.is_finite:
+        return "fatal"
+    matrices = [t for t in patient.tensors.values() if len(t.shape) >= 2 and t.trainable]
+    few = int(finding.evidence.get("matrices_count") or 0) < FEW * len(matrices)
+    risen = patient.learning.last > patient.learning.first
+    if few:
+        return "doubt" if risen else None
+    return "fatal" if risen else "doubt"
+
+
+def _dead(patient: Patient, finding: Finding) -> str:
+    """A layer that is dead altogether blocks the way; one that is nearly so may wake its last units."""
+    share = float(finding.evidence.get("dead_share") or 0.0)
+    return "fatal" if finding.severity == "error" and share > ALL_DEAD else "doubt"
 
 
 def _disconnected(patient: Patient, finding: Finding) -> str | None:
@@ -154,7 +175,7 @@ _WEIGHERS = {
     "LG104": _as_severe,
     "LG106": _as_severe,
     "LG201": _saturated,
-    "LG202": _as_severe,
+    "LG202": _dead,
     "LG301": _always,
     "LG303": _as_severe,
     "LG401": _starved,
