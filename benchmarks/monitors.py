@@ -1,8 +1,10 @@
-"""Ways to watch a training: livegrad's, and what is common elsewhere, rewritten in plain torch.
+"""Ways to watch a training: livegrad's, and what is common elsewhere, by its package or rewritten in torch.
 
-Each takes a training, begins to watch it, and returns a function that ends the watching.
+Each takes a training, begins to watch it, and returns a function that ends the watching, and may return
+numbers to show. A monitor whose package is not installed raises ImportError.
 """
 
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,7 +13,7 @@ import torch
 
 from workloads import Training
 
-Detach = Callable[[], None]
+Detach = Callable[[], dict[str, float] | None]
 
 
 def plain(training: Training) -> Detach:
@@ -34,8 +36,23 @@ def _livegrad(training: Training, **options: int) -> Detach:
 
     stack = ExitStack()
     folder = stack.enter_context(tempfile.TemporaryDirectory())
-    stack.enter_context(package.watch(training.model, training.optimizer, path=f"{folder}/run", **options))
-    return stack.close
+    watch = stack.enter_context(
+        package.watch(training.model, training.optimizer, path=f"{folder}/run", **options)
+    )
+
+    def detach() -> dict[str, float]:
+        watch.close()
+        run = package.load(f"{folder}/run")
+        later = run.overhead_after_opening
+        told = {
+            "seconds_of_opening": run.info.opening_overhead_seconds or run.info.overhead_seconds,
+            "share": run.overhead,
+            "share_after_opening": float("nan") if later is None else later,
+        }
+        stack.close()
+        return told
+
+    return detach
 
 
 def statistics_kernel(training: Training) -> Detach:
@@ -70,6 +87,28 @@ def histograms(training: Training) -> Detach:
     return _before_each_step(training, lambda: [p.grad.histc(64).tolist() for p in parameters])
 
 
+def hooks_on_every_module(training: Training) -> Detach:
+    """Mean and deviation of what each leaf module gives and of the gradient there, every step, by hooks."""
+    handles = []
+
+    def note(tensor: object) -> None:
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point():
+            values = tensor.detach()
+            (values.mean().item(), values.std().item())
+
+    def forward(module: object, given: object, made: object) -> None:
+        note(made)
+
+    def backward(module: object, made: object, given: tuple[object, ...]) -> None:
+        note(given[0])
+
+    for module in training.model.modules():
+        if not list(module.children()):
+            handles.append(module.register_forward_hook(forward))
+            handles.append(module.register_full_backward_hook(backward))
+    return lambda: [handle.remove() for handle in handles] and None
+
+
 def backward_hooks(training: Training) -> Detach:
     """An empty full backward hook on every module."""
     handles = [m.register_full_backward_hook(lambda *_: None) for m in training.model.modules()]
@@ -82,7 +121,49 @@ def detect_anomaly(training: Training) -> Detach:
     return lambda: torch.autograd.set_detect_anomaly(False) and None
 
 
-def _before_each_step(training: Training, measure: Callable[[], object]) -> Detach:
+def tensorboard_histograms(training: Training) -> Detach:
+    """A TensorBoard histogram of each gradient, every step."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    folder = tempfile.TemporaryDirectory()
+    writer = SummaryWriter(folder.name)
+    named, count = [*training.model.named_parameters()], iter(range(10**9))
+
+    def measure() -> None:
+        step = next(count)
+        for name, parameter in named:
+            writer.add_histogram(name, parameter.grad, step)
+
+    remove = _before_each_step(training, measure)
+
+    def detach() -> None:
+        remove()
+        writer.close()
+        folder.cleanup()
+
+    return detach
+
+
+def wandb_watch(training: Training) -> Detach:
+    """`wandb.watch` of all gradients, every step, offline."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    import wandb
+
+    folder = tempfile.TemporaryDirectory()
+    run = wandb.init(mode="offline", dir=folder.name, project="benchmark")
+    run.watch(training.model, log="gradients", log_freq=1)
+    remove = _before_each_step(training, lambda: run.log({}))
+
+    def detach() -> None:
+        remove()
+        run.unwatch(training.model)
+        run.finish()
+        folder.cleanup()
+
+    return detach
+
+
+def _before_each_step(training: Training, measure: Callable[[], object]) -> Callable[[], None]:
     def hook(*_: object) -> None:
         with torch.no_grad():
             measure()
@@ -96,7 +177,10 @@ PEERS = {
     "foreach norms 2 and inf": foreach_norms,
     "one .item() a parameter": item_per_parameter,
     "histogram a parameter": histograms,
+    "forward and backward hooks": hooks_on_every_module,
     "empty backward hooks": backward_hooks,
     "detect_anomaly": detect_anomaly,
+    "TensorBoard histograms": tensorboard_histograms,
+    "wandb.watch gradients": wandb_watch,
 }
 MONITORS = LIVEGRAD | PEERS

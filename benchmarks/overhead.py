@@ -6,8 +6,9 @@ Identical processes differ by 12 to 18 % from memory layout alone, so each proce
 steps before the monitor is attached, with it, and after it is detached; the ratio is the middle over the
 mean of the outer two. Processes take turns, malloc's thresholds are fixed, torch has one thread, and the
 table shows medians over processes. The row "plain" attaches nothing: what it differs from 1 by is noise.
-Peak memory is compared between processes of the same number of steps. With `--clock cpu` other programs do
-not count.
+Peak memory is compared between processes of the same number of steps. livegrad's first 100 steps are shown
+by themselves too, and beside them what it reports of its own cost. With `--clock cpu` other programs do not
+count.
 """
 
 import argparse
@@ -26,6 +27,8 @@ MALLOC = {
     "MALLOC_ARENA_MAX": "1",
 }
 THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+OPENING = 101  # steps that livegrad watches more closely than the rest
+LONGEST = 4  # times the plain seconds: a monitor that is so slow needs no more steps to be measured
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
@@ -41,23 +44,31 @@ def measure(workload: str, monitor: str, seconds: float, clock: str) -> dict[str
     training = WORKLOADS[workload]()
     now = CLOCKS[clock]
 
-    def time_steps(number: int) -> float:
-        start = now()
-        for _ in range(number):
+    def time_steps(number: int, limit: float = float("inf")) -> float:
+        start, count = now(), 0
+        while count < number and now() - start < limit:
             training.step()
-        return (now() - start) / number
+            count += 1
+        return (now() - start) / count
 
     time_steps(5)
-    number = max(10, round(seconds / time_steps(5)))
+    number = max(OPENING, round(seconds / time_steps(5)))
     before = time_steps(number)
-    detach = MONITORS[monitor](training)
-    during = time_steps(2 * number)
-    detach()
-    after = time_steps(number)
+    try:
+        detach = MONITORS[monitor](training)
+    except ImportError as error:
+        return {"missing": str(error)}
+    opening = time_steps(OPENING, LONGEST * seconds)
+    later = time_steps(2 * number - OPENING, LONGEST * seconds)
+    told = detach() or {}
+    plain = (before + time_steps(number)) / 2
     return {
-        "ratio": during / ((before + after) / 2),
-        "milliseconds": 1000 * (before + after) / 2,
+        "ratio": (OPENING * opening + (2 * number - OPENING) * later) / (2 * number * plain),
+        "opening": OPENING * (opening / plain - 1),
+        "later": later / plain,
+        "milliseconds": 1000 * plain,
         "steps": 2 * number,
+        **told,
     }
 
 
@@ -91,6 +102,7 @@ def in_new_process(**job: object) -> dict[str, float]:
 def compare(workload: str, monitors: list[str], options: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Return for each monitor the median time ratio, its range, and the ratio of peak memory."""
     runs: dict[str, list[dict[str, float]]] = {monitor: [] for monitor in monitors}
+    missing: set[str] = set()
     for _ in range(options.repeats):
         for monitor in monitors:
             job = {
@@ -99,20 +111,26 @@ def compare(workload: str, monitors: list[str], options: argparse.Namespace) -> 
                 "seconds": options.seconds,
                 "clock": options.clock,
             }
-            runs[monitor].append(in_new_process(**job))
+            run = in_new_process(**job)
+            if "missing" not in run:
+                runs[monitor].append(run)
+            elif monitor not in missing:
+                missing.add(monitor)
+                print(f"{monitor}: left out, {run['missing']}", file=sys.stderr)
     peak = {}
     if not options.no_memory:
         job = {"workload": workload, "steps": options.memory_steps}
-        peak = {m: in_new_process(monitor=m, **job)["mebibytes"] for m in dict.fromkeys(["plain", *monitors])}
+        watched = dict.fromkeys(["plain", *(m for m in monitors if runs[m])])
+        peak = {m: in_new_process(monitor=m, **job)["mebibytes"] for m in watched}
     return {
         monitor: {
-            "ratio": statistics.median(run["ratio"] for run in runs[monitor]),
+            **{key: statistics.median(run[key] for run in runs[monitor]) for key in runs[monitor][0]},
             "low": min(run["ratio"] for run in runs[monitor]),
             "high": max(run["ratio"] for run in runs[monitor]),
-            "milliseconds": statistics.median(run["milliseconds"] for run in runs[monitor]),
             "memory": peak[monitor] / peak["plain"] if peak else float("nan"),
         }
         for monitor in monitors
+        if runs[monitor]
     }
 
 
@@ -123,10 +141,41 @@ def show(results: dict[str, dict[str, dict[str, float]]], monitors: list[str], m
     for monitor in monitors:
         row = [monitor]
         for result in results.values():
-            r = result[monitor]
+            r = result.get(monitor)
+            if r is None:
+                row.append("")
+                continue
             memory = "" if r["memory"] != r["memory"] else f", memory {r['memory']:.2f}"
             row.append(f"{r['ratio']:.3f} ({r['low']:.3f}–{r['high']:.3f}){memory}")
         rows.append(row)
+    print_table(rows, markdown)
+
+
+def show_parts(results: dict[str, dict[str, dict[str, float]]], markdown: bool) -> None:
+    """Print for livegrad what the first 100 steps cost, the step time after them, and what it reports."""
+    head = [
+        "workload",
+        "monitor",
+        "steps",
+        "the first 100 cost",
+        "step time after",
+        "reported after",
+        "reported in all",
+    ]
+    rows = [head]
+    for workload, result in results.items():
+        for monitor, r in result.items():
+            if "share" in r:
+                reported = 1000 * r["seconds_of_opening"] / r["milliseconds"]
+                opening = f"{r['opening']:.1f} steps (reported {reported:.1f})"
+                shares = (f"{r[key]:.2%}" for key in ("share_after_opening", "share"))
+                rows.append([workload, monitor, f"{r['steps']:.0f}", opening, f"{r['later']:.3f}", *shares])
+    if len(rows) > 1:
+        print()
+        print_table(rows, markdown)
+
+
+def print_table(rows: list[list[str]], markdown: bool) -> None:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for number, row in enumerate(rows):
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -180,6 +229,7 @@ def main() -> None:
         ratios = ", ".join(f"{monitor} {r['ratio']:.3f}" for monitor, r in results[workload].items())
         print(f"{workload}: {ratios}", file=sys.stderr, flush=True)
     show(results, monitors, options.markdown)
+    show_parts(results, options.markdown)
 
 
 if __name__ == "__main__":
