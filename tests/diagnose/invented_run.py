@@ -18,7 +18,8 @@ STUCK = 2.303 + 0.003 * np.sin(1.7 * np.arange(60))
 RISING = 0.5 * np.exp(np.arange(60) / 30) + 0.01 * np.sin(np.arange(60))
 
 # What `train` sees of a tensor where it is not told otherwise: rms of the gradient (None: it got none),
-# ‖ΔW‖/‖W‖, rms of the weights, shares of swallowed and of eps-dominated entries, counts of non-finite ones.
+# ‖ΔW‖/‖W‖, rms of the weights, shares of swallowed and of eps-dominated entries, counts of non-finite ones,
+# the share of the gradient's entries that are zero (None: all of a gradient of zero).
 # Each may be given as a number, a function of the step, or a mapping from the beginning of a tensor's name to
 # either.
 USUAL = {
@@ -29,7 +30,11 @@ USUAL = {
     "eps": np.nan,
     "bad_gradient": 0,
     "bad_weight": 0,
+    "zeros": None,
 }
+# What is the same for all tensors of a step, where `train` is not told otherwise: numbers or functions of the
+# step.
+USUAL_SCALARS = {"loss_scale": 1.0, "clip_factor": 1.0, "clip_limit": None}
 
 
 class Net:
@@ -42,6 +47,7 @@ class Net:
         self.settings: dict[str, Any] = {"type": "SGD", "settings": {"lr": 0.1}}
         self.pulses: list[PulseRow] = []
         self.scans: list[ScanRow] = []
+        self.pairings: list[dict[str, Any]] = []
         for depth, (kind, layer) in enumerate(zip(kinds, names, strict=True)):
             wide = outputs if layer == "head" else width
             owned = self._add_tensors(layer, wide, width, line=10 + depth) if kind == "Linear" else []
@@ -125,12 +131,15 @@ class Net:
 
     def train(self, loss: Iterable[float | None] = FALLING, *, steps=None, rate=0.1, optimizer=0, **given):
         """See these losses; `given` says what differs from USUAL, per tensor."""
-        assert given.keys() <= USUAL.keys()
+        assert given.keys() <= USUAL.keys() | USUAL_SCALARS.keys()
         loss = list(loss)
         own = [i for i, tensor in enumerate(self.tensors) if tensor["optimizer"] == optimizer]
         for step, value in zip(range(len(loss)) if steps is None else steps, loss, strict=True):
             seen = {name: [self._seen(name, given, i, step) for i in own] for name in USUAL}
-            self.pulses.append(self._pulse(step, value, own, seen, learning_rate=rate, optimizer=optimizer))
+            told = {name: given.get(name, usual) for name, usual in USUAL_SCALARS.items()}
+            scalars = {name: each(step) if callable(each) else each for name, each in told.items()}
+            row = self._pulse(step, value, own, seen, learning_rate=rate, optimizer=optimizer, **scalars)
+            self.pulses.append(row)
         return self
 
     def _seen(self, statistic, given, tensor, step):
@@ -156,7 +165,12 @@ class Net:
             gradient_sum_squares=float(gradient.sum()),
             gradient_sum_squares_by_tensor=gradient,
             gradient_max=np.sqrt(gradient / count).astype(np.float32),
-            gradient_zeros=np.where(gradient == 0, count, 0).astype(np.int64),
+            gradient_zeros=np.array(
+                [
+                    (g == 0 if z is None else z) * n
+                    for g, z, n in zip(gradient, seen["zeros"], count, strict=True)
+                ]
+            ).astype(np.int64),
             gradient_nonfinite=np.where(got, bad, -1),
             weight_sum_squares=weight,
             weight_max=np.array(seen["weight"], np.float32),
@@ -188,6 +202,7 @@ def write_run(path: Path, *nets: Net, **info) -> Run:
                 "type": "Net",
                 "optimizers": [net.settings],
                 "parameters": 9,
+                "pairings": net.pairings,
             }
         )
     pulses = [(row, shift) for net, shift in zip(nets, shifts, strict=True) for row in net.pulses]

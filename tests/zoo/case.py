@@ -22,6 +22,8 @@ CODES = {
     "LG401": "starved-layer",
     "LG402": "update-too-large",
     "LG404": "disconnected",
+    "LG502": "loss-pairing",
+    "LG503": "not-learning",
 }
 
 TRUTHS = {

@@ -156,6 +156,24 @@ def adversaries(generator, discriminator, lr=1e-3, *, through=lambda x: x):
     return optimizers, step
 
 
+def behind(training: Training, twin: Training, steps: int, share: float = 0.7) -> Training:
+    """The first training, checked to end with a loss that its twin, trained as long, has `share` of at most.
+
+    The twin is the same without the fault, and its loss is in the same unit.
+    """
+    losses = []
+
+    def step() -> float:
+        losses.append(training.step())
+        return losses[-1]
+
+    def check() -> bool:
+        well = [twin.step() for _ in range(steps)]
+        return sum(well[-5:]) < share * sum(losses[-5:])
+
+    return Training(training.models, training.optimizers, step, training.baseline, check)
+
+
 def never_moves(parameters: Iterable[Tensor], within: float = 0.0) -> Callable[[], bool]:
     """A check that these tensors end where they began, to `within` times their norm."""
     tensors = list(parameters)

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from livegrad.diagnose.constant_answer import constant_level
 from livegrad.diagnose.learning import Learning, judge_learning
 from livegrad.diagnose.spine_profile import SpineProfile, spine_profile
 from livegrad.run.pulses import Pulses
@@ -17,6 +18,8 @@ from livegrad.run.schema import Layer, Subject, Tensor
 FITTED = 0.02
 # A constant answer leaves the misfit near where it starts; under this share of that the network has learnt.
 LEARNT = 0.5
+# A loss over this share of a constant answer's is no better than that answer.
+NO_BETTER = 0.98
 # Outputs this far from the targets are wrong, whatever the loss does.
 WRONG = 0.3
 
@@ -74,9 +77,23 @@ class Patient:
         """True if the outputs match the targets so well that small steps are right."""
         return bool(self.residuals) and self.residuals[-1] < FITTED
 
+    @cached_property
+    def constant_loss(self) -> float | None:
+        """The loss that the best constant answer would have, in the unit of the recorded losses; None if
+        unknown.
+        """
+        scalars = self.scalars
+        return constant_level(self.scans, scalars["step"], scalars["loss"])
+
     @property
     def is_learning(self) -> bool:
-        """True if the loss still falls or has come down to a tenth, or the outputs came near the targets."""
+        """True if the loss still falls or has come down to a tenth, or the outputs came near the targets.
+
+        A fall that ends no lower than a constant answer's loss only undoes a bad start: nothing is learnt.
+        """
+        level = self.constant_loss
+        if level is not None and level > 0 and self.learning.last > NO_BETTER * level:
+            return self.fits
         known = self.residuals
         nearer = len(known) > 1 and known[-1] < LEARNT * min(1.0, known[0])
         learnt = nearer and self.learning.last < self.learning.first

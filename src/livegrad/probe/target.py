@@ -10,6 +10,7 @@ from torch import Tensor
 _MOST_NODES = 256
 # Targets whose spread is read from fewer samples say too little of it.
 _FEWEST = 4
+_MOST_SINGLES = 0.2
 _LOG_ONE = 1e-3
 TOLD = ("residual", "constant_loss", "task_loss")
 
@@ -70,7 +71,7 @@ def _classes(node: Any) -> Target:
     scores, labels = _saved(node, "self"), _saved(node, "target")
     if scores is None or labels is None or labels.is_floating_point() or scores.ndim < 2:
         return Target(1.0)
-    known = (labels >= 0) & (labels < scores.shape[1])
+    known = (labels >= 0) & (labels < scores.shape[1]) & (labels != _ignored(node))
     picked = scores.gather(1, labels.clamp(0, scores.shape[1] - 1).unsqueeze(1)).squeeze(1)[known].double()
     # Above 0 they are no log-probabilities: see livegrad.probe.pairing.
     if not picked.numel() or bool(picked.max() > _LOG_ONE):
@@ -86,13 +87,23 @@ def _classes(node: Any) -> Target:
     )
 
 
+def _ignored(node: Any) -> int:
+    # Saved as an unsigned 64-bit number.
+    index = int(getattr(node, "_saved_ignore_index", -100))
+    return index - 2**64 if index >= 2**63 else index
+
+
 def _class_entropy(labels: Tensor, weight: Tensor, classes: int) -> float:
     """Entropy of the class frequencies in nats, the loss of always answering with them.
 
-    From N labels the plain estimate falls short by (K - 1)/2N, K being the classes met (Miller 1955); a class
-    that this batch lacks cannot be seen.
+    From N labels the plain estimate falls short by (K - 1)/2N, K being the classes met (Miller 1955). NaN
+    where too little is known: the share of labels met once estimates how much lies in classes that this batch
+    lacks (Good 1953). Contrastive losses, whose every label is another, tell nothing so.
     """
     counts = torch.zeros(classes, dtype=torch.float64, device=labels.device)
+    met = counts.index_add(0, labels, torch.ones_like(weight))
+    if _number((met == 1).sum()) > _MOST_SINGLES * len(labels):
+        return float("nan")
     shares = counts.index_add(0, labels, weight)
     shares = shares[shares > 0] / weight.sum()
     entropy = -(shares * shares.log()).sum()

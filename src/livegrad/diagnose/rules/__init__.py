@@ -11,7 +11,9 @@ from livegrad.diagnose.rules import (
     dead_units,
     disconnected,
     exploding_gradient,
+    loss_pairing,
     nonfinite,
+    not_learning,
     saturation,
     starved_layer,
     through_time,
@@ -31,4 +33,6 @@ RULES: tuple[Rule, ...] = (
     starved_layer.find,
     update_too_large.find,
     disconnected.find,
+    loss_pairing.find,
+    not_learning.find,
 )

@@ -1,0 +1,144 @@
+"""LG503 not-learning: the loss stands where a constant answer would have it, though nothing else is wrong.
+
+What it is. The best answer that ignores the input has a known loss: the entropy of the class frequencies, or
+the variance of the targets. A model whose loss stays there has learnt at most how frequent the answers are.
+
+Why it happens. The labels do not belong to the inputs (shuffled separately, an index that is off, a wrong
+column), or the inputs carry nothing about them; or the weights hardly move because the learning rate is zero
+or far too small. A network that cannot hear its loss stands there too, but then that is the fault, and named
+instead.
+
+How it is decided. The level of a constant answer is read from the targets at the scans, and compared with
+the recorded losses only where these are that loss times a fixed factor. Over the later half of the recorded
+losses the mean lies no lower than 98 % of the level, three standard errors included; and the robust trend's
+95 % interval excludes that such a half again would take off a fifth. A run that has merely begun is no
+evidence: either the weights have come a long way, their steps adding up to their own size or more, or they
+do not move at all (under a hundred-thousandth of their size a step). In between, in fewer than 40 steps or
+12 recorded losses, and in programs that train several models (GANs, actors and critics), nothing is said.
+Any other finding of severity warning or error comes first.
+"""
+
+import numpy as np
+
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.patient import NO_BETTER, Patient
+from livegrad.theory.trend import Trend, block_trend
+
+FEWEST_STEPS = 40
+FEWEST_LOSSES = 12
+# Another such half would not take this share off the loss.
+HOPE = 0.2
+# Of 112 healthy trainings all but four had left a constant's loss by the time their weights had come so far.
+FAR_WAY = 1.0
+# Three standard errors of the mean loss, over the level.
+SURE = 0.1
+STANDING_STILL = 1e-5
+
+
+def find(patient: Patient) -> list[Finding]:
+    """Return the finding for one subject, or nothing."""
+    level = patient.constant_loss
+    if level is None or not level > 0 or len(patient.run.subjects) > 1 or not patient.is_finite:
+        return []
+    step, loss = _losses(patient)
+    if not len(step) or step[-1] < FEWEST_STEPS or len(loss) < FEWEST_LOSSES or patient.fits:
+        return []
+    late = np.arange(len(step)) >= len(step) // 2
+    standing = _stands(step[late], loss[late], level)
+    pace = _pace(patient)
+    if standing is None or pace is None:
+        return []
+    way = pace * float(step[-1])
+    if pace > STANDING_STILL and way < FAR_WAY:
+        return []
+    return [_finding(patient, level, float(np.mean(loss[late])), standing, pace, step[late])]
+
+
+def _losses(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
+    scalars = patient.scalars
+    known = np.isfinite(scalars["loss"])
+    step, first = np.unique(scalars["step"][known], return_index=True)
+    return step, scalars["loss"][known][first]
+
+
+def _stands(step: np.ndarray, loss: np.ndarray, level: float) -> Trend | None:
+    """Return the trend of a loss that lies no lower than `level` and does not come down, else None."""
+    if len(loss) < FEWEST_LOSSES // 2:
+        return None
+    error = float(np.std(loss, ddof=1)) / len(loss) ** 0.5
+    if np.mean(loss) < NO_BETTER * level or 3 * error > SURE * level:
+        return None
+    trend = block_trend(step.astype(float), loss)
+    ahead = float(step[-1] - step[0])
+    return trend if np.isfinite(trend.low) and -trend.low * ahead < HOPE * level else None
+
+
+def _pace(patient: Patient) -> float | None:
+    """Median ‖ΔW‖/‖W‖ a step of the weight matrices, or None if no update was sampled."""
+    ratios = [
+        ratio
+        for key, ratio in patient.update_ratio.items()
+        if key in patient.tensors and len(patient.tensors[key].shape) >= 2 and np.isfinite(ratio)
+    ]
+    return float(np.median(ratios)) if ratios else None
+
+
+def _finding(
+    patient: Patient, level: float, mean: float, trend: Trend, pace: float, step: np.ndarray
+) -> Finding:
+    still = pace <= STANDING_STILL
+    rate = patient.scalars["learning_rate"]
+    cause, advice = _still_words(pace, float(rate[-1])) if still else _moving_words()
+    return Finding(
+        code="LG503",
+        name="not-learning",
+        severity="error" if still else "warning",
+        subject=patient.subject.name,
+        layers=(),
+        message=f"the loss stands at {mean:.3g}, where a constant answer would have it ({level:.3g})",
+        cause=Cause(cause),
+        evidence={
+            "loss_in_later_half": mean,
+            "loss_of_a_constant_answer": level,
+            "loss_change_per_step": trend.slope,
+            "loss_change_per_step_low": trend.low,
+            "loss_change_per_step_high": trend.high,
+            "usual_update_over_weights": pace,
+            "way_of_the_weights_in_their_own_size": pace * float(step[-1]),
+        },
+        explanation=(
+            "The model does no better than if it did not look at its input. " + _excluded(patient, still)
+        ),
+        first_step=int(step[0]),
+        last_step=int(step[-1]),
+        remedies=(Remedy("schedule"),) if still else (Remedy("data"),),
+        next=advice,
+    )
+
+
+def _still_words(pace: float, rate: float) -> tuple[str, str]:
+    return (
+        f"the weights hardly move: {pace:.1e} of their size a step at a learning rate of {rate:g}",
+        "Raise the learning rate by tens until the loss moves, and check that the schedule does not begin at "
+        "zero.",
+    )
+
+
+def _moving_words() -> tuple[str, str]:
+    return (
+        "what the model is told does not seem to depend on what it is shown",
+        "Look at a few inputs beside their targets exactly as they reach the loss; then train on one small "
+        "batch alone: if it can be learnt by heart, the pairing of the data is at fault and not the network.",
+    )
+
+
+def _excluded(patient: Patient, still: bool) -> str:
+    """Say what was looked at and found well."""
+    well = ["every recorded number is finite"]
+    if patient.profiles:
+        quietest = min(float(np.nanmin(profile.relative)) for profile in patient.profiles[-1:])
+        if quietest > -3:
+            well.append("every layer is heard at the output")
+    if not still:
+        well.append("the weights move")
+    return "Excluded: " + ", ".join(well) + "."

@@ -1,0 +1,86 @@
+"""LG503: a loss that stands at a constant answer's, though nothing else is wrong."""
+
+import numpy as np
+import pytest
+from tests.diagnose.invented_run import FALLING, STUCK, Net
+
+LEVEL = 2.3026
+LONG = LEVEL + 0.03 * np.sin(1.7 * np.arange(200))
+
+
+def net(loss=LONG, level=LEVEL, **train):
+    made = Net(3)
+    made.train(loss, **{"ratio": 8e-3, **train})
+    for step in (0, 10, 30, 100):
+        if step < len(loss):
+            made.scan(step, constant_loss=level, task_loss=loss[step])
+    return made
+
+
+def test_a_loss_that_stands_at_the_entropy_of_the_labels_is_found(judge):
+    finding = judge.one(net())
+    assert (finding["code"], finding["name"], finding["severity"]) == ("LG503", "not-learning", "warning")
+    evidence = finding["evidence"]
+    assert evidence["loss_of_a_constant_answer"] == pytest.approx(LEVEL)
+    assert evidence["way_of_the_weights_in_their_own_size"] == pytest.approx(1.592)
+    assert finding["layers"] == [] and finding["last_step"] == 199
+    assert "every layer is heard" in finding["explanation"] and "finite" in finding["explanation"]
+
+
+def test_weights_that_do_not_move_at_all_are_named_as_the_reason(judge):
+    finding = judge.one(net(ratio=1e-6, rate=1e-9))
+    assert finding["severity"] == "error" and "1e-09" in finding["cause"]["summary"]
+
+
+@pytest.mark.parametrize(
+    "why, made",
+    [
+        ("a loss that comes down", net(LEVEL * np.exp(-np.arange(200) / 100))),
+        ("one that comes down slowly enough to hope", net(LEVEL * (1.6 - 0.6 * np.arange(200) / 200))),
+        ("a loss under the constant's", net(0.9 * LONG)),
+        ("weights that have only set out", net(ratio=1e-3)),
+        ("too few steps", net(LONG[:30], ratio=5e-2)),
+        ("a level that is not known", net(level=np.nan)),
+        ("targets that are all the same", net(level=0.0)),
+    ],
+)
+def test_what_is_no_evidence(judge, why, made):
+    assert judge.codes(made) == {}, why
+
+
+def test_a_loss_with_other_terms_is_not_compared(judge):
+    made = Net(3).train(LONG, ratio=8e-3)
+    for step, task in ((0, 2.3), (10, 1.7), (30, 1.1), (100, 0.9)):
+        made.scan(step, constant_loss=LEVEL, task_loss=task)
+    assert judge.codes(made) == {}
+
+
+def test_a_sum_over_the_batch_is_known_by_its_factor(judge):
+    made = Net(3).train(64 * LONG, ratio=8e-3)
+    for step in (0, 10, 30, 100):
+        made.scan(step, constant_loss=LEVEL, task_loss=LONG[step])
+    assert judge.one(made)["evidence"]["loss_of_a_constant_answer"] == pytest.approx(64 * LEVEL)
+
+
+def test_a_net_that_cannot_hear_its_loss_has_that_for_its_fault(judge):
+    made = Net(3)
+    made.train(LONG, ratio=8e-3)
+    for step in (0, 10, 30):
+        made.scan(step, decades=made.ramp(-8), constant_loss=LEVEL, task_loss=LONG[step])
+    assert set(judge.codes(made)) == {"LG101"}
+
+
+def test_models_that_are_trained_against_each_other_are_not_judged(judge):
+    other = Net(2, subject=1, name="critic").scan(0, 10, 30).train(LONG)
+    assert judge.codes(net(), other) == {}
+
+
+def test_a_fall_to_the_level_of_a_constant_is_no_learning(judge):
+    """Steps that throw the weights about: the loss comes down from where they threw it, and no further."""
+    thrown = np.concatenate([[2.4, 30.0, 25.0, 12.0], LEVEL + 10 * np.exp(-np.arange(60) / 6)])
+    made = Net(3).train(thrown, ratio=0.5)
+    for step in (0, 10, 30):
+        made.scan(step, constant_loss=LEVEL, task_loss=thrown[step])
+    assert judge.codes(made) == {"LG402": "error"}
+    assert judge.codes(Net(3).train(FALLING, ratio=0.5).scan(0, 10)) == {}
+    assert judge.codes(Net(3).train(STUCK, ratio=0.5).scan(0, 10)) == {"LG402": "error"}
