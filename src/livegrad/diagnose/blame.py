@@ -23,6 +23,7 @@ import numpy as np
 from livegrad.diagnose.expected import steepest
 from livegrad.diagnose.finding import Cause
 from livegrad.diagnose.ledger import Entry, Ledger, Line, ledger, line
+from livegrad.diagnose.ledger_rows import bill_rows
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.role import activation_of, line_of
 from livegrad.diagnose.spine_profile import SpineProfile
@@ -189,7 +190,7 @@ class _Verdict:
         return Cause(
             summary, first.line.label, self._decades(first), kind=kind, layers=first.line.layers,
             source=line_of(layer, self.patient.tensors),
-            bill=tuple(bill_row(item) for item in self.book.kinds),
+            bill=tuple(bill_rows(self.patient, self.book)),
         ), layer  # fmt: skip
 
     def _judged(self, suspect: Suspect) -> tuple[str, str]:
@@ -253,8 +254,8 @@ class _Verdict:
         of = "" if factor > 1 else " of the gradient"
         each = "it" if item.count == 1 else "each"
         if item.role == "weights":
-            size = "large" if factor > self._needed(item) else "small"
-            needed = self._needed_text(item)
+            size = "large" if factor > (self.book.needed(item) or 1.0) else "small"
+            needed = self._needed_text()
             whose = "Its" if item.count == 1 else "Their"
             return f". {whose} weights are too {size}: {each} {does} {factor:.3g}{of}{needed}"
         if item.role == "activation" and activation_of(item.example) is not None:
@@ -265,20 +266,12 @@ class _Verdict:
         name = activation_of(item.example) or ""
         return item.count * float(np.log10(backward_factor(name) / gain(name)))
 
-    def _activation_of_net(self) -> str | None:
-        names = [name for entry in self.steps if (name := activation_of(entry.layer)) is not None]
-        return max(set(names), key=names.count) if names else None
-
-    def _needed(self, item: Line) -> float:
-        name = self._activation_of_net()
-        return 1.0 if name is None else gain(name)
-
-    def _needed_text(self, item: Line) -> str:
-        name = self._activation_of_net()
+    def _needed_text(self) -> str:
+        name = self.book.activation
         return "" if name is None else f", where {name} needs {gain(name):.2f}"
 
     def _normalization(self, suspect: Suspect) -> str:
-        item, name = suspect.line, self._activation_of_net()
+        item, name = suspect.line, self.book.activation
         taken = self._decades(suspect)
         each = 10 ** (taken / item.count)
         beside = "the weights before them" if item.count > 1 else "the weights before it"
@@ -321,15 +314,3 @@ def _counted(item: Line, of: int | None = None) -> str:
     count = f"{item.count}" if of in (None, item.count) else f"{item.count} of {of}"
     name = f" ({item.layers[0]})" if item.count == 1 and item.layers[0] != item.label else ""
     return f"{count} {item.label}{name}: {item.decades:+.1f} decades"
-
-
-def bill_row(item: Line) -> dict[str, object]:
-    """Return one line of a bill as the JSON document holds it."""
-    return {
-        "label": item.label,
-        "count": item.count,
-        "decades": item.decades,
-        "expected_decades": item.expected,
-        "best_decades": item.best,
-        "factor": item.factor,
-    }

@@ -9,6 +9,7 @@ import livegrad
 from livegrad.diagnose.confirmation import with_counterfactual
 from livegrad.diagnose.finding import Finding
 from livegrad.diagnose.layer_rows import layer_rows
+from livegrad.diagnose.ledger_rows import ledgers
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.report import Report, severity_rank
 from livegrad.diagnose.rules import RULES
@@ -34,6 +35,7 @@ def diagnose(run: Run) -> Report:
             "summary": _summary(run, findings, patients),
             "findings": [finding.to_json() for finding in findings],
             "layers": [row for patient in patients for row in layer_rows(patient)],
+            "ledger": ledgers(patients),
             "run": _run_part(run, patients),
         }
     )

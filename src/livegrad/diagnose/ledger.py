@@ -17,10 +17,11 @@ import numpy as np
 
 from livegrad.diagnose.expected import Context, expected_decades
 from livegrad.diagnose.patient import Patient
-from livegrad.diagnose.role import joins, role
+from livegrad.diagnose.role import activation_of, joins, role
 from livegrad.diagnose.spine_profile import SpineProfile
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer
+from livegrad.theory.activation import gain
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,18 @@ class Ledger:
     def modules(self) -> tuple[Line, ...]:
         """The steps added up by the module that ran them, the greatest loss first."""
         return _lines(self.steps, lambda entry: entry.layer.module or "(model)")
+
+    @property
+    def activation(self) -> str | None:
+        """The activation that occurs most often, by its name in the catalogue; None if there is none."""
+        names = [name for entry in self.steps if (name := activation_of(entry.layer)) is not None]
+        return max(names, key=names.count, default=None)
+
+    def needed(self, item: Line) -> float | None:
+        """The gain that weights need in this network: that of its activation, or 1 where it has none."""
+        if item.role != "weights":
+            return None
+        return 1.0 if self.activation is None else gain(self.activation)
 
 
 def latest_ledger(patient: Patient) -> Ledger | None:
