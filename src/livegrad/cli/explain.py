@@ -79,17 +79,19 @@ def _not_found(guide: Guide, term: tuple[str, ...], said: str) -> None:
     from livegrad.guide.lookup import search, suggest
 
     asked = " ".join(term)
-    near = suggest(guide, asked) or [hit.page for hit in search(guide, term)[:3]]
+    near, hits = suggest(guide, asked), search(guide, term)
     if near:
-        hint = f"Did you mean {_either([page.title for page in near])}?"
+        hint = f"Did you mean {_listed([page.title for page in near], 'or')}?"
+    elif hits:
+        hint = f"It is mentioned in {_listed([hit.page.title for hit in hits[:3]], 'and')}."
     else:
         hint = "livegrad explain lists what there is."
     raise UsageError(f"{said} {asked!r}. {hint}")
 
 
-def _either(names: list[str]) -> str:
+def _listed(names: list[str], last: str) -> str:
     quoted = [repr(name) for name in names]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} {last} {quoted[-1]}"
 
 
 def _write_json(guide: Guide, pages: list[Page], text: bool) -> None:

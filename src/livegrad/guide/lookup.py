@@ -4,11 +4,13 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from livegrad.guide.page import Page, plain
 from livegrad.guide.pages import Guide
 
-_LEAST_ALIKE = 0.6
+# Less alike is a guess; and what is much less alike than the best is none of the likeliest.
+_LEAST_ALIKE, _BEHIND_BEST = 0.7, 0.2
 
 
 @dataclass(frozen=True)
@@ -49,45 +51,56 @@ def find(guide: Guide, name: str) -> Page | None:
     for page in guide.of_kind("finding"):
         if "-" in wanted and wanted.casefold() == page.name:
             return page
-    by_key = {key(page.id.removesuffix(".md")): page for page in guide}
-    by_key |= {key(page.name): page for page in guide.of_kind("finding")}
-    by_key |= {key(alias): page for page in guide for alias in names(page)}
-    asked = key(wanted.removesuffix(".md"))
+    file = wanted.endswith(".md")
+    asked = key(wanted.removesuffix(".md").rpartition("/")[2] if file else wanted)
+    by_key = _index(guide)
     return by_key.get(asked) or by_key.get(_singular(asked))
+
+
+@cache
+def _index(guide: Guide) -> dict[str, Page]:
+    """Every name as it is compared -> its page; titles and aliases come before names of files."""
+    by_key = {key(page.id): page for page in guide}
+    by_key |= {key(page.name): page for page in guide.of_kind("finding")}
+    return by_key | {key(alias): page for page in guide for alias in names(page)}
 
 
 def _singular(asked: str) -> str:
     return asked[:-1] if asked.endswith("s") and not asked.endswith("ss") else asked
 
 
-def suggest(guide: Guide, name: str, limit: int = 5) -> list[Page]:
+def suggest(guide: Guide, name: str, limit: int = 3) -> list[Page]:
     """Return the pages whose names are most like `name`, the likeliest first; none where nothing is near."""
     asked = key(name)
-    best: dict[str, float] = {}
+    scored = []
     for page in guide:
-        known = [*names(page), page.name, page.id]
-        best[page.id] = max(_likeness(asked, key(one)) for one in known)
-    ranked = sorted((score, id) for id, score in best.items() if score >= _LEAST_ALIKE)
-    ranked.sort(key=lambda pair: -pair[0])
-    return [guide[id] for _, id in ranked[:limit]]
+        known = {key(one) for one in (*names(page), page.name, page.id)}
+        scored.append((max(_likeness(asked, one) for one in known), page))
+    scored.sort(key=lambda pair: pair[0], reverse=True)
+    least = max(_LEAST_ALIKE, scored[0][0][0] - _BEHIND_BEST)
+    return [page for (score, _), page in scored[:limit] if score >= least]
 
 
-def _likeness(asked: str, known: str) -> float:
-    if not asked:
-        return 0.0
-    whole = difflib.SequenceMatcher(None, asked, known).ratio()
+def _likeness(asked: str, known: str) -> tuple[float, float]:
+    """How alike two names are, 0 to 1: the whole, or each word asked for against the nearest of the name."""
+    whole = _ratio(asked, known)
     words, theirs = asked.split(), known.split()
-    # Each word asked for against the nearest of the name: "exploding gradeint problem" has two of three.
-    near = sum(max(difflib.SequenceMatcher(None, word, other).ratio() for other in theirs) for word in words)
-    covered = near / len(words) if near / len(words) >= 0.85 else 0.0
-    return max(whole, 0.95 * covered)
+    if not words:
+        return 0.0, 0.0
+    near = sum(max(_ratio(word, other) for other in theirs) for word in words) / len(words)
+    return max(whole, 0.95 * near if near >= 0.85 else 0.0), whole
+
+
+@lru_cache(maxsize=4096)
+def _ratio(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one, other).ratio()
 
 
 def search(guide: Guide, words: Iterable[str]) -> list[Hit]:
     """Return the pages that hold every one of `words` (or words that begin so), the most apt first.
 
     A word in a name weighs more than one in the summary, that more than one in a heading, and that more than
-    one in the text.
+    one in the text; words that stand together weigh more than words apart.
     """
     wanted = [one for word in words for one in key(word).split()]
     if not wanted:
@@ -96,7 +109,8 @@ def search(guide: Guide, words: Iterable[str]) -> list[Hit]:
     for page in guide:
         weights = [_weight(page, word) for word in wanted]
         if all(weights):
-            scored.append((sum(weights), page))
+            together = len(wanted) > 1 and " ".join(wanted) in key(plain(page.text))
+            scored.append((sum(weights) + 50.0 * together, page))
     scored.sort(key=lambda pair: -pair[0])
     return [Hit(page, _line(page, wanted)) for _, page in scored]
 
@@ -115,10 +129,14 @@ def _weight(page: Page, word: str) -> float:
 
 
 def _line(page: Page, wanted: list[str]) -> str:
-    paragraphs = [block for block in page.text.split("\n\n")[1:] if not block.startswith(("#", "|", "    "))]
-    sentences = [one for block in paragraphs for one in re.split(r"(?<=[.:;?]) ", plain(block))]
+    blocks = [block for block in page.text.split("\n\n")[1:] if not block.startswith(("#", "|", "    "))]
+    items = [item for block in blocks for item in re.split(r"\n(?=- |\d+\. )", block)]
+    lines = [plain(re.sub(r"^(- |\d+\. )", "", item)) for item in items]
+    sentences = [one for line in lines for one in re.split(r"(?<=[.?!]) (?=[A-Z])", line)]
+    phrase = " ".join(wanted)
 
     def held(sentence: str) -> int:
-        return sum(bool(re.search(rf"\b{re.escape(word)}", key(sentence))) for word in wanted)
+        said = key(sentence)
+        return sum(f" {word}" in f" {said}" for word in wanted) + (phrase in said)
 
-    return max(sentences, key=held, default=page.summary) if sentences else page.summary
+    return max(sentences, key=held)

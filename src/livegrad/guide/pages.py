@@ -65,7 +65,7 @@ class Guide:
         """Return what the graph joins to a page, by what it is to the page.
 
         Keys: "causes", "leads to", "treats", "treated by", "no help against", "not helped by", "form of",
-        "forms", "related"; only those that have pages.
+        "forms", "related" (what no other relation says); only those that have pages.
         """
         names = {
             "causes": ("leads to", "causes"),
@@ -81,10 +81,12 @@ class Guide:
                 found.setdefault(onward, {})[edge.target] = None
             if edge.target == page.id:
                 found.setdefault(back, {})[edge.source] = None
+        joined = {id for name, ids in found.items() if name != "related" for id in ids}
+        found["related"] = {id: None for id in found.get("related", ()) if id not in joined}
         return {
             name: [other for other in self if other.id in found[name]]
             for name in dict.fromkeys(name for pair in names.values() for name in pair[::-1])
-            if name in found
+            if found.get(name)
         }
 
 

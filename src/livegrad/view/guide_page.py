@@ -1,9 +1,11 @@
 """Pages of the field guide on a terminal: Markdown laid out for its width, its signs and its colours."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.markdown import CodeBlock, Heading, Markdown, TableElement
 from rich.padding import Padding
 from rich.table import Table
@@ -17,7 +19,8 @@ from livegrad.view.ink import STYLES
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-_PROSE = 100
+_PROSE, _INDEX = 100, 120
+_MOST_HITS = 10
 # Under this width a table of three columns has too little room for its sentences.
 _TABLE = 72
 _KIND_TITLES = {"finding": "Findings", "remedy": "Remedies", "term": "Terms"}
@@ -36,7 +39,17 @@ class _Formula(CodeBlock):
     """A formula or a command as it was written, never wrapped inside a word."""
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
-        yield Padding(Text(str(self.text).rstrip(), overflow="fold"), (0, 0, 0, 2))
+        room = options.max_width - 2
+        for line in str(self.text).rstrip().split("\n"):
+            # What stands apart, an explanation mostly, moves nearer before anything is wrapped.
+            near = line if cell_len(line) <= room else re.sub(r"(?<=\S) {3,}", "  ", line)
+            for number, part in enumerate(Text(near, overflow="fold").wrap(console, room - 4)):
+                if cell_len(near) <= room:
+                    part = Text(near)
+                part.rstrip()
+                yield Padding(part, (0, 0, 0, 6 if number else 2))
+                if cell_len(near) <= room:
+                    break
 
 
 class _Table(TableElement):
@@ -50,7 +63,11 @@ class _Table(TableElement):
         if options.max_width < _TABLE and len(titles) > 2 and longest > 16:
             yield from self._blocks(titles, rows)
             return
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+        columns = list(zip(titles, *rows, strict=True)) if rows else []
+        wanted = sum(max(cell.cell_len for cell in column) + 2 for column in columns)
+        # Rows of several lines need a space between them.
+        spaced = int(wanted > options.max_width)
+        table = Table(box=None, pad_edge=False, padding=(0, 2, spaced, 0), header_style="dim")
         for i, title in enumerate(titles):
             table.add_column(title.plain, ratio=None, min_width=min(12, longest) if i == 0 else None)
         for row in rows:
@@ -93,10 +110,9 @@ def render_page(guide: Guide, page: Page, console: "Console") -> None:
 
 
 def _footer(guide: Guide, page: Page) -> list[tuple[str, str]]:
-    lines = [("page", f"{page.kind}, {page.domain}, for the {LEVELS[page.level]}")]
-    for relation, pages in guide.neighbours(page).items():
-        lines.append((relation, ", ".join(other.title for other in pages)))
-    return lines
+    about = ("about", f"a {page.kind} for the {LEVELS[page.level]}, {page.domain}")
+    neighbours = guide.neighbours(page).items()
+    return [about, *((relation, ", ".join(other.title for other in pages)) for relation, pages in neighbours)]
 
 
 def render_index(guide: Guide, console: "Console") -> None:
@@ -107,8 +123,7 @@ def render_index(guide: Guide, console: "Console") -> None:
         if kind == "term":
             _columns([page.title for page in pages], console)
         else:
-            for page in pages:
-                _entry(page.title, page.summary, console)
+            _lines(pages, console)
         console.print()
     _print(
         Text("livegrad explain PAGE shows one, livegrad explain --search WORDS looks in all of them."),
@@ -116,10 +131,33 @@ def render_index(guide: Guide, console: "Console") -> None:
     )
 
 
+def _lines(pages: Sequence[Page], console: "Console") -> None:
+    """Print a page a line: its title, and as much of its summary as there is room for."""
+    width, gap = min(console.width, _INDEX), max(len(page.title) for page in pages) + 2
+    for page in pages:
+        text = Text(f"  {page.title:<{gap}}", style=STYLES["command"], no_wrap=True)
+        text.append(
+            _begin(in_signs(page.summary, console.encoding), width - gap - 2, console.encoding), "not bold"
+        )
+        console.print(text, soft_wrap=True)
+
+
+def _begin(words: str, room: int, encoding: str) -> str:
+    if cell_len(words) <= room:
+        return words
+    mark = in_signs("…", encoding)
+    return words[: room - len(mark)].rsplit(" ", 1)[0].rstrip(",:;") + mark
+
+
 def render_hits(hits: Sequence[Hit], console: "Console") -> None:
     """Print the pages that a search found, each with the sentence that shows it."""
-    for hit in hits:
+    for hit in hits[:_MOST_HITS]:
         _entry(hit.page.title, hit.line, console)
+    if len(hits) > _MOST_HITS:
+        rest = (
+            f"and {len(hits) - _MOST_HITS} more; with another word there are fewer, with --list all are shown"
+        )
+        _print(Text(rest, style="dim"), console)
 
 
 def _entry(title: str, words: str, console: "Console") -> None:
@@ -144,7 +182,11 @@ def _columns(titles: Sequence[str], console: "Console") -> None:
 
 def _print(what: Markdown | Text, console: "Console") -> None:
     options = console.options.update(width=min(console.width, _PROSE))
+    empty = False
     for line in console.render_lines(what, options, pad=False):
+        if empty and not any(part.text.strip() for part in line):
+            continue
+        empty = not any(part.text.strip() for part in line)
         text = Text(no_wrap=True, overflow="ignore")
         for part in line:
             # A link leads to another file of the guide, which no terminal can open.
@@ -163,7 +205,8 @@ _STAND_INS = {
     "γ": "gamma", "δ": "delta", "Δ": "Delta ", "ε": "eps", "ζ": "zeta", "η": "eta", "θ": "theta",
     "κ": "kappa", "λ": "lambda", "μ": "mu", "ξ": "xi", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau",
     "φ": "phi", "χ": "chi", "ψ": "psi", "ω": "omega", "’": "'", "‘": "'", "“": '"', "”": '"',
-    "\u00a0": " ", "²": "^2", "³": "^3", "⁻": "^-", "ᵀ": "^T", "ᵗ": "^t", "⊤": "^T", "ℓ": "l",
+    "\u00a0": " ", "²": "^2", "³": "^3", "⁻": "^-", "ᵀ": "^T", "ᵗ": "^t", "⊤": "^T", "ℓ": "l", "∘": "o",
+    "∼": "~", "∝": "~", "⟨": "<", "⟩": ">", "\u0302": "^", "\u0303": "~",
 }  # fmt: skip
 
 
