@@ -1,0 +1,104 @@
+"""The weight tensors of standard layers: how many inputs and outputs a unit has, and drawing them anew."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from livegrad.treat.anatomy import Part
+from livegrad.treat.remedy import Change
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A weight tensor seen as a linear map, and its bias.
+
+    fan_in: inputs of one output unit, fan_out: outputs one input unit reaches, both times the kernel's size.
+    name: dotted name of the parameter's module.
+    """
+
+    part: Part
+    module: nn.Module
+    weight: Tensor
+    bias: Tensor | None
+    fan_in: int
+    fan_out: int
+
+    @property
+    def name(self) -> str:
+        return self.part.module or self.part.name
+
+    @property
+    def is_convolution(self) -> bool:
+        return isinstance(self.module, _CONVOLUTIONS)
+
+
+def weights_of(model: nn.Module, parts: tuple[Part, ...]) -> Iterator[Weight]:
+    """Yield the weights of linear layers and convolutions among `parts`, each tensor once, in their order.
+
+    Layers of other kinds (recurrent cells, attention with packed projections, a parameter used by hand) are
+    passed over: what their axes mean is not known from the tensor.
+    """
+    seen: set[int] = set()
+    modules = dict(model.named_modules())
+    for part in parts:
+        module = modules.get(part.module) if part.module is not None else None
+        if isinstance(module, nn.MultiheadAttention):
+            module = module.out_proj
+        fans = _fans(module)
+        if module is None or fans is None:
+            continue
+        weight = module.weight
+        if not isinstance(weight, Tensor) or not weight.is_floating_point() or id(weight) in seen:
+            continue
+        seen.add(id(weight))
+        bias = getattr(module, "bias", None)
+        yield Weight(part, module, weight, bias if isinstance(bias, Tensor) else None, *fans)
+
+
+def _fans(module: nn.Module | None) -> tuple[int, int] | None:
+    if isinstance(module, nn.Linear):
+        return module.in_features, module.out_features
+    if isinstance(module, _CONVOLUTIONS):
+        kernel = math.prod(module.kernel_size)
+        return module.in_channels // module.groups * kernel, module.out_channels // module.groups * kernel
+    if isinstance(module, _TRANSPOSED):
+        # Each output place sees kernel/stride of the kernel's places.
+        places = math.prod(module.kernel_size) / math.prod(module.stride)
+        fan_in = module.in_channels // module.groups * places
+        return max(1, round(fan_in)), max(1, round(module.out_channels // module.groups * places))
+    return None
+
+
+def rewritten(tensor: Tensor, new: Tensor, where: str, what: str, source: str | None) -> Change:
+    """Write `new` into `tensor` in place (optimizers keep holding it) and return the change."""
+    old = tensor.detach().clone()
+    with torch.no_grad():
+        tensor.copy_(new)
+
+    def undo() -> None:
+        with torch.no_grad():
+            tensor.copy_(old)
+
+    return Change(where, what, undo, source)
+
+
+def orthogonal(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
+    """Draw a matrix (rows, columns) with orthonormal rows or columns, whichever are fewer, uniformly (Saxe et
+    al. 2014), in float64.
+    """
+    rows, columns = shape
+    gaussian = torch.randn(max(rows, columns), min(rows, columns), dtype=torch.float64, generator=generator)
+    q, r = torch.linalg.qr(gaussian)
+    q = q * torch.sign(torch.diagonal(r))
+    return q if rows >= columns else q.T
+
+
+def flat(weight: Tensor) -> tuple[int, int]:
+    """The shape of a weight as a matrix: output units × everything that feeds one."""
+    return weight.shape[0], weight[0].numel()
