@@ -15,7 +15,7 @@ HEAVY = {"torch", "numpy", "rich", "plotly", "networkx", "nanoarrow", "jinja2"}
 def test_help_lists_the_verbs(call):
     code, out, err = call("--help")
     assert (code, err) == (0, "")
-    for verb in ("run", "report", "live", "doctor"):
+    for verb in ("run", "report", "live", "compare", "explain", "doctor"):
         assert f"\n  {verb} " in out
 
 
@@ -23,7 +23,7 @@ def test_version(call):
     assert call("--version") == (0, f"livegrad {livegrad.__version__}\n", "")
 
 
-@pytest.mark.parametrize("verb", ["run", "report", "live", "doctor"])
+@pytest.mark.parametrize("verb", ["run", "report", "live", "compare", "explain", "doctor"])
 def test_each_verb_explains_itself_with_examples(call, verb):
     code, out, _ = call(verb, "--help")
     assert code == 0
