@@ -37,6 +37,8 @@ from livegrad.treat.weights import Weight, flat, orthogonal, rewritten, weights_
 _DEEP = 30
 # A signal that has lost this is not heard any more; see docs/how-it-decides.md.
 _FLOOR_DECADES = 3.0
+# Variants whose audibility differs by less are equally good, and the plainest of them is taken.
+_AS_GOOD = 0.5
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,9 @@ class Init(Remedy):
         if body.args is None or len(candidates) == 1:
             return Choice(self.name, candidates[0], choice.options)
         measured = {variant: abs(_decades_with(body, self, variant, choice)) for variant in candidates}
-        best = min(candidates, key=lambda v: measured[v] if math.isfinite(measured[v]) else math.inf)
-        return Choice(self.name, best, choice.options)
+        best = min(size if math.isfinite(size) else math.inf for size in measured.values())
+        plainest = next(v for v in candidates if not measured[v] > best + _AS_GOOD)
+        return Choice(self.name, plainest, choice.options)
 
     def assess(self, body: Body, choice: Choice) -> Assessment:
         weights = list(weights_of(body.model, body.anatomy.parts))
@@ -128,9 +131,8 @@ class Init(Remedy):
         return changes
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
-        from livegrad.treat.remedies.init_code import init_edits
-
-        return init_edits(body, choice)
+        where = f"{len(changes)} tensors, for example {changes[0].where}" if changes else "nothing"
+        return [Edit("instruction", None, f"draw the weights anew right after the model is made ({where})")]
 
     def _candidates(self, body: Body) -> list[str]:
         parts = body.anatomy.parts
