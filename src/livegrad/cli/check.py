@@ -30,6 +30,8 @@ nothing that it would do later is done.
 @click.option("-c", "code", metavar="CODE", help="Check code given as text, as `python -c CODE` runs it.")
 @click.option("--steps", metavar="N", type=click.IntRange(min=1), default=10, show_default=True,
               help="Optimizer steps to look at before the program is stopped.")  # fmt: skip
+@click.option("--jacobian", is_flag=True,
+              help="Measure the extreme singular values of the input-output Jacobian too.")  # fmt: skip
 @click.option("--html", "page", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Write one HTML file that needs nothing else.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True,
@@ -42,6 +44,7 @@ def check(
     module: str | None,
     code: str | None,
     steps: int,
+    jacobian: bool,
     page: Path | None,
     as_json: bool,
     fail_on: str | None,
@@ -56,5 +59,5 @@ def check(
 
     program = program_of("check", module, code, arguments)
     page = page.absolute() if page is not None else None
-    options = CheckOptions(steps, as_json, page, fail_on)
+    options = CheckOptions(steps, as_json, page, fail_on, jacobian)
     return lambda: CheckedRun(program, options).run()

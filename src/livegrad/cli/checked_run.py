@@ -25,6 +25,7 @@ from livegrad.watch.torch_import import after_import
 
 if TYPE_CHECKING:
     from livegrad.watch.check import Stop
+    from livegrad.watch.jacobians import Jacobians
     from livegrad.watch.session import Session
 
 
@@ -57,6 +58,7 @@ class CheckedRun:
     out: IO[str] | None = None
     session: Session | None = None
     stop: Stop | None = None
+    jacobians: Jacobians | None = None
     outcome: Outcome | None = None
     asked: bool = False
     search_path: str | None = None
@@ -102,7 +104,13 @@ class CheckedRun:
             )
             self.session = start(options)
             self.session.on_message = self._hear
-            self.stop = Stop(self.session, self.options.steps, self._last_resort)
+            told = None
+            if self.options.jacobian:
+                from livegrad.watch.jacobians import Jacobians
+
+                self.jacobians = Jacobians()
+                told = self.jacobians.after_step
+            self.stop = Stop(self.session, self.options.steps, self._last_resort, told)
 
     def _hear(self, kind: str, message: Any) -> None:
         if kind == "warning":
@@ -138,6 +146,10 @@ class CheckedRun:
         stopped = self.stop is not None and self.stop.raised > 0
         if self.stop is not None:
             self.stop.cancel()
+        if self.jacobians is not None:
+            self.jacobians.close()
+            for reason in self.jacobians.failed.values():
+                self.voice.warn(f"no Jacobian: {reason}")
         error = None if stopped else outcome.error
         exit_code = 0 if stopped else outcome.exit_code
         recorded = self.session.finish(exit_code, error) if self.session is not None else None
@@ -150,7 +162,7 @@ class CheckedRun:
         from livegrad.diagnose.prognosis import foresee
 
         run = livegrad.load(recorded)
-        report = foresee(run)
+        report = foresee(run, self.jacobians.found if self.jacobians is not None else None)
         document = report.to_dict()
         if self.options.page is not None:
             from livegrad.view.html import write_report

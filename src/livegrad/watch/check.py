@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from livegrad.watch import patches
@@ -31,15 +32,22 @@ BACKWARDS_WITHOUT_A_STEP = 300
 class Stop:
     """Ends the program once every watched model has taken `steps` steps, each of them scanned.
 
-    last_resort: called without arguments where the program does not end by itself, to say what was found and
+    after_step: called after each optimizer step with the models known so far. last_resort: called without arguments where the program does not end by itself, to say what was found and
     end the process; it must not return. Nothing happens in processes that the program forks.
     """
 
-    def __init__(self, session: Session, steps: int, last_resort: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        steps: int,
+        last_resort: Callable[[], Any],
+        after_step: Callable[[dict[int, torch.nn.Module]], None] | None = None,
+    ) -> None:
         self.raised = 0
         self._session = session
         self._steps = steps
         self._last_resort = last_resort
+        self._told = after_step
         self._pid = os.getpid()
         self._taken = 0
         self._backwards = BackwardCount(self._after_backwards)
@@ -58,6 +66,8 @@ class Stop:
         if os.getpid() != self._pid or is_compiling():
             return
         self._taken += 1
+        if self._told is not None and not self.raised:
+            self._told(self._session.models())
         if self.raised or self._seen_enough():
             self._end()
 

@@ -174,4 +174,7 @@ def _described(value: Any) -> str:
 def _jacobian(model: nn.Module, inputs: Any) -> dict[str, Any]:
     from livegrad.probe.jacobian import jacobian_extremes
 
-    return jacobian_extremes(model, inputs).to_json()
+    if isinstance(inputs, Mapping):
+        return jacobian_extremes(model, (), inputs).to_json()
+    arguments = inputs if isinstance(inputs, tuple) and not hasattr(inputs, "_fields") else (inputs,)
+    return jacobian_extremes(model, arguments).to_json()

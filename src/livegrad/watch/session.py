@@ -6,7 +6,6 @@ Whatever goes wrong in here ends the watching with one warning, never the traini
 
 import contextlib
 import os
-import sys
 import threading
 import time
 import weakref
@@ -104,6 +103,11 @@ class Session:
         """How many optimizer steps each watched model has taken so far."""
         return [subject.iteration + 1 for subject in self._recorder.table.subjects]
 
+    def models(self) -> dict[int, torch.nn.Module]:
+        """Id in the run -> model, of the watched models that are alive."""
+        found = {subject.id: subject.module() for subject in self._recorder.table.subjects}
+        return {number: model for number, model in found.items() if model is not None}
+
     def has_strangers(self) -> bool:
         """Whether a model with parameters to train was called that no optimizer has stepped yet."""
         return self._recorder.table.has_strangers()
@@ -117,9 +121,14 @@ class Session:
         return self._path
 
     @guarded
+    def examine(self, error: BaseException | None) -> None:
+        """The program has ended, by `error` if by an exception: look at what it left before that is gone."""
+        self._recorder.forensics.examine(error)
+
+    @guarded
     def _end(self, exit_code: int | None, error: str | None) -> None:
-        self._recorder.forensics.finish(error, getattr(sys, "last_traceback", None) if error else None)
-        record = self._recorder.record
+        self._recorder.forensics.examine(None)
+        record = self._recorder.record or self._recorder.open_for_origin()
         if record is None:
             # A program that broke off before its first step has said why itself.
             if self._recorder.saw_backward() and error is None and exit_code in (None, 0):
