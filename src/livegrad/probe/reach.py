@@ -9,7 +9,7 @@ sent back through it. The user's graph, parameters, buffers and random state are
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -22,6 +22,8 @@ from livegrad.probe.layers import LayerNames, LayerSpec
 
 # Longer sequences are cut into this many chunks, and the state is read at their ends.
 MOST_STEPS = 128
+# The recurrence is run again for so many of the batch: S is a mean over samples, states and probe entries.
+MOST_SAMPLES = 8
 
 
 @dataclass
@@ -168,6 +170,7 @@ def _detached(value: Any) -> Any:
 
 def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeRow]:
     """Run the recurrence again in chunks, send the caught gradient back, and read S at every chunk's end."""
+    call = _of_few_samples(call)
     twin = copy.copy(call.module)
     # The twin shares the parameters; dropout between its layers would draw random numbers.
     twin.dropout = 0.0
@@ -205,6 +208,21 @@ def _measure(call: _Call, name: str, made: str | None, depth: int) -> list[TimeR
         )  # fmt: skip
         rows.append(TimeRow(spec, audibility, size, samples))
     return rows
+
+
+def _of_few_samples(call: _Call) -> _Call:
+    """The same call for the first samples of its batch alone."""
+    batch = 0 if call.module.batch_first else 1
+    number = min(MOST_SAMPLES, call.sequence.shape[batch])
+
+    def few(value: Any, dimension: int) -> Any:
+        if isinstance(value, tuple):
+            return tuple(few(item, dimension) for item in value)
+        return None if value is None else value.narrow(dimension, 0, number)
+
+    # The first result is the outputs, laid out as the input; states have the batch second.
+    gradients = [few(g, 1 if place else batch) for place, g in enumerate(call.gradients)]
+    return replace(call, sequence=few(call.sequence, batch), state=few(call.state, 1), gradients=gradients)
 
 
 @contextmanager
