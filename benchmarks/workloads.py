@@ -105,8 +105,8 @@ def tiny_layers() -> Training:
     """400 layers of 16 tanh units, batches of 16: 800 tensors, so what counts is the cost per tensor."""
     layers = [layer for _ in range(399) for layer in (nn.Linear(16, 16), nn.Tanh())]
     model = _healthy(nn.Sequential(*layers, nn.Linear(16, 10)), 1.0)
-    # Without biases and with inputs of size 1/√depth such a net is audible from end to end; a sick one would be
-    # diagnosed at once.
+    # Without biases and with inputs of size 1/√depth such a net is audible from end to end; a sick one would
+    # be diagnosed at once.
     for layer in model:
         if isinstance(layer, nn.Linear):
             nn.init.zeros_(layer.bias)
