@@ -39,6 +39,19 @@ def make_layer(subject, name, depth, kind="Linear", audible=1.0, gradient=1e-3, 
     return layer | more
 
 
+def make_line(label, operations, decades, expected, best, needed=None, source="train.py:27"):
+    return {
+        "label": label,
+        "count": operations,
+        "decades": decades,
+        "expected_decades": expected,
+        "best_decades": best,
+        "factor": 10 ** (decades / operations),
+        "needed_factor": needed,
+        "source": source,
+    }
+
+
 def make_finding(code, name, severity, subject, layers, message, **more):
     finding = {
         "code": code,
@@ -132,6 +145,12 @@ def vanishing():
             "confirmed": True,
             "kind": "activation-slope",
             "layers": ["sigmoid.0", "sigmoid.1"],
+            "source": "train.py:27",
+            "bill": [
+                make_line("Sigmoid", 24, -14.2, -13.9, -14.4),
+                make_line("Linear", 24, -6.1, -6.0, None, 1.846),
+                make_line("LayerNorm", 2, 0.4, None, None),
+            ],
         },
         evidence={
             "audibility_first": 1.0e-14,

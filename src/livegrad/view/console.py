@@ -12,6 +12,7 @@ from livegrad.view.evidence import facts, steps_text
 from livegrad.view.fold import Row, subjects
 from livegrad.view.ink import STYLES, Ink
 from livegrad.view.layer_table import layer_table, legend, rows_of
+from livegrad.view.ledger_table import bill_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -183,6 +184,8 @@ class Screen:
         cause = finding.get("cause") or {}
         for label, words in self._reasons(finding, cause):
             self.labelled(label, words)
+            if label and cause.get("summary"):
+                self._bill(cause.get("bill") or ())
         self._next(finding)
 
     def _evidence(self, finding: Mapping[str, Any]) -> None:
@@ -192,6 +195,10 @@ class Screen:
         gap = max((len(label) for label, _ in shown), default=0) + 2
         for label, value in shown:
             self.line((f"      {label:<{gap}}", "dim"), self.ink.short(value, self.width - gap - 6))
+
+    def _bill(self, bill: Sequence[Mapping[str, Any]]) -> None:
+        for i, line in enumerate(bill_text(bill, self.width - 9)):
+            self.line((f"{'':9}{self.ink.short(line, self.width - 9)}", "" if i else "dim"))
 
     def _reasons(self, finding: Mapping[str, Any], cause: Mapping[str, Any]) -> list[tuple[str, Any]]:
         summary, explanation = cause.get("summary"), finding.get("explanation")

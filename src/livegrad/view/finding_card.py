@@ -5,6 +5,7 @@ from typing import Any
 
 from livegrad.diagnose.report import severity_rank
 from livegrad.view.evidence import fact, facts, steps_text
+from livegrad.view.ledger_table import bill_table
 
 _CONFIRMED = {True: "confirmed: measured again without it", False: "not confirmed by measuring without it"}
 
@@ -23,6 +24,7 @@ def _card(finding: Mapping[str, Any]) -> dict[str, Any]:
         "steps": steps_text(finding),
         "facts": facts(finding),
         "cause": _cause(finding["cause"]),
+        "bill": bill_table((finding["cause"] or {}).get("bill") or ()),
         "commands": list(dict.fromkeys(commands)),
         "remedies": [{"name": remedy["name"], "predicted": _predicted(remedy)} for remedy in remedies],
     }

@@ -17,6 +17,7 @@ from livegrad.view.figures.profile import profile
 from livegrad.view.figures.training import training
 from livegrad.view.fold import Row, fold, subject_layers, subjects, worst_findings
 from livegrad.view.grid import Grid, audibility_grid, gradient_grid
+from livegrad.view.ledger_table import subject_ledger
 from livegrad.view.progress import Progress
 from livegrad.view.text import shorten
 
@@ -65,6 +66,7 @@ class SubjectSection:
     rows: Sequence[Mapping[str, Any]]
     columns: Sequence[tuple[str, str]]
     folded: str
+    ledger: Mapping[str, Any] | None = None
 
     @property
     def has_turnover(self) -> bool:
@@ -107,6 +109,7 @@ def _section(
         table,
         [column for column in _COLUMNS if any(row[column[1]] for row in table)],
         _folded(layers, rows),
+        subject_ledger(document, name),
     )
 
 
