@@ -71,6 +71,13 @@ def test_every_code_and_every_remedy_has_a_page():
     assert {page.id for page in GUIDE.of_kind("remedy")} >= TEN
 
 
+def test_every_remedy_that_a_rule_names_is_one_for_its_finding():
+    for source in RULE_SOURCES:
+        codes = set(re.findall(r"\b(LG\d{3}) [a-z-]+:", source.partition('"""')[2].partition('"""')[0]))
+        for name in set(re.findall(r'Remedy\(\s*"([a-z]+)"', source)):
+            assert codes & set(GUIDE[name].treats), (codes, name)
+
+
 @pytest.mark.parametrize("finding", GUIDE.of_kind("finding"), ids=lambda page: page.id)
 def test_a_finding_lists_exactly_the_remedies_that_treat_it_or_fail_it(finding):
     """What a finding says helps (or does not) is what the remedies say they treat (or do not)."""
