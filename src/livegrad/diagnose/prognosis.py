@@ -201,8 +201,8 @@ def depth_sentence(reach: DepthReach) -> str:
     """
     head = f"{reach.layers} {reach.unit}s; at {short(reach.factor, 3)} per {reach.unit}"
     if not isfinite(reach.reach):
-        least = f", at least {round(reach.reach_low)}" if reach.reach_low >= reach.layers else ""
-        return f"{head} no limit in sight{least}"
+        low, high = short(reach.factor_low, 3), short(reach.factor_high, 3)
+        return f"{reach.layers} {reach.unit}s; each passes on {low} – {high} of the signal: no limit in sight"
     high = "?" if not isfinite(reach.reach_high) else f"{reach.reach_high:.0f}"
     does = "stays in bounds for" if reach.growing else "reaches"
     return f"{head} the signal {does} about {reach.reach:.0f} [{reach.reach_low:.0f} – {high}]"

@@ -2,8 +2,8 @@
 
 Golub–Kahan bidiagonalization with full reorthogonalization: Jᵀ U_k = V_k B_kᵀ and J V_k = U_k B_k + β u e_kᵀ,
 B_k lower bidiagonal. A singular triplet (s, p, q) of B_k gives one of J up to the residual ‖J V q − s U p‖ =
-β|q_k|: J has a singular value within that of s. After min(m, n) steps β is 0 and nothing is left out. (Golub &
-Kahan 1965; Golub & Van Loan, Matrix Computations, 10.4.)
+β|q_k|: J has a singular value within that of s. After min(m, n) steps β is 0 and nothing is left out. (Golub
+& Kahan 1965; Golub & Van Loan, Matrix Computations, 10.4.)
 """
 
 from collections.abc import Callable

@@ -32,8 +32,9 @@ BACKWARDS_WITHOUT_A_STEP = 300
 class Stop:
     """Ends the program once every watched model has taken `steps` steps, each of them scanned.
 
-    after_step: called after each optimizer step with the models known so far. last_resort: called without arguments where the program does not end by itself, to say what was found and
-    end the process; it must not return. Nothing happens in processes that the program forks.
+    last_resort: called without arguments where the program does not end by itself, to say what was found and
+    end the process; it must not return. after_step: called after each optimizer step with the models known
+    so far. Nothing happens in processes that the program forks.
     """
 
     def __init__(

@@ -1,5 +1,5 @@
-"""The Jacobians of the models of a program being checked: their inputs are caught as they pass, and a copy of each
-model is measured with them.
+"""The Jacobians of the models of a program being checked: their inputs are caught as they pass, and a copy of
+each model is measured with them.
 """
 
 from typing import Any
@@ -14,8 +14,9 @@ from livegrad.probe.twin import CannotCopy, make_twin
 
 
 class Jacobians:
-    """One attempt per step and model until each is measured. found: id of the model -> its report; failed: why
-    there is none.
+    """One attempt per step and model until each is measured.
+
+    found: id of the model -> its report. failed: id -> why there is none.
     """
 
     def __init__(self) -> None:
