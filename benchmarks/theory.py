@@ -129,7 +129,6 @@ def decay_rates(quick: bool) -> Iterator[Fact]:
     yield measured_decay("sigmoid, Xavier", Design("Sigmoid", 1.0), quick)
     yield measured_decay("sigmoid at its gain", Design("Sigmoid"), quick)
     yield measured_decay("SELU, LeCun", Design("SELU", 1.0), quick)
-    yield measured_decay("GELU at its gain 1.5335", Design("GELU"), quick)
     for name in ("GELU", "SiLU"):
         he = Design(name, math.sqrt(2))
         yield measured_decay(f"{name} under He, from q = 1", he, quick)
@@ -143,7 +142,7 @@ def normalization(quick: bool) -> Iterator[Fact]:
         design = Design(name, 1.0, normalization="batch")
         yield measured_decay(f"BatchNorm, {name}", design, quick, batch)
     for kind in ("layer", "rms"):
-        for name in ("ReLU", "Sigmoid"):
+        for name in ("ReLU", "GELU", "Sigmoid"):
             design = Design(name, 1.0, normalization=kind)
             yield measured_decay(f"{kind} norm before {name}", design, quick)
     for kind in ("layer", "rms"):

@@ -5,7 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from livegrad.theory.length_map import fixed_lengths, length_map, length_slope, limit_length
+from livegrad.theory.activation import CATALOGUE, gain
+from livegrad.theory.length_map import (
+    fixed_lengths,
+    gain_holds_length,
+    length_map,
+    length_slope,
+    limit_length,
+)
 
 
 @pytest.mark.parametrize("name", ["ReLU", "Tanh", "GELU", "Sigmoid", "SELU", "Hardswish"])
@@ -59,6 +66,25 @@ def test_under_he_initialization_smooth_rectifiers_shrink_from_any_length(name):
     assert (only.length, only.stability) == (0.0, "stable")
     assert only.slope == pytest.approx(2 * 0.5**2 if name != "Mish" else 2 * 0.6**2, rel=1e-3)
     assert length_map(name, 1e4, 2.0) < 1e4
+
+
+def test_at_their_own_gain_smooth_rectifiers_do_not_hold_their_length():
+    lost = {name for name in CATALOGUE if not gain_holds_length(name)}
+    assert lost == {"GELU", "SiLU", "Mish", "Hardswish", "Tanhshrink", "Softshrink"}
+
+
+@pytest.mark.parametrize(
+    ("name", "holds"), [("Tanh", True), ("SELU", True), ("GELU", False), ("SiLU", False)]
+)
+def test_sampled_stacks_at_their_own_gain_keep_or_lose_their_length(name, holds):
+    phi, rng, width, found = CATALOGUE[name], np.random.default_rng(0), 96, []
+    for _ in range(8):
+        z = rng.normal(size=width)
+        for _ in range(60):
+            z = rng.normal(size=(width, width)) @ phi.function(z) * gain(name) / width**0.5
+        found.append(np.mean(z**2))
+    near = np.mean([0.5 < q < 2 for q in found])
+    assert near >= 0.75 if holds else near <= 0.25
 
 
 def test_a_fixed_length_that_moves_is_none():

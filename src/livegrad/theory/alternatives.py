@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from livegrad.theory.activation import CATALOGUE, Activation, gain, named
 from livegrad.theory.critical_point import critical_point
+from livegrad.theory.initialization import initialization
 from livegrad.theory.propagation import NORMALIZATIONS, Design, Propagation, Residual
 
 # Activations worth proposing: in common use, and different in what they do to a gradient.
@@ -16,8 +17,8 @@ class Alternative:
     """One thing changed, all else equal. kind: "activation", "initialization", "normalization" or "residual".
 
     decades, audibility_decades: of the changed design over the same depth (see Propagation), per_layer: its
-    last factor; now: decades of the design as it is. Activations come with their own gain, as they would be
-    used.
+    last factor; now: decades of the design as it is. Activations come with the initialization recommended for
+    them: their own gain, or the critical point where lengths do not hold at that (GELU, SiLU).
     """
 
     kind: str
@@ -58,11 +59,10 @@ def _alternative(kind: str, name: str, found: Propagation, now: float) -> Altern
 def _activations(design: Design) -> Iterable[tuple[str, str, Design]]:
     for name in PROPOSED:
         if CATALOGUE[name] != named(design.activation):
-            yield (
-                "activation",
-                name,
-                replace(design, activation=name, weight_gain=gain(name), bias_variance=0.0),
-            )
+            drawn = initialization("recommended", fan_in=1, activation=name)
+            weights, bias = drawn.weight_gain, drawn.bias_variance
+            changed = replace(design, activation=name, weight_gain=weights, bias_variance=bias)
+            yield "activation", name, changed
 
 
 def _initializations(design: Design) -> Iterable[tuple[str, str, Design]]:

@@ -11,6 +11,7 @@ from math import sqrt
 
 from livegrad.theory.activation import Activation, gain
 from livegrad.theory.critical_point import critical_point
+from livegrad.theory.length_map import gain_holds_length
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ def _critical(fan_in: int, fan_out: int, activation: str | Activation) -> Initia
     )
 
 
+def _recommended(fan_in: int, fan_out: int, activation: str | Activation) -> Initialization:
+    own = _own_gain(fan_in, fan_out, activation)
+    return own if gain_holds_length(activation) else _critical(fan_in, fan_out, activation)
+
+
 INITIALIZATIONS: dict[str, Callable[[int, int, str | Activation], Initialization]] = {
     "torch default": _torch_default,
     "xavier": _xavier,
@@ -66,6 +72,7 @@ INITIALIZATIONS: dict[str, Callable[[int, int, str | Activation], Initialization
     "orthogonal": _orthogonal,
     "own gain": _own_gain,
     "critical": _critical,
+    "recommended": _recommended,
 }
 
 
@@ -75,7 +82,8 @@ def initialization(
     """Return what the initialization `name` (a key of INITIALIZATIONS) gives a layer of these fans.
 
     fan_in, fan_out: inputs and outputs of a unit, times the kernel's size for a convolution; square if only
-    one is given. activation: used by "own gain" and "critical", which fit it. Raises KeyError for an unknown
-    name and ValueError where an activation has no critical point.
+    one is given. activation: used by "own gain", "critical" and "recommended", which fit it; the last is the
+    own gain where lengths hold at it (see gain_holds_length), else the critical point. Raises KeyError for an
+    unknown name and ValueError where an activation has no critical point.
     """
     return INITIALIZATIONS[name](fan_in, fan_in if fan_out is None else fan_out, activation)

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from livegrad.theory.activation import Activation, moments, named
+from livegrad.theory.activation import Activation, gain, moments, named
 from livegrad.theory.gaussian import expect
 from livegrad.theory.roots import scan
 
@@ -85,6 +85,16 @@ def fixed_lengths(
     starts = [0.0] if length_map(activation, 0.0, weight_variance, bias_variance) == 0 else []
     points = [*starts, *scan(excess, grid)]
     return tuple(FixedLength(q, length_slope(activation, q, weight_variance)) for q in points)
+
+
+def gain_holds_length(activation: str | Activation) -> bool:
+    """True if a deep stack at the activation's own gain stays near q = 1: χ_q ≤ 1 there.
+
+    Not so for GELU (χ_q = 1.144), SiLU (1.173), Mish (1.076) and Hardswish (1.224): a length off by a
+    little, as finite width makes it, is off by χ_q^L after L layers, and the stack ends at 0 or grows without
+    bound.
+    """
+    return length_slope(activation, 1.0, gain(activation) ** 2) <= 1 + 1e-6
 
 
 def limit_length(
