@@ -274,7 +274,7 @@ TWO = {
 
 def _with_tiny_weights(tower: Tower) -> Tower:
     for k in (3, 6):
-        nn.init.normal_(tower.linear[k].weight, 0, 1e-4 / 48**0.5)  # pyright: ignore[reportArgumentType]
+        nn.init.normal_(tower.linear[k].weight, 0, 1e-4 / 48**0.5)
     return tower
 
 
@@ -377,7 +377,7 @@ def test_a_recurrence_whose_state_no_square_matrix_carries_is_not_tried() -> Non
 
 def test_units_killed_by_their_offset_live_without_it() -> None:
     tower = Tower(lambda t, lin, x, k: torch.relu(lin(x)), 4, 1.4)
-    nn.init.constant_(tower.linear[1].bias, -30.0)  # pyright: ignore[reportArgumentType]
+    nn.init.constant_(tower.linear[1].bias, -30.0)
     replay = replay_of(tower, torch.randn(64, 48))
     outcome = Experiment(replay).test(Accusation("LG202", ("relu#2",), None, "ReLU"))
     assert confirmed(outcome) == (True, True)
@@ -387,7 +387,7 @@ def test_units_killed_by_their_offset_live_without_it() -> None:
 def test_units_whose_input_is_always_the_same_stay_dead_without_an_offset() -> None:
     tower = Tower(lambda t, lin, x, k: torch.relu(lin(x)), 4, 1.4)
     for k in (1, 2):
-        nn.init.constant_(tower.linear[k].bias, -30.0)  # pyright: ignore[reportArgumentType]
+        nn.init.constant_(tower.linear[k].bias, -30.0)
     replay = replay_of(tower, torch.randn(64, 48))
     outcome = Experiment(replay).test(Accusation("LG202", ("relu#3",), None, "ReLU"))
     assert outcome.after == 1.0

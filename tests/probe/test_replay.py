@@ -165,7 +165,7 @@ def test_the_users_hooks_stay_with_the_user() -> None:
 def test_weights_that_a_hook_of_torch_computes_are_computed_in_the_copy() -> None:
     model = Bare()
     with pytest.warns(FutureWarning, match="weight_norm"):
-        nn.utils.weight_norm(model.head)  # pyright: ignore[reportDeprecated]
+        nn.utils.weight_norm(model.head)
     twin = make_twin(model)
     x = torch.randn(4, 16)
     assert torch.equal(twin(x), model(x))
@@ -186,7 +186,7 @@ def test_tensors_with_a_history_that_hang_on_a_module_are_no_hindrance() -> None
 
 def test_arguments_of_many_kinds_are_kept() -> None:
     class Manifold(Bare):
-        def forward(self, batch: dict[str, Any], *, scale: float, pair: tuple[Any, ...]) -> torch.Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        def forward(self, batch: dict[str, Any], *, scale: float, pair: tuple[Any, ...]) -> torch.Tensor:
             return super().forward(batch["x"] * scale + pair[0] + pair[1]["y"])
 
     batch = {"x": torch.randn(32, 16), "mask": None}
@@ -268,7 +268,7 @@ def test_a_forward_pass_that_does_more_than_compute_is_not_run_again(
 ) -> None:
     KEPT.clear()
     replay = replay_of(kind(), torch.randn(32, 16))
-    before = (len(KEPT), COUNT, TOTAL.clone(), OUTSIDE.running_mean.clone(), capsys.readouterr().out != "")  # pyright: ignore[reportOptionalMemberAccess]
+    before = (len(KEPT), COUNT, TOTAL.clone(), OUTSIDE.running_mean.clone(), capsys.readouterr().out != "")
     outcome = without_sigmoid(replay)
     assert outcome.before is None
     assert said in str(outcome.note)
@@ -276,7 +276,7 @@ def test_a_forward_pass_that_does_more_than_compute_is_not_run_again(
     assert all(
         torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
         for a, b in zip(before, after, strict=True)
-    )  # pyright: ignore[reportArgumentType]
+    )
     assert capsys.readouterr().out == ""
 
 
