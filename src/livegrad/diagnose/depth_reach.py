@@ -47,7 +47,9 @@ class DepthReach:
 
 def trainable_depth(factor: float) -> float:
     """Return 6 / |ln factor|: layers until six e-foldings of the signal are lost or gained."""
-    return inf if factor == 1.0 else 0.0 if factor <= 0 or factor == inf else E_FOLDINGS / abs(log(factor))
+    if factor <= 0 or factor == inf:
+        return 0.0
+    return inf if abs(factor - 1.0) < 1e-9 else E_FOLDINGS / abs(log(factor))
 
 
 def depth_reach(patient: Patient) -> DepthReach | None:
