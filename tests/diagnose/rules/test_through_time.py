@@ -40,7 +40,7 @@ def test_forgetting_is_a_fault_only_where_the_task_needs_the_reach(judge, loss, 
     # Those over three decades down: 0.25 · 12 is not.
     assert finding["layers"][-1] == f"rnn.tanh[t={T - 1 - 12}]"
     assert finding["source"] == "net.py:40"
-    assert finding["cause"]["operator"] == "TanhBackward0"
+    assert finding["cause"]["operator"] == "tanh"
     assert (finding["first_step"], finding["last_step"]) == (0, 30)
 
 

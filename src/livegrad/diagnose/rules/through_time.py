@@ -11,8 +11,9 @@ it is held against the network only if the loss does not fall, which is how a ta
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient, persists
+from livegrad.diagnose.recurrence import step_cause
 from livegrad.diagnose.time_profile import TimeProfile, time_profiles
 
 REACH_DECADES = 3.0
@@ -26,30 +27,47 @@ def _early(profile: TimeProfile) -> float:
 def find(patient: Patient) -> list[Finding]:
     """Return a finding per recurrence and direction, or nothing."""
     series: dict[str, list[TimeProfile]] = {}
+    members: dict[str, list[TimeProfile]] = {}
     for scan in patient.scans:
-        for owner, profile in _loudest_of_each_module(time_profiles(scan, patient.layers)).items():
-            series.setdefault(owner, []).append(profile)
+        for loop in _loops(time_profiles(scan, patient.layers)):
+            loudest = max(loop, key=_early)
+            owner = _owner(loudest) or min(profile.name for profile in loop)
+            series.setdefault(owner, []).append(loudest)
+            members[owner] = loop
     found = []
-    for profiles in series.values():
+    for owner, profiles in series.items():
         early = [_early(profile) for profile in profiles]
         if persists([value < -REACH_DECADES for value in early]):
-            found.append(_vanishing(patient, profiles[-1], early[-1]))
+            found.append(_vanishing(patient, profiles[-1], early[-1], members[owner]))
         elif persists([value > REACH_DECADES for value in early]):
-            found.append(_exploding(patient, profiles[-1], early[-1]))
+            found.append(_exploding(patient, profiles[-1], early[-1], members[owner]))
     return found
 
 
-def _loudest_of_each_module(profiles: list[TimeProfile]) -> dict[str, TimeProfile]:
-    """A loop has several operations a step; the one that keeps most of the past speaks for it."""
-    found: dict[str, TimeProfile] = {}
-    for profile in profiles:
-        owner = profile.name.rpartition(".")[0] or profile.name
-        if owner not in found or _early(profile) > _early(found[owner]):
-            found[owner] = profile
-    return found
+def _owner(profile: TimeProfile) -> str:
+    return profile.name.rpartition(".")[0]
 
 
-def _vanishing(patient: Patient, profile: TimeProfile, early: float) -> Finding:
+def _loops(profiles: list[TimeProfile]) -> list[list[TimeProfile]]:
+    """Group the operations of one loop: those of one module that run in turns. The one that keeps most of
+    the past speaks for it.
+    """
+    loops: list[list[TimeProfile]] = []
+    for profile in sorted(profiles, key=lambda p: p.layers[0].id):
+        same = [loop for loop in loops if _owner(loop[0]) == _owner(profile) and _in_turns(loop[0], profile)]
+        if same:
+            same[0].append(profile)
+        else:
+            loops.append([profile])
+    return loops
+
+
+def _in_turns(one: TimeProfile, other: TimeProfile) -> bool:
+    """Layers are numbered as they run, so those of one loop are numbered in turns."""
+    return one.layers[0].id < other.layers[-1].id and other.layers[0].id < one.layers[-1].id
+
+
+def _vanishing(patient: Patient, profile: TimeProfile, early: float, members: list[TimeProfile]) -> Finding:
     learning = patient.learning
     severity = "info" if patient.is_learning else ("warning" if learning.state == "unknown" else "error")
     silent = [
@@ -59,7 +77,7 @@ def _vanishing(patient: Patient, profile: TimeProfile, early: float) -> Finding:
     ]
     lost = f"{-early:.1f} decades" if np.isfinite(early) else "all of it, in this precision,"
     return _finding(
-        patient, profile, "LG102", "vanishing-through-time", severity, silent,
+        patient, profile, members, "LG102", "vanishing-through-time", severity, silent,
         f"what {profile.name} saw first loses {lost} over {profile.length} time steps",
         "The gradient through time shrinks by the same factor at every step, so the network cannot learn "
         "to use what lies far back."
@@ -72,13 +90,13 @@ def _vanishing(patient: Patient, profile: TimeProfile, early: float) -> Finding:
     )  # fmt: skip
 
 
-def _exploding(patient: Patient, profile: TimeProfile, early: float) -> Finding:
+def _exploding(patient: Patient, profile: TimeProfile, early: float, members: list[TimeProfile]) -> Finding:
     severity = "warning" if patient.is_learning and patient.is_finite else "error"
     loud = [
         layer.name for layer, r in zip(profile.layers, profile.relative, strict=True) if r > REACH_DECADES
     ]
     return _finding(
-        patient, profile, "LG104", "exploding-through-time", severity, loud,
+        patient, profile, members, "LG104", "exploding-through-time", severity, loud,
         f"the gradient of {profile.name} grows by {early:.1f} decades back over {len(profile.layers)} "
         "time steps",
         "The gradient through time grows by the same factor at every step, so a small change long ago "
@@ -89,11 +107,12 @@ def _exploding(patient: Patient, profile: TimeProfile, early: float) -> Finding:
 
 
 def _finding(
-    patient: Patient, profile: TimeProfile, code: str, name: str, severity: str, layers: list[str],
-    message: str, explanation: str, advice: str,
+    patient: Patient, profile: TimeProfile, members: list[TimeProfile], code: str, name: str, severity: str,
+    layers: list[str], message: str, explanation: str, advice: str,
 ) -> Finding:  # fmt: skip
     factor = 10**profile.per_step_decades
     names = tuple(layers)
+    cause = step_cause(patient, profile, members)
     return Finding(
         code=code,
         name=name,
@@ -101,14 +120,9 @@ def _finding(
         subject=patient.subject.name,
         layers=(profile.name, *names),
         layers_text=layers_text(names) or profile.name,
-        source=profile.layers[0].made or profile.layers[0].source,
+        source=cause.source,
         message=message,
-        cause=Cause(
-            f"each time step passes on {factor:.3g} of the gradient",
-            profile.layers[0].operator,
-            kind="time",
-            layers=(profile.name,),
-        ),
+        cause=cause,
         evidence={
             "factor_per_time_step": factor,
             "time_steps": profile.length,
