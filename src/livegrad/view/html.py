@@ -15,6 +15,7 @@ from livegrad.view.facts import key_facts, run_facts, what_was_observed, when
 from livegrad.view.finding_card import finding_cards
 from livegrad.view.palette import DARK, LIGHT, style_variables
 from livegrad.view.plotly_bundle import packed
+from livegrad.view.prognosis_section import prognosis_section
 from livegrad.view.subject_section import SubjectSection, subject_sections
 from livegrad.view.text import clean
 
@@ -66,6 +67,7 @@ def render_html(run: "Run", document: Mapping[str, Any]) -> str:
         "signs": _SIGNS,
         "key_facts": key_facts(document),
         "findings": finding_cards(document),
+        "prognosis": prognosis_section(document),
         "subjects": sections,
         "run_facts": run_facts(run, document),
         "lists": what_was_observed(run, document),
