@@ -1,4 +1,5 @@
-"""What a run folder costs: bytes and microseconds per recorded step, seconds to open it and to read from it.
+"""What a run folder costs: bytes and microseconds per recorded step, seconds to open it, to read from it and
+to report on it.
 
     python benchmarks/run_folder.py                     1,000 tensors x 5,000 steps, some 350 MB
     python benchmarks/run_folder.py --full              1,000 tensors x 100,000 steps, some 7 GB
@@ -9,18 +10,23 @@ The folder is made under --directory (default: the system's temporary directory)
 
 import argparse
 import os
+import resource
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from livegrad.run.columns import SCAN_COLUMNS
 from livegrad.run.reader import load
-from livegrad.run.schema import PulseRow, Tensor
+from livegrad.run.schema import Layer, PulseRow, ScanRow, Subject, Tensor
 from livegrad.run.writer import RunWriter, create_run_folder
 
 
@@ -47,10 +53,34 @@ def make_row(step: int, tensors: int, noise: np.ndarray, sampled: bool) -> Pulse
     )
 
 
+def make_scan(step: int, layers: int) -> ScanRow:
+    """A scan of a healthy net of as many layers."""
+    known = {"audibility": 0.5, "audibility_output": 0.5, "transport": 0.0, "gradient_rms": 1e-3}
+    known |= {"activation_rms": 0.7, "width": 100, "samples": 64, "null_sd": 0.1, "nonfinite": 0}
+    columns = {
+        column.name: np.full(layers, known.get(column.name, column.missing), column.dtype)
+        for column in SCAN_COLUMNS
+        if column.name not in ("step", "subject", "layer")
+    }
+    return ScanRow(step=step, subject=0, layer=np.arange(layers, dtype=np.int32), **columns)
+
+
 def write(path: Path, tensors: int, steps: int) -> list[float]:
     """Microseconds of each RunWriter.pulse."""
-    table = [Tensor(id=i, name=f"layers.{i}.weight", count=1000) for i in range(tensors)]
-    writer = RunWriter(path, {"tensors": table, "mode": "benchmark"})
+    shape = (100, 10)
+    table = [
+        Tensor(id=i, name=f"layers.{i}.weight", module=f"layers.{i}", shape=shape, count=1000, optimizer=0)
+        for i in range(tensors)
+    ]
+    layers = [
+        Layer(id=i, name=f"layers.{i}", depth=i, type="Linear", module=f"layers.{i}", tensors=(i,), width=100)
+        for i in range(tensors)
+    ]
+    subjects = [Subject(id=0, name="net", type="Net", parameters=1000 * tensors)]
+    told = {"subjects": subjects, "tensors": table, "layers": layers, "mode": "watch"}
+    writer = RunWriter(path, told)
+    for step in (0, 10, 30, 100, 316, 1000, 3162, 10000, 31623):
+        writer.scan(make_scan(step, tensors))
     noise = np.random.default_rng(0).random(tensors)
     cost = []
     for step in range(steps):
@@ -58,7 +88,7 @@ def write(path: Path, tensors: int, steps: int) -> list[float]:
         start = time.perf_counter()
         writer.pulse(row)
         cost.append((time.perf_counter() - start) * 1e6)
-    writer.close(status="finished", steps=steps)
+    writer.close(status="finished", steps=steps, seconds=0.01 * steps, scan_count=9)
     return cost
 
 
@@ -95,6 +125,7 @@ def measure(path: Path, tensors: int, steps: int) -> None:
         f" / {statistics.fmean(cost):.0f} / {max(cost):.0f}"
     )
     read(path, tensors)
+    report(path)
     if hasattr(os, "posix_fadvise"):
         forget(path / "rank0.arrows")
         print("the same, nothing in memory:")
@@ -111,6 +142,17 @@ def read(path: Path, tensors: int) -> None:
     pulses = timed("pulses(limit=2000)", lambda: run.pulses(limit=2000))
     timed("pulses(limit=2000) again", lambda: run.pulses(limit=2000))
     print(f"{'rows kept':<42}{len(pulses):9d}")
+
+
+def report(path: Path) -> None:
+    """Run `livegrad report` in processes of their own; their time and the most memory any of them held."""
+    page = path / "page.html"
+    for label, arguments in (("", []), (" --json", ["--json"]), (" --html", ["--html", str(page)])):
+        command = [sys.executable, "-m", "livegrad", "report", str(path), *arguments]
+        timed(f"livegrad report{label}", partial(subprocess.run, command, check=True, capture_output=True))
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        print(f"{'most memory so far':<42}{peak:9.0f} MiB")
+    print(f"{'the page':<42}{page.stat().st_size / 2**20:9.1f} MiB")
 
 
 def forget(path: Path) -> None:

@@ -23,7 +23,7 @@ from livegrad.probe.layers import LayerNames, LayerSpec
 # Longer sequences are cut into this many chunks, and the state is read at their ends.
 MOST_STEPS = 128
 # The recurrence is run again for so many of the batch: S is a mean over samples, states and probe entries.
-MOST_SAMPLES = 8
+MOST_SAMPLES = 4
 
 
 @dataclass
