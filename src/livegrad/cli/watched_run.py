@@ -71,8 +71,14 @@ class WatchedRun:
             after_import("torch", self._start)
         if self.search_path is not None:
             forget_hiding(LOADED_AT_START, self.search_path)
-        self.outcome = run_program(self.program)
+        self.outcome = run_program(self.program, self._examine)
         leave(self.outcome)
+
+    def _examine(self, error: BaseException) -> None:
+        """The program has ended in this exception."""
+        if self.session is not None and os.getpid() == self.pid:
+            with own_imports(self.search_path):
+                self.session.examine(error)
 
     def _start(self) -> None:
         """Start the recorder; called when the program has imported torch."""

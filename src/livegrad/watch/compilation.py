@@ -18,6 +18,12 @@ def is_compiled(module: torch.nn.Module) -> bool:
     return inplace or type(module).__name__ == "OptimizedModule"
 
 
+def has_compiled() -> bool:
+    """Whether torch.compile has compiled anything in this process."""
+    counters = getattr(sys.modules.get("torch._dynamo.utils"), "counters", {})
+    return bool(counters.get("frames"))
+
+
 def is_capturing() -> bool:
     """Whether a CUDA graph is being captured: what we queued now would be replayed with it ever after."""
     return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()

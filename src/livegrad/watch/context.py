@@ -46,6 +46,7 @@ class Watch:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         text = None if kind is None else f"{kind.__name__}: {error}".splitlines()[0]
+        self._session.examine(error)
         self._session.finish(None, text)
 
     def _repr_html_(self) -> str:

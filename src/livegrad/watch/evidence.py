@@ -22,11 +22,15 @@ def speaks_of_nan(error: str) -> bool:
 
 
 def broken_tensors(trace: TracebackType | None) -> list[Tensor]:
-    """Tensors with a graph that are not finite, of the innermost frame of the traceback first."""
+    """Tensors with a graph that hold a NaN, and losses that are not finite; of the innermost frame of the
+    traceback first. (An infinity may be a mask.)
+    """
     found: dict[int, Tensor] = {}
     for value in _values(trace):
-        if isinstance(value, Tensor) and value.grad_fn is not None and flaw(value):
-            found[id(value)] = value
+        if isinstance(value, Tensor) and value.grad_fn is not None:
+            made = flaw(value)
+            if made == "nan" or (made and value.numel() == 1):
+                found[id(value)] = value
     return list(found.values())
 
 

@@ -10,7 +10,6 @@ import time
 import traceback
 import weakref
 from collections import deque
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -22,14 +21,15 @@ from livegrad.probe.forensics.replay import Call
 from livegrad.probe.forensics.script_part import lines_of, script_nodes
 from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.operation import tensors_in
-from livegrad.probe.source import shown_path
+from livegrad.probe.source import shown_path, user_line
+from livegrad.watch.compilation import has_compiled
 from livegrad.watch.evidence import broken_tensors, speaks_of_nan
 from livegrad.watch.kept_calls import KeptCalls
 from livegrad.watch.loss_guard import Hit, LossGuard
 from livegrad.watch.loss_lines import LossLines
 from livegrad.watch.nesting import in_compiled_function
 from livegrad.watch.sentinel import Sentinels, is_broken
-from livegrad.watch.subjects import Plan, SubjectTable, parameters_of
+from livegrad.watch.subjects import Plan, Subject, SubjectTable, parameters_of
 
 MOST_SEARCHES = 3
 FIRST_BACKWARDS = 4
@@ -39,7 +39,7 @@ MOST_PLANS = 64
 
 class Forensics:
     """What a recorder tells this, in the order of a step: `enter_module`, `leave_module` (only while calls
-    are watched), `before_backward`, `before_step`, `after_step`; `finish` at the end.
+    are watched), `before_backward`, `before_step`, `after_step`; `examine` at the end.
 
     origins: the NonfiniteOrigin of each event, as run.json has them. cost: seconds spent on searches.
     """
@@ -56,14 +56,15 @@ class Forensics:
         self._sentinels = Sentinels()
         self._watched: dict[int, tuple[int, list[weakref.ref[Tensor]]]] = {}
         self._optimizers: dict[int, weakref.ref[Any]] = {}
+        self._step_lines: dict[int, tuple[str, int] | None] = {}
         self._backwards = 0
         self._began_at: int | None = None
         self._searches = 0
         self._steps = 0
-        self._stepped = False
         self._gradient_was_finite = False
         self._losses: deque[float] = deque(maxlen=BLACK_BOX)
         self._found: list[tuple[Found, dict[str, Any]]] = []
+        self._doubtful: tuple[Found, dict[str, Any]] | None = None
         self._late: nn.Module | None = None
         self._noted: Call | None = None
 
@@ -101,11 +102,11 @@ class Forensics:
 
     def _entered(self) -> None:
         self._lines.pause()
-        if self._stepped:
-            self._stepped = False
-            self._calls.calls.clear()
+        self._calls.forget(self._steps - max(1, len(self._optimizers)))
 
     def _left(self) -> None:
+        if self._doubtful is not None and not has_compiled():
+            self._lines.wanted = True
         self._lines.begin()
 
     # The events of a step.
@@ -115,10 +116,8 @@ class Forensics:
         if self.closed:
             return
         self._lines.pause()
-        if self._stepped and not inside_step:
-            self._calls.calls.clear()
         found = [t for t in tensors_in(roots) if t.grad_fn is not None]
-        if value is not None and not math.isfinite(value):
+        if value is not None and not math.isfinite(value) and not self._found:
             self._search(lambda notes: self._in_forward(found, notes), inside_step)
             return
         if value is not None:
@@ -131,7 +130,7 @@ class Forensics:
             self._sentinels.learn(root)
         if self._lines.wanted and self._calls.calls:
             self._take_lines(root)
-        if found[0].is_cpu and self._calls.calls:
+        if found[0].is_cpu and self._calls.calls and not self._found:
             self._guard.arm(root, self._calls.made)
             self._began_at = root._sequence_nr()
 
@@ -150,6 +149,7 @@ class Forensics:
                 {id(plan): known} if len(self._watched) > 64 else {**self._watched, id(plan): known}
             )
             self._optimizers[id(optimizer)] = weakref.ref(optimizer)
+            self._step_lines[id(optimizer)] = user_line()
         broken = bool(self._guard.hits) or is_broken(known[1])
         self._gradient_was_finite = not broken and bool(known[1])
         if broken and not is_scaled(scaler):
@@ -160,17 +160,21 @@ class Forensics:
     def after_step(self) -> None:
         """The step has been taken; the next call of a module begins another."""
         self._steps += 1
-        self._stepped = True
+        self._calls.step = self._steps
         self._guard.clear()
         self._lines.forget()
 
-    def finish(self, error: str | None, trace: TracebackType | None) -> None:
-        """The program has ended; if something is not finite in what it left, find out why."""
-        if not self.closed and not self._found:
-            broken = broken_tensors(trace)
-            if broken or (error is not None and speaks_of_nan(error)):
-                self._search(lambda notes: self._after_crash(broken, error, notes), False)
-        self.close()
+    def examine(self, error: BaseException | None) -> None:
+        """The program has ended, by this exception if by one; its variables are still there.
+
+        If something in them is not finite, find out why.
+        """
+        if self.closed or self._found:
+            return
+        trace = error.__traceback__ if error is not None else None
+        broken = broken_tensors(trace)
+        if broken or (error is not None and speaks_of_nan(str(error))):
+            self._search(lambda notes: self._after_crash(broken, notes), False)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -182,9 +186,14 @@ class Forensics:
 
     # What is known in the end.
 
-    @property
-    def found(self) -> bool:
-        return bool(self._found)
+    def root(self) -> nn.Module | None:
+        """The model of what was found, where no subject is known; None if nothing was found."""
+        if not self._found or self._table.subjects:
+            return None
+        owner = self._found[0][0].owner
+        called = [m for call in self._calls.calls if (m := call.module()) is not None]
+        with_weights = [m for m in called if any(True for _ in m.parameters())]
+        return owner if owner is not None else next(iter(with_weights), None)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The origins as run.json holds them."""
@@ -202,6 +211,16 @@ class Forensics:
                 module = ".".join(part for part in (path, found.module) if part)
                 return {"subject": subject.id, "module": module or None}
         return {}
+
+    def _involved(self) -> list[Subject]:
+        """The subjects whose modules were called in this step; all of them where none is known to have been."""
+        called = {id(m) for call in self._calls.calls if (m := call.module()) is not None}
+        found = []
+        for subject in self._table.subjects:
+            root = subject.module()
+            if root is not None and any(id(module) in called for module in root.modules()):
+                found.append(subject)
+        return found or list(self._table.subjects)
 
     # Searching.
 
@@ -226,9 +245,12 @@ class Forensics:
         self.cost += time.perf_counter() - begun
 
     def _keep(self, found: Found, inside_step: bool) -> None:
-        step = max((s.iteration for s in self._table.subjects), default=-1) + (0 if inside_step else 1)
+        involved = self._involved()
+        step = min((s.iteration for s in involved), default=-1) + (0 if inside_step else 1)
+        if found.phase == "update":
+            step -= 1  # the step before made it
         entry = {
-            "subject": 0,
+            "subject": min(involved, key=lambda s: s.iteration).id if involved else 0,
             "step": step,
             "phase": found.phase,
             "operator": found.operator,
@@ -241,6 +263,8 @@ class Forensics:
             "note": found.note,
         }
         self._found.append((found, entry))
+        if found.nodes and found.at is not None and not (found.certain and found.source):
+            self._doubtful = (found, entry)
         self._table.changed = True
 
     def _in_forward(self, roots: list[Tensor], notes: Notes) -> Found | None:
@@ -259,7 +283,7 @@ class Forensics:
     def _hit(self, hit: Hit) -> Found:
         nodes = sorted(self._guard.nodes)
         names = tuple(name for _, name in nodes)
-        lines, same = lines_of(names, self._lines.programs)
+        lines, sure = lines_of(names, self._lines.programs)
         at = next((i for i, (number, _) in enumerate(nodes) if number == hit.number), None)
         line = lines[at] if at is not None else None
         return Found(
@@ -269,7 +293,7 @@ class Forensics:
             None if line is None else f"{shown_path(line[0])}:{line[1]}",
             hit.made,
             hit.operands,
-            certain=same,
+            certain=at is not None and sure[at],
             note=f"in the derivative of {hit.operator}, in the script's own part of the step",
             nodes=names,
             at=at,
@@ -300,25 +324,15 @@ class Forensics:
             note = f"{name}{many} was not finite when the step began; no optimizer in sight holds it"
             return Found("weight", None, None, None, flaw(parameter), (operand,), note=note, owner=module)
         kind, finite = type(optimizer).__name__, self._had_finite_gradient(optimizer, parameter)
-        settings = _settings(optimizer, parameter)
+        line = self._step_lines.get(id(optimizer))
+        source = None if line is None else f"{shown_path(line[0])}:{line[1]}"
+        operands = (operand, *_settings(optimizer, parameter))
+        made = flaw(parameter)
         if finite is False:
-            note = f"the gradient of {name}{many} was not finite when {kind} applied it, and nobody looked"
-            return Found(
-                "weight", kind, None, None, flaw(parameter), (operand, *settings), (), False, note, module
-            )
+            note = f"the gradient of {name}{many} was not finite when {kind} applied it, unseen"
+            return Found("weight", kind, None, source, made, operands, (), False, note, module)
         note = f"{kind}'s update made {name}{many} not finite, from a finite gradient"
-        return Found(
-            "update",
-            kind,
-            None,
-            None,
-            flaw(parameter),
-            (operand, *settings),
-            (),
-            finite is True,
-            note,
-            module,
-        )
+        return Found("update", kind, None, source, made, operands, (), finite is True, note, module)
 
     def _had_finite_gradient(self, optimizer: Any, parameter: Tensor) -> bool | None:
         """Whether the last gradient of `parameter` was finite; None if nothing tells."""
@@ -330,7 +344,7 @@ class Forensics:
                 return not flaw(state[key])
         return True if self._gradient_was_finite else None
 
-    def _after_crash(self, broken: list[Tensor], error: str | None, notes: Notes) -> Found | None:
+    def _after_crash(self, broken: list[Tensor], notes: Notes) -> Found | None:
         calls = list(self._calls.calls)
         broken_off = bool(calls) and calls[-1].last is None
         rooted = [t for t in broken if t.grad_fn is not None]
@@ -345,7 +359,17 @@ class Forensics:
     # Bookkeeping.
 
     def _take_lines(self, root: Any) -> None:
-        self._lines.take(script_nodes(root, self._calls.made))
+        program = self._lines.take(script_nodes([root], self._calls.made, beyond=True))
+        if program is None or self._doubtful is None:
+            return
+        found, entry = self._doubtful
+        # The same operations in the same order as on the step that broke: these are their lines.
+        if program.names[-len(found.nodes) :] == found.nodes and found.at is not None:
+            line = program.lines[len(program.lines) - len(found.nodes) + found.at]
+            if line is not None:
+                entry.update(source=f"{shown_path(line[0])}:{line[1]}", certain=True)
+                self._table.changed = True
+            self._doubtful = None
 
     def _watch_of(self, plan: Plan, optimizer: Any) -> list[weakref.ref[Tensor]]:
         known = self._sentinels.among(plan.members)

@@ -6,18 +6,20 @@ They are heard through `__call__` of the very classes the program calls: a hook 
 and copied with it, and a wrapper on `Module` would be passed by every layer.
 """
 
+import sys
 import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from livegrad.probe.forensics.replay import Call, versions_of
+from livegrad.probe.forensics.replay import Call, numbers_of, versions_of
 from livegrad.probe.function_mode import next_number
-from livegrad.probe.operation import tensors_in
+from livegrad.probe.source import is_user_file
 from livegrad.watch.compilation import is_compiled, is_compiling
 
 MOST_CALLS = 256
@@ -47,12 +49,16 @@ def kept_call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
 
 
 class KeptCalls:
-    """The calls of the present step. on_enter, on_leave: called as an outermost call begins and ends."""
+    """The calls of the present step, which is number `step`, and of those before it that are not forgotten.
+
+    on_enter, on_leave: called as an outermost call begins and ends.
+    """
 
     def __init__(self) -> None:
         self.calls: deque[Call] = deque(maxlen=MOST_CALLS)
         self.on_enter: Callable[[], None] = lambda: None
         self.on_leave: Callable[[], None] = lambda: None
+        self.step = 0
         self._modules: dict[int, weakref.ref[nn.Module]] = {}
         self._held: list[type] = []
         self._devices: dict[int, tuple[str, ...]] = {}
@@ -122,10 +128,15 @@ class KeptCalls:
         try:
             if result is not None:
                 call.last = next_number()
-                call.outputs = _numbers(result)
+                call.outputs = numbers_of(result)
                 self.on_leave()
         except Exception:
             return
+
+    def forget(self, step: int) -> None:
+        """Let go of the calls of `step` and those before."""
+        while self.calls and self.calls[0].step <= step:
+            self.calls.popleft()
 
     def made(self, number: int) -> bool:
         """Whether an autograd node was made in one of the calls."""
@@ -144,6 +155,9 @@ class KeptCalls:
             tuple([(d, torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in devices]),
             state,
             versions_of((args, kwargs)),
+            numbers_of((args, kwargs)),
+            _caller(),
+            self.step,
         )
 
 
@@ -170,7 +184,9 @@ def _kept(value: Any) -> Any:
     return value
 
 
-def _numbers(result: Any) -> tuple[int | None, ...]:
-    if result.__class__ is Tensor:
-        return (result.grad_fn._sequence_nr() if result.grad_fn is not None else None,)
-    return tuple([t.grad_fn._sequence_nr() if t.grad_fn is not None else None for t in tensors_in(result)])
+def _caller() -> tuple[str, int] | None:
+    """The line that called the module; None where that is not the program's own."""
+    frame: FrameType | None = sys._getframe(3)
+    while frame is not None and not is_user_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)

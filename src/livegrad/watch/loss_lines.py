@@ -40,8 +40,8 @@ class LossLines:
     def pause(self) -> None:
         """A module is about to run, or backward; another thread's do not count.
 
-        `loss.backward()` is itself shown to the mode, and puts it back when it returns: there the mode is only
-        silenced, and taken off at the next occasion.
+        `loss.backward()` is itself shown to the mode, and puts it back when it returns: there the mode is
+        only silenced, and taken off at the next occasion.
         """
         if self._mode is not None and self._thread == threading.get_ident():
             self._mode.mute()

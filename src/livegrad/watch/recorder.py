@@ -242,6 +242,15 @@ class Recorder:
                 return True
         return False
 
+    def open_for_origin(self) -> Record | None:
+        """Something broke before any optimizer stepped: open the record for it; None if nothing did."""
+        root = self.forensics.root()
+        if root is None or self.table.enter(root) is None:
+            return None
+        self.started = clock()
+        self.record = self._open_record()
+        return self.record
+
     def finish(self) -> None:
         """Write everything that still waits for a device."""
         self.scans.close()

@@ -9,6 +9,7 @@ Measured against CPython 3.11, 3.12 and 3.13.
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -37,19 +38,24 @@ class Outcome:
     interrupted: bool = False
 
 
-def run_program(program: Program) -> Outcome:
-    """Run `program` as this process's main program, and print its traceback if it ends in an exception."""
+def run_program(program: Program, examine: Callable[[BaseException], None] = lambda error: None) -> Outcome:
+    """Run `program` as this process's main program, and print its traceback if it ends in an exception.
+
+    examine: called with that exception, or the SystemExit, while the variables of its frames are there.
+    """
     try:
         program.execute()
         _flush()
         outcome = Outcome(0)
     except SystemExit as stop:
+        examine(stop)
         return _system_exit(stop)
     except EnoughSteps:
         _flush()
         outcome = Outcome(0)
     except BaseException as error:
         outcome = _uncaught(error)
+        examine(error)
     forget_file()
     return outcome
 

@@ -170,6 +170,10 @@ class SubjectTable:
         trained = ([p for p in module.parameters() if p.requires_grad] for module in called)
         return any(own and all(self.tensors.id_of(p) is None for p in own) for own in trained)
 
+    def enter(self, root: torch.nn.Module) -> Subject | None:
+        """The subject of the model `root`, entered if it is not known yet; None if there are too many."""
+        return self._subject_of(unwrap(root), None, False)
+
     def find(self, module: torch.nn.Module) -> Subject | None:
         """The subject whose model is `module`."""
         return next((s for s in self.subjects if s.module() is module), None)

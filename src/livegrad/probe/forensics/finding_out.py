@@ -5,7 +5,8 @@ the autograd graph. The first birth of a NaN that leads to the end is the answer
 replay did not reproduce or the graph did not hold.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from livegrad.probe.forensics import replay as replaying
-from livegrad.probe.forensics.operand import Operand, flaw
+from livegrad.probe.forensics.graph_values import saved_operands, saved_result
+from livegrad.probe.forensics.operand import Operand, describe
 from livegrad.probe.forensics.provenance import Birth, Place, Provenance
 from livegrad.probe.forensics.replay import Call, Replay
 from livegrad.probe.forensics.script_part import (
@@ -24,9 +26,8 @@ from livegrad.probe.forensics.script_part import (
     lines_of,
     operation_name,
     script_nodes,
-    silent_births,
+    silent_nodes,
 )
-from livegrad.probe.operation import operator_name, tensors_in
 from livegrad.probe.source import shown_path
 
 MOST_REPLAYS = 24
@@ -76,9 +77,13 @@ def in_forward(
 
     broken_off: the last call ended in an exception.
     """
-    given: dict[tuple[int, int], Tensor] = {}
     provenance = Provenance()
+    script = ScriptPart(roots, calls, programs, provenance)
     for call in list(calls)[-MOST_REPLAYS:]:
+        script.follow(until=call.first)
+        birth = script.birth_behind(call)
+        if birth is not None:
+            return script.answer(birth)
         found = _replayed(call, provenance, notes)
         if found is None:
             continue
@@ -87,12 +92,74 @@ def in_forward(
             return _in_call(call, found, birth)
         for number, tensor in zip(call.outputs, found.outputs, strict=False):
             if number is not None:
-                given[number, 0] = tensor.detach()
+                script.given[number, 0] = tensor.detach()
+    script.follow()
     for root in sorted(roots, key=_number):
-        answer = _in_script(root, calls, given, programs, provenance, notes)
-        if answer is not None:
-            return answer
+        birth = script.birth_of(root)
+        if birth is not None:
+            return script.answer(birth)
+    if script.nodes:
+        notes.add("the script's own operations did not all keep their values")
     return None
+
+
+class ScriptPart:
+    """The script's own operations under `roots`, followed step by step between the replays of calls."""
+
+    def __init__(
+        self,
+        roots: Sequence[Tensor],
+        calls: Sequence[Call],
+        programs: Sequence[Program],
+        provenance: Provenance,
+    ) -> None:
+        starts = [root.grad_fn for root in roots if root.grad_fn is not None]
+        self.nodes = script_nodes(starts, lambda number: any(call.made(number) for call in calls), True)
+        self.given: dict[tuple[int, int], Tensor] = {}
+        self._names = tuple(node.name() for node in self.nodes)
+        lines, self._sure = lines_of(self._names, programs)
+        self._places = {node: _place(node, line) for node, line in zip(self.nodes, lines, strict=True)}
+        self._values: dict[Any, Tensor | None] = {}
+        self._provenance = provenance
+
+    def follow(self, until: float = math.inf) -> None:
+        """Go on to the operations that ran before the autograd node numbered `until`."""
+        due = [n for n in self.nodes if n not in self._values and n._sequence_nr() < until]
+        follow_script(due, self._values, self.given, self._places, self._provenance)
+
+    def birth_of(self, tensor: Tensor) -> Birth | None:
+        """The birth of what is not finite in the value of `tensor`."""
+        return self._provenance.of(self._values.get(tensor.grad_fn))
+
+    def birth_behind(self, call: Call) -> Birth | None:
+        """The birth of what is not finite in what the script made for `call`."""
+        for node, value in self._values.items():
+            if value is not None and node._sequence_nr() in call.numbers:
+                birth = self._provenance.of(value)
+                if birth is not None and not birth.meant:
+                    return birth
+        return None
+
+    def answer(self, birth: Birth) -> Found:
+        if birth.given is not None:
+            return _given_to_script(birth)
+        places = list(self._places.values())
+        at = next((i for i, place in enumerate(places) if place is birth.place), None)
+        silent = silent_nodes(self.nodes, self._values)
+        earlier = any(at is not None and i < at for i in silent)
+        return Found(
+            "loss",
+            birth.place.operator,
+            None,
+            birth.place.source,
+            birth.made,
+            birth.operands,
+            _sources(birth),
+            certain=not earlier and at is not None and (self._sure[at] or birth.place.source is None),
+            note=_meaning(birth),
+            nodes=self._names,
+            at=at,
+        )
 
 
 def in_backward(calls: Sequence[Call], bad: dict[int, str], root: int | None, notes: Notes) -> Found | None:
@@ -115,11 +182,13 @@ def in_backward(calls: Sequence[Call], bad: dict[int, str], root: int | None, no
         own = {id(p): name for name, p in module.named_parameters()} if module is not None else {}
         really = {own[key] for key in bad if key in own}
         again = {name for name in births if name in own.values()}
-        if bad and not again & really:
+        passed_on = not own and any(name.startswith("input") for name in births)
+        if bad and not again & really and not passed_on:
             notes.add("a replay of the backward pass broke in other parameters than the step did")
             continue
         answer = _in_call(call, found, birth)
-        return replace(answer, phase="backward", certain=answer.certain and (not bad or again == really))
+        same = not bad or passed_on or again == really
+        return replace(answer, phase="backward", certain=answer.certain and same)
     return None
 
 
@@ -147,7 +216,7 @@ def _in_call(call: Call, found: Replay, birth: Birth) -> Found:
         phase,
         None if birth.given else birth.place.operator,
         birth.place.module,
-        birth.place.source or _first_source(birth.propagators),
+        _shown(call.line) if phase == "input" else birth.place.source or _first_source(birth.propagators),
         birth.made,
         birth.operands,
         _sources(birth),
@@ -180,47 +249,6 @@ def _number(root: Tensor) -> int:
     return root.grad_fn._sequence_nr() if root.grad_fn is not None else -1
 
 
-def _in_script(
-    root: Tensor,
-    calls: Sequence[Call],
-    given: dict[tuple[int, int], Tensor],
-    programs: Sequence[Program],
-    provenance: Provenance,
-    notes: Notes,
-) -> Found | None:
-    if root.grad_fn is None:
-        return None
-    nodes = script_nodes(root.grad_fn, _inside(calls))
-    if not nodes:
-        return None
-    names = tuple(node.name() for node in nodes)
-    lines, same = lines_of(names, programs)
-    places = [_place(node, line) for node, line in zip(nodes, lines, strict=True)]
-    values = follow_script(nodes, given, lambda i: places[i], provenance)
-    end = values.get(root.grad_fn)
-    birth = provenance.of(end) if end is not None else None
-    silent = silent_births(nodes, values)
-    if birth is None:
-        notes.add("the script's own operations did not all keep their values")
-        return None
-    at = next((i for i, place in enumerate(places) if place is birth.place), None)
-    if birth.given is not None:
-        return _given_to_script(birth)
-    return Found(
-        "loss",
-        birth.place.operator,
-        None,
-        birth.place.source,
-        birth.made,
-        birth.operands,
-        _sources(birth),
-        certain=not any(at is not None and i < at for i in silent) and (same or not birth.place.source),
-        note=_meaning(birth),
-        nodes=names,
-        at=at,
-    )
-
-
 def _given_to_script(birth: Birth) -> Found:
     """The NaN came into the script's part with a tensor: a target, a weight, or what a module returned."""
     if birth.given == FROM_MODULE:
@@ -242,12 +270,11 @@ def _given_to_script(birth: Birth) -> Found:
 
 
 def _place(node: Any, line: Line | None) -> Place:
-    source = None if line is None else f"{shown_path(line[0])}:{line[1]}"
-    return Place(operation_name(node), source)
+    return Place(operation_name(node), _shown(line))
 
 
-def _inside(calls: Sequence[Call]) -> Callable[[int], bool]:
-    return lambda number: any(call.made(number) for call in calls)
+def _shown(line: Line | None) -> str | None:
+    return None if line is None else f"{shown_path(line[0])}:{line[1]}"
 
 
 def _cotangents(call: Call, found: Replay, root: int | None) -> list[Tensor | None]:
@@ -267,19 +294,8 @@ def _cotangents(call: Call, found: Replay, root: int | None) -> list[Tensor | No
 
 def read_node(node: Any) -> tuple[str, tuple[Operand, ...]]:
     """The operation of an autograd node and the operands it saved."""
-    from livegrad.probe.forensics.graph_values import saved_operands, saved_result
-    from livegrad.probe.forensics.operand import describe
-
     operands = [describe(name, tensor) for name, tensor in saved_operands(node).items()]
     result = saved_result(node)
     if result is not None:
         operands.append(describe("result", result))
     return operation_name(node), tuple(operands)
-
-
-def flawed(value: Any) -> list[Tensor]:
-    """The tensors in `value` that are not finite."""
-    return [t for t in tensors_in(value) if flaw(t)]
-
-
-__all__ = ["Found", "Notes", "flawed", "in_backward", "in_forward", "operator_name", "read_node"]

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
-from livegrad.probe.forensics.operand import flaw
 from livegrad.probe.forensics.provenance import Birth, Place, Provenance
 from livegrad.probe.forensics.value_mode import ValueMode, plain_name
 from livegrad.probe.function_mode import next_number
@@ -35,7 +34,8 @@ class Call:
 
     first, last: the numbers of the autograd nodes made in it (last is None while it runs). outputs: the
     number of the node behind each tensor it returned, None for one without. versions: of the tensors among
-    its arguments. random: the state of the CPU's generator, and of the device's, before it.
+    its arguments; numbers: of the nodes behind them. random: the state of the CPU's generator, and of the
+    device's, before it. line: of the program, that made the call. step: optimizer steps taken before it.
     """
 
     module: Callable[[], nn.Module | None]
@@ -45,6 +45,9 @@ class Call:
     autocast: tuple[tuple[str, bool, torch.dtype], ...] = ()
     random: tuple[Tensor, ...] = ()
     versions: tuple[int, ...] = ()
+    numbers: tuple[int | None, ...] = ()
+    line: tuple[str, int] | None = None
+    step: int = 0
     last: int | None = None
     outputs: tuple[int | None, ...] = ()
 
@@ -60,6 +63,11 @@ class Call:
 def versions_of(value: Any) -> tuple[int, ...]:
     """The version counter of every tensor in `value`."""
     return tuple(0 if t.is_inference() else t._version for t in tensors_in(value))
+
+
+def numbers_of(value: Any) -> tuple[int | None, ...]:
+    """The number of the autograd node behind every tensor in `value`, None for one without."""
+    return tuple([t.grad_fn._sequence_nr() if t.grad_fn is not None else None for t in tensors_in(value)])
 
 
 @dataclass(eq=False)
@@ -265,8 +273,3 @@ def _place_backward(found: Replay, name: str, stop: Any) -> Place:
     line = user_line(2, stop)
     source = f"{shown_path(line[0])}:{line[1]}" if line is not None else forward and forward.source
     return Place(node.name(), source, forward.module if forward is not None else None, plain_name(name))
-
-
-def first_flaw(tensors: dict[str, Tensor]) -> tuple[str, Tensor] | None:
-    """The first of these tensors that is not finite, with its name."""
-    return next(((name, tensor) for name, tensor in tensors.items() if flaw(tensor)), None)

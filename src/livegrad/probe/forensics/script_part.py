@@ -19,29 +19,34 @@ from livegrad.probe.forensics.graph_values import (
     schemas,
 )
 from livegrad.probe.forensics.operand import flaw
-from livegrad.probe.forensics.provenance import Birth, Place, Provenance, Value
+from livegrad.probe.forensics.provenance import Place, Provenance, Value
 from livegrad.probe.forensics.value_mode import plain_name
 from livegrad.probe.operation import operator_name
 
 MOST_NODES = 2000
+MOST_WALKED = 50_000
 FROM_MODULE = "what the module returned"
 Line = tuple[str, int]
 Edge = tuple[int, int]
 """An autograd node by its number, and which of its outputs."""
 
 
-def script_nodes(root: Any, inside: Callable[[int], bool], most: int = MOST_NODES) -> list[Any]:
-    """The autograd nodes under `root` that were made outside the calls of modules, in order of execution.
+def script_nodes(roots: Sequence[Any], inside: Callable[[int], bool], beyond: bool = False) -> list[Any]:
+    """The autograd nodes under `roots` that were made outside the calls of modules, in order of execution.
 
-    inside(number) says whether a node was made in such a call. Only the first `most` from the root are found.
+    inside(number) says whether a node was made in such a call. beyond: also those on the other side of a
+    call, which made what the module was given.
     """
-    found, seen = [], {root}
-    waiting = [root]
+    found, seen = [], set(roots)
+    waiting = list(seen)
     for node in waiting:
-        if type(node).__name__ == "AccumulateGrad" or inside(node._sequence_nr()):
+        if type(node).__name__ == "AccumulateGrad":
             continue
-        found.append(node)
-        if len(found) >= most:
+        if not inside(node._sequence_nr()):
+            found.append(node)
+        elif not beyond:
+            continue
+        if len(found) >= MOST_NODES or len(waiting) >= MOST_WALKED:
             break
         for child, _ in node.next_functions:
             if child is not None and child not in seen:
@@ -72,13 +77,14 @@ def read_program(nodes: Sequence[Any], spans: Sequence[tuple[int, int, Line | No
     return Program(tuple(node.name() for node in nodes), tuple(lines))
 
 
-def lines_of(names: tuple[str, ...], programs: Sequence[Program]) -> tuple[list[Line | None], bool]:
-    """The line of each node, by the program recorded at another step that is most like it; and whether the
-    two are the same.
+def lines_of(names: tuple[str, ...], programs: Sequence[Program]) -> tuple[list[Line | None], list[bool]]:
+    """The line of each node, by the program recorded at another step that is most like it; and of each whether
+    that is beyond doubt: the two are the same, or no operation of its kind was added or left out.
     """
     for program in programs:
-        if program.names == names:
-            return list(program.lines), True
+        if program.names[-len(names) :] == names:  # what ran before the last call may have been left out
+            return list(program.lines[-len(names) :]), [True] * len(names)
+    sure = [False] * len(names)
     lines: list[Line | None] = [None] * len(names)
     matched = 0
     for program in programs:
@@ -87,38 +93,38 @@ def lines_of(names: tuple[str, ...], programs: Sequence[Program]) -> tuple[list[
         if sum(block.size for block in blocks) > matched:
             matched = sum(block.size for block in blocks)
             lines = [None] * len(names)
+            sure = [names.count(name) == program.names.count(name) for name in names]
             for block in blocks:
                 lines[block.b : block.b + block.size] = program.lines[block.a : block.a + block.size]
-    return lines, False
+    return lines, sure
 
 
 def follow_script(
     nodes: Sequence[Any],
+    values: dict[Any, Tensor | None],
     given: Mapping[Edge, Tensor],
-    place: Callable[[int], Place],
+    place: Mapping[Any, Place],
     provenance: Provenance,
-) -> dict[Any, Tensor | None]:
+) -> None:
     """Show the operations `nodes` to `provenance`, with the values the graph saved or that follow from them.
 
-    given: values of nodes outside the part, as far as known. place(i): where nodes[i] is. Returns the first
-    output of each node, None where it could not be learnt.
+    values: the first output of each node so far, to which those of `nodes` are added; None where one could
+    not be learnt. given: values of nodes outside the part, as far as known. place: where each node is.
     """
     uses = _uses(nodes)
-    values: dict[Any, Tensor | None] = {}
-    for i, node in enumerate(nodes):
+    for node in nodes:
         children = [_child(child, number, values, given, uses, provenance) for child, number in _edges(node)]
         operands = _operands(node, children)
         value = _result(node, uses, children)
         values[node] = value
         if value is not None:
-            provenance.judge(lambda i=i: place(i), operands, [value])
+            provenance.judge(lambda node=node: place[node], operands, [value])
             for exact in uses.get((node, 0), {}).values():
                 if exact is not None and exact is not value and flaw(exact):
-                    provenance.judge(lambda i=i: place(i), [("self", value, flaw(value))], [exact])
-    return values
+                    provenance.judge(lambda node=node: place[node], [("self", value, flaw(value))], [exact])
 
 
-def silent_births(nodes: Sequence[Any], values: Mapping[Any, Tensor | None]) -> list[int]:
+def silent_nodes(nodes: Sequence[Any], values: Mapping[Any, Tensor | None]) -> list[int]:
     """Places of the operations whose result could not be learnt: one of them may have made the NaN."""
     return [i for i, node in enumerate(nodes) if values.get(node) is None]
 
@@ -184,15 +190,3 @@ def operation_name(node: Any) -> str:
     if overloads:
         return plain_name(overloads[0]._schema.name.rpartition("::")[2])
     return operator_name(node)
-
-
-__all__ = [
-    "Birth",
-    "Program",
-    "follow_script",
-    "lines_of",
-    "operation_name",
-    "read_program",
-    "script_nodes",
-    "silent_births",
-]

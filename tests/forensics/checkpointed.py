@@ -1,0 +1,36 @@
+"""A logarithm of zero inside a checkpointed segment."""
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+torch.manual_seed(0)
+
+
+class Segment(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear, self.drop = nn.Linear(8, 8), nn.Dropout(0.2)
+
+    def forward(self, x):
+        x = self.drop(self.linear(x)).abs() + self.floor
+        return torch.log(x)  # guilty
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.segment, self.head = nn.Linear(5, 8), Segment(), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(checkpoint(self.segment, torch.relu(self.stem(x)), use_reentrant=False))
+
+
+net = Net()
+optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+for step in range(45):
+    net.segment.floor = 0.1 if step < 28 else 0.0
+    x, y = torch.randn(8, 5), torch.randint(0, 2, (8,))
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(net(x), y).backward()
+    optimizer.step()
