@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from livegrad.diagnose.number import count, duration, from_json, short
+from livegrad.diagnose.number import count, duration
 from livegrad.diagnose.report import severity_rank
 from livegrad.view.console import Screen
+from livegrad.view.prognosis_section import VERDICT_WORDS, change_cells, time_words
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-VERDICT_WORDS = {"trains": "trains", "doubtful": "doubtful", "will-not-train": "will not train"}
 _MEANING = {"trains": "healthy", "doubtful": "warning", "will-not-train": "unwell"}
 _WIDEST_CHANGE = 60
 
@@ -70,11 +70,7 @@ class PrognosisScreen(Screen):
 
     def _time(self, subject: Mapping[str, Any]) -> None:
         for time in subject["time"]:
-            words = (
-                f"{time['name']}: {count(time['steps'])} time steps; at {short(time['factor'], 3)} per step "
-            )
-            words += f"it hears about the latest {count(time['reach'])}"
-            self.labelled("", words, indent=2, gap=0)
+            self.labelled("", time_words(time), indent=2, gap=0)
 
     def _remarks(self, findings: Sequence[Mapping[str, Any]]) -> None:
         for finding in findings:
@@ -105,11 +101,8 @@ def what_if_lines(subject: Mapping[str, Any], unicode: bool = True) -> list[list
     lines: list[list[tuple[str, str] | str]] = [[(head, "dim")]]
     for change, text in zip(changes, texts, strict=True):
         mark = (good, "healthy") if change["trains"] else (bad, "error")
-        decades = from_json(change["decades"]) or 0.0
-        shown = f"{decades:+.1f} decades" if abs(decades) >= 0.05 else "0 decades"
-        reach = from_json(change["reach"]) or 0.0
-        far = f"{reach:.0f}" if reach < 10_000 else "no limit"
-        numbers = f"{short(change['factor'], 3):>9}  {shown:>14}  {far:>8}"
+        factor, decades, reach = change_cells(change)
+        numbers = f"{factor:>9}  {decades:>14}  {reach:>8}"
         style = "name" if change["kind"] == "none" else ""
         lines.append(["  ", mark, " ", (f"{text[:width]:<{width + 2}}", style), numbers])
     return lines

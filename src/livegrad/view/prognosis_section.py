@@ -30,10 +30,9 @@ def change_cells(change: Mapping[str, Any]) -> tuple[str, str, str]:
 
 def time_words(time: Mapping[str, Any]) -> str:
     """Return how far back one recurrence hears, in words."""
-    return (
-        f"{time['name']}: {time['steps']} time steps; at {short(time['factor'], 3)} per step it hears about the "
-        f"latest {time['reach']}"
-    )
+    factor = short(time["factor"], 3)
+    hears = f"it hears about the latest {time['reach']}"
+    return f"{time['name']}: {time['steps']} time steps; at {factor} per step {hears}"
 
 
 def _entry(subject: Mapping[str, Any]) -> dict[str, Any]:
