@@ -126,3 +126,13 @@ def test_the_table_of_activations_is_the_theorys():
         name = GUIDE[id].activation
         theory = [formula(name) for formula in (gain, backward_factor, normalized_backward_factor)]
         assert [float(number) for number in told] == pytest.approx(theory, abs=5.1e-5)
+
+
+def test_the_table_of_rare_activations_is_the_theorys():
+    rows = re.findall(
+        r"(?m)^\| ([A-Z]\w+)[^|]* \| (\S+) \| (\S+) \| (\S+) \|$", GUIDE["other-activations"].text
+    )
+    assert len(rows) >= 8
+    for name, *told in rows:
+        theory = [formula(name) for formula in (gain, backward_factor, normalized_backward_factor)]
+        assert [float(number) for number in told] == pytest.approx(theory, abs=5.1e-5), name
