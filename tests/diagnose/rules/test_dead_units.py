@@ -74,3 +74,15 @@ def test_units_that_woke_up_are_forgotten(judge):
 def test_where_no_update_was_sampled_its_size_is_unknown(judge):
     finding = judge.one(rectifier({"acts.1": 0.95}).train(STUCK, ratio=np.nan))
     assert finding["evidence"]["largest_update_share_of_weights"] is None
+
+
+def test_biases_far_below_zero_are_named(judge):
+    net = Net(3, "ReLU")
+    mean = np.where([layer["name"] == "layers.1" for layer in net.layers], -29.0, 0.0)
+    size = np.where([layer["name"] == "layers.1" for layer in net.layers], 29.1, 0.8)
+    dead = np.where([layer["name"] == "acts.1" for layer in net.layers], 0.999, np.nan)
+    net.scan(0, 10, 30, dead=dead, activation_mean=mean, activation_rms=size)
+    cause = judge.one(net.train(STUCK, weight={"layers.1.bias": 29.0}))["cause"]
+    assert "layers.1 hands to acts.1 has mean -29" in cause["summary"]
+    assert "its biases have an rms of 29" in cause["summary"]
+    assert cause["source"] == "net.py:12"

@@ -96,6 +96,42 @@ def test_a_branch_below_the_output_is_no_output_link(judge):
     assert judge.codes(net.train(STUCK)) == {"LG201": "error"}
 
 
+@pytest.mark.parametrize("operator, codes", [("Mul", {}), ("Add", {"LG201": "error"})])
+def test_a_gate_may_be_open_or_shut(judge, operator, codes):
+    net = Net(3, "ReLU")
+    join = net.add_layer("join", operator.lower(), 7, operator=operator)
+    net.add_layer("gate", "Sigmoid", 7, kind="branch", segment=join, path=2)
+    net.scan(0, 10, 30, saturated=column(net, {"gate": 0.99}))
+    assert judge.codes(net.train(STUCK)) == codes
+
+
+def test_gates_of_a_recurrence_are_not_judged(judge):
+    net = Net(3, "ReLU")
+    for step in range(8):
+        net.add_layer(f"cell.sigmoid[t={step}]", "Sigmoid", 2, kind="time")
+    net.scan(0, 10, 30, saturated=[0.99 if layer["kind"] == "time" else np.nan for layer in net.layers])
+    assert judge.codes(net.train(STUCK)) == {}
+
+
+def test_the_cause_is_what_made_its_inputs_large(judge):
+    net = Net(3, "Tanh")
+    sizes = column(net, {"layers.1": 40.0}, otherwise=0.8)
+    net.scan(0, 10, 30, saturated=column(net, {"acts.1": 0.97}), activation_rms=sizes)
+    cause = judge.one(net.train(STUCK))["cause"]
+    assert "layers.1 (Linear) makes what it is given 50 times as large" in cause["summary"]
+    assert cause["source"] == "net.py:12" and cause["operator"] == "Tanh"
+
+
+def test_data_that_come_in_large_are_named(judge):
+    net = Net(3, "Tanh")
+    net.add_layer("input", "input", 0, kind="input")
+    sizes = column(net, {"layers.0": 300.0, "input": 500.0}, otherwise=0.8)
+    net.scan(0, 10, 30, saturated=column(net, {"acts.0": 0.97}), activation_rms=sizes)
+    findings = judge.report(net.train(STUCK)).findings
+    cause = next(finding["cause"] for finding in findings if finding["code"] == "LG201")
+    assert "the data come in with an rms of 500" in cause["summary"]
+
+
 def test_saturation_is_never_called_an_explosion(judge):
     net = Net(12, "Tanh")
     shares = {f"acts.{i}": 0.98 for i in range(12)}

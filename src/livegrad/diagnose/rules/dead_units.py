@@ -11,10 +11,14 @@ the samples have become alike; that is not death.
 
 import numpy as np
 
+from livegrad.diagnose.expected import weight_norms
+from livegrad.diagnose.feeding import row_below
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.role import line_of
 from livegrad.diagnose.rules.saturation import persistent_layers
 from livegrad.run.scans import Scan
+from livegrad.run.schema import Layer
 
 DEAD_SHARE = 0.9
 ALL_DEAD = 0.999
@@ -52,7 +56,7 @@ def find(patient: Patient) -> list[Finding]:
             layers_text=layers_text(names),
             source=patient.line(worst),
             message=f"{max(shares):.0%} of the units of {worst.name} are zero for every sample",
-            cause=Cause(_why(born), worst.type, kind="activation-saturated", layers=names),
+            cause=_cause(patient, scan, found[int(np.argmax(shares))], born, names),
             evidence={
                 "dead_share": max(shares),
                 "layers_dead": len(found),
@@ -81,6 +85,40 @@ def _born(patient: Patient) -> int:
         if any(_dead(scan, row) for row in range(len(scan))):
             return scan.step
     return patient.scans[-1].step
+
+
+def _cause(
+    patient: Patient, scan: Scan, worst: tuple[Layer, int], born: int, names: tuple[str, ...]
+) -> Cause:
+    layer, row = worst
+    below = row_below(patient, scan, row)
+    summary, source = _why(born), None
+    if below is not None and np.isfinite(scan.activation_mean[below]):
+        mean, size = float(scan.activation_mean[below]), float(scan.activation_rms[below])
+        feeder = patient.layers[int(scan.layer[below])]
+        source = line_of(feeder, patient.tensors)
+        spread = max(0.0, size**2 - mean**2) ** 0.5
+        if mean < 0:
+            summary += (
+                f". What {feeder.name} hands to {layer.name} has mean {mean:.3g} and spread {spread:.3g}"
+            )
+            summary += _bias_words(patient, scan, feeder, mean)
+    return Cause(
+        summary, layer.type, kind="activation-saturated", layers=names, source=source or patient.line(layer)
+    )
+
+
+def _bias_words(patient: Patient, scan: Scan, feeder: Layer, mean: float) -> str:
+    norms = weight_norms(patient, scan.step)
+    biases = [
+        t
+        for key in feeder.tensors
+        if (t := patient.tensors.get(key)) is not None and len(t.shape) == 1 and t.name.endswith("bias")
+    ]
+    if len(biases) != 1 or biases[0].id not in norms:
+        return ""
+    rms = norms[biases[0].id] / max(1, biases[0].count) ** 0.5
+    return f": its biases have an rms of {rms:.3g}" if rms > 0.5 * abs(mean) else ""
 
 
 def _why(born: int) -> str:

@@ -8,12 +8,16 @@ than three decades over the output's (or over the output's own unit) and outside
 Saturation does not cause explosion; weights that are too large, or BatchNorm in a deep net without skips, do.
 """
 
+from collections import defaultdict
+from itertools import pairwise
+
 import numpy as np
 
 from livegrad.diagnose.blame import blame
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.harm import harm_to, turnover
 from livegrad.diagnose.patient import Patient, persists
+from livegrad.diagnose.role import line_of, role
 from livegrad.diagnose.rules.update_too_large import SINGLE_STEP, update_sizes
 from livegrad.diagnose.spine_profile import SpineProfile, spine_profile
 from livegrad.run.schema import Layer
@@ -26,6 +30,7 @@ HARMFUL_DECADES = 1.5
 NULL_DEVIATIONS = 3.0
 # Growth of activations over depth that ends in infinity.
 OVERFLOW_DECADES = 6.0
+_MOST = 0.7
 
 
 def deafening(profile: SpineProfile, ceiling: float = CEILING_DECADES) -> np.ndarray:
@@ -67,13 +72,7 @@ def _by_overflow(patient: Patient) -> list[Finding]:
                 message=(
                     f"the activations grow by {grown:.1f} decades and overflow, and the gradient with them"
                 ),
-                cause=Cause(
-                    f"each layer multiplies its input by {10**slope.slope:.2f}",
-                    layers[0].type,
-                    grown,
-                    kind="weights-large",
-                    layers=names,
-                ),
+                cause=_growth_cause(patient, profile, finite, size, grown),
                 evidence={
                     "activation_slope_decades_per_layer": slope.slope,
                     "activation_growth_decades": grown,
@@ -88,6 +87,35 @@ def _by_overflow(patient: Patient) -> list[Finding]:
             )
         ]
     return []
+
+
+def _growth_cause(
+    patient: Patient, profile: SpineProfile, finite: np.ndarray, size: np.ndarray, grown: float
+) -> Cause:
+    """Put the growth of the activations down to the type of operation that adds most of it."""
+    added: dict[str, list[tuple[float, Layer]]] = defaultdict(list)
+    for below, above in pairwise(finite):
+        layer = profile.layers[above]
+        added[layer.type].append((float(size[above] - size[below]), layer))
+    steps = max(added.values(), key=lambda items: sum(step for step, _ in items))
+    most, worst = max(steps, key=lambda item: item[0])
+    # One of many that does most of it alone is named alone.
+    blamed = [(most, worst)] if most > _MOST * grown else steps
+    total = sum(step for step, _ in blamed)
+    factor = 10 ** (total / len(blamed))
+    what = role(worst, patient.tensors)
+    kind = {"weights": "weights-large", "norm": "normalization", "join": "residual-scale"}.get(what)
+    each = "it multiplies" if len(blamed) == 1 else "each multiplies"
+    name = f" ({worst.name})" if len(blamed) == 1 else ""
+    return Cause(
+        f"{len(blamed)} {worst.type}{name}: the activations grow by {total:.1f} decades there, {each} the "
+        f"size of its input by {factor:.3g}",
+        worst.type,
+        total,
+        kind=kind or "operation",
+        layers=tuple(layer.name for _, layer in blamed),
+        source=line_of(worst, patient.tensors),
+    )
 
 
 def _by_audibility(patient: Patient) -> list[Finding]:

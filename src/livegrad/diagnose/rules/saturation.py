@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from livegrad.diagnose.feeding import enlarger, row_below
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.run.scans import Scan
@@ -22,6 +23,7 @@ from livegrad.run.schema import Layer
 SATURATED_SHARE = 0.8
 NEARLY_ALL = 0.9
 FEWEST_ENTRIES = 16
+_GATES = {"Sigmoid", "Hardsigmoid"}
 
 
 def persistent_layers(patient: Patient, sick: Callable[[Scan, int], bool]) -> list[tuple[Layer, int]]:
@@ -55,6 +57,7 @@ def _saturated(scan: Scan, row: int) -> bool:
 def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     found = persistent_layers(patient, _saturated)
+    found = [pair for pair in found if not _is_gate(patient, patient.scans[-1], pair[0])]
     if not found:
         return []
     scan = patient.scans[-1]
@@ -75,16 +78,11 @@ def find(patient: Patient) -> list[Finding]:
             layers_text=layers_text(names),
             source=patient.line(worst),
             message=f"{max(shares):.0%} of {worst.name} is saturated: its slope there is next to zero",
-            cause=Cause(
-                f"the inputs of {worst.type} are far larger than the range in which it has a slope",
-                worst.type,
-                kind="activation-saturated",
-                layers=names,
-            ),
+            cause=_cause(patient, scan, found[int(np.argmax(shares))], names),
             evidence={
                 "saturated_share": max(shares),
                 "rms_slope": float(scan.activation_slope[found[int(np.argmax(shares))][1]]),
-                "rms_of_inputs": _input_size(scan, worst, patient),
+                "rms_of_inputs": _input_size(patient, scan, found[int(np.argmax(shares))][1]),
                 "layers_saturated": len(found),
             },
             explanation=(
@@ -104,11 +102,49 @@ def find(patient: Patient) -> list[Finding]:
     ]
 
 
-def _input_size(scan: Scan, layer: Layer, patient: Patient) -> float | None:
-    below = [
-        row
-        for row, k in enumerate(scan.layer)
-        if patient.layers[int(k)].kind == layer.kind == "depth"
-        and patient.layers[int(k)].depth == layer.depth - 1
+def _cause(patient: Patient, scan: Scan, worst: tuple[Layer, int], names: tuple[str, ...]) -> Cause:
+    layer, row = worst
+    summary = f"the inputs of {layer.type} are far larger than the range in which it has a slope"
+    origin = enlarger(patient, scan, row)
+    source = None
+    if origin is not None and origin.layer is None:
+        summary += f": the data come in with an rms of {origin.factor:.3g}"
+    elif origin is not None and origin.layer is not None:
+        source = origin.source
+        named = f"{origin.layer.name} ({origin.layer.type})"
+        summary += f": {named} makes what it is given {origin.factor:.3g} times as large"
+    return Cause(
+        summary, layer.type, kind="activation-saturated", layers=names, source=source or patient.line(layer)
+    )
+
+
+def _is_gate(patient: Patient, scan: Scan, layer: Layer) -> bool:
+    """True for a sigmoid whose value another one is multiplied by: open or shut is what a gate is for."""
+    if not {layer.type, layer.operator} & _GATES:
+        return False
+    if layer.kind == "time":
+        return True
+    if layer.kind == "depth":
+        return _multiplies(patient, layer.depth + 1)
+    top = patient.layers.get(-1 if layer.segment is None else layer.segment)
+    if top is None or (top.operator or "").lower() != "mul":
+        return False
+    path = [
+        other
+        for key in scan.layer
+        if (other := patient.layers[int(key)]).kind == "branch"
+        and (other.segment, other.path) == (layer.segment, layer.path)
     ]
-    return float(scan.activation_rms[below[0]]) if below else None
+    return bool(path) and path[-1].id == layer.id
+
+
+def _multiplies(patient: Patient, depth: int) -> bool:
+    """True if the spine's cut at `depth` multiplies several things with one another."""
+    here = [layer for layer in patient.layers.values() if layer.depth == depth]
+    product = any(layer.kind == "depth" and (layer.operator or "").lower() == "mul" for layer in here)
+    return product and any(layer.kind == "branch" for layer in here)
+
+
+def _input_size(patient: Patient, scan: Scan, row: int) -> float | None:
+    below = row_below(patient, scan, row)
+    return None if below is None else float(scan.activation_rms[below])
