@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from livegrad.theory.propagation import Design
+from livegrad.theory.transformer import TransformerBlock
 
 FUNCTIONS = {
     "ReLU": torch.relu,
@@ -70,3 +71,27 @@ def log_squares(width: int, depth: int, trials: int) -> np.ndarray:
     for weight, active in reversed(chain):
         v = (weight.double().transpose(1, 2) @ v) * active
     return v.square().sum((1, 2)).log().numpy()
+
+
+def blocks(design: TransformerBlock, depth: int, width: int, seed: int) -> tuple[float, float]:
+    """Decades of the gradient through torch's own blocks, and the correlation between output tokens."""
+    torch.manual_seed(seed)
+    name, first = str(design.activation).lower(), design.placement == "pre"
+    stack = [
+        torch.nn.TransformerEncoderLayer(width, 4, 4 * width, 0.0, name, batch_first=True, norm_first=first)
+        for _ in range(depth)
+    ]
+    for one in stack:
+        for linear in (one.linear1, one.linear2):
+            torch.nn.init.xavier_uniform_(linear.weight)
+            torch.nn.init.zeros_(linear.bias)
+    x = torch.randn(4, design.tokens, width, requires_grad=True)
+    out: Tensor = x
+    for one in stack:
+        out = one(out)
+    v = torch.randn_like(out)
+    (gradient,) = torch.autograd.grad(out, x, v)
+    unit = torch.nn.functional.normalize(out.detach(), dim=-1)
+    alike = (unit @ unit.transpose(1, 2)).mean(0)
+    pairs = design.tokens * (design.tokens - 1)
+    return math.log10(float(gradient.norm() / v.norm())), float(alike.sum() - alike.trace()) / pairs

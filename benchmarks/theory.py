@@ -33,7 +33,8 @@ from livegrad.theory.recurrent import (
     lstm_factor,
     plain_factor,
 )
-from sampled_nets import decay, log_squares
+from livegrad.theory.transformer import TransformerBlock
+from sampled_nets import blocks, decay, log_squares
 from through_time import HIDDEN, STEPS, factors
 from trainable_depth import BIAS_VARIANCE, DEPTHS, LEARNT, WEIGHT_VARIANCES, accuracy
 
@@ -217,6 +218,23 @@ def depth(quick: bool) -> Iterator[Fact]:
     yield Fact(f"share of {len(right)} points on the predicted side (≥ 0.9)", 1.0, share, allowed=0.1)
 
 
+def transformer(quick: bool) -> Iterator[Fact]:
+    """12 torch.nn.TransformerEncoderLayer, 32 tokens, width 256: decades of gradient from output to input,
+    and the correlation between tokens at the output. Allowed: 1/tokens of either.
+    """
+    depth, tokens, width = (6, 16, 128) if quick else (12, 32, 256)
+    for placement in ("pre", "post"):
+        for name in ("ReLU", "GELU"):
+            block = TransformerBlock(tokens, name, placement)
+            predicted = block.propagate(depth)
+            found = np.array([blocks(block, depth, width, seed) for seed in range(3 if quick else 6)])
+            errors = found.std(0, ddof=1) / len(found) ** 0.5
+            texts = (f"decades, {placement}-norm, {name}", f"correlation, {placement}-norm, {name}")
+            values = (predicted.decades, float(predicted.correlations[-1]))
+            for place, (text, value) in enumerate(zip(texts, values, strict=True)):
+                yield Fact(text, value, float(found[:, place].mean()), float(errors[place]), 1 / tokens)
+
+
 PARTS: dict[str, Callable[[bool], Iterator[Fact]]] = {
     "constants": constants,
     "critical": critical,
@@ -225,6 +243,7 @@ PARTS: dict[str, Callable[[bool], Iterator[Fact]]] = {
     "residual": residual,
     "width": width,
     "recurrent": recurrent,
+    "transformer": transformer,
     "depth": depth,
 }
 

@@ -22,8 +22,11 @@ from livegrad.theory.length_map import (
 )
 from livegrad.theory.roots import root
 
-# Depth at which a signal of e^-6 is too small to be learned from: the factor that Schoenholz et al. found.
+# The depth over which a tanh net trains, in ξ_c (Schoenholz et al. 2017), and the 95 % prediction interval
+# for another net, from the six transitions that benchmarks/theory.py measures (3.9 to 8.3 ξ_c, by Student's t
+# on their logarithms).
 TRAINABLE_SCALES = 6.0
+TRAINABLE_INTERVAL = (3.0, 12.7)
 # The lengths at which the map is read when a net's own length goes to nothing or to infinity.
 _READ_AT = (1e-8, 1e6)
 _MARGINAL = 1e-6
@@ -57,6 +60,12 @@ class Phase:
     def trainable_depth(self) -> float:
         """Layers that a plain stack of this design can have and still train, 6 ξ_c (Schoenholz et al.)."""
         return TRAINABLE_SCALES * self.correlation_scale
+
+    @property
+    def trainable_interval(self) -> tuple[float, float]:
+        """Layers below which it surely trains and above which it surely does not, at 95 %."""
+        low, high = TRAINABLE_INTERVAL
+        return low * self.correlation_scale, high * self.correlation_scale
 
 
 def covariance(activation: str | Activation, correlation: float, length: float = 1.0) -> float:
