@@ -59,13 +59,18 @@ def _effect_of(function: FunctionType, depth: int) -> str | None:
         found = _effect_in(inner)
         if found is not None:
             return found
-    for name in {n for inner in _with_inner(code) for n in inner.co_names}:
+    for name in {n for inner in _with_inner(code) for n in _globals_used(inner)}:
         called = function.__globals__.get(name)
         if isinstance(called, FunctionType) and called is not function:
             found = _effect_of(called, depth + 1)
             if found is not None:
                 return found
     return None
+
+
+def _globals_used(code: CodeType) -> Iterator[str]:
+    loads = (i for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+    return (str(load.argval) for load in loads)
 
 
 def _with_inner(code: CodeType) -> Iterator[CodeType]:
