@@ -41,6 +41,19 @@ def test_a_folder_of_runs_stands_for_its_newest(call, sick_run, healthy_run, wri
     assert other.name in out
 
 
+def test_runs_that_are_not_named_are_the_newest(call, healthy_run, sick_run):
+    """The sick one is the newer."""
+    out = call("compare")[1]
+    assert out.startswith("livegrad: B is less healthy than A")
+    assert call("compare", str(healthy_run))[1] == out
+
+
+def test_one_run_alone_cannot_be_compared(call, sick_run):
+    code, out, err = call("compare")
+    assert (code, out) == (2, "")
+    assert "only one run under ./livegrad-runs" in err
+
+
 def test_a_run_is_not_compared_with_itself(call, sick_run):
     code, out, err = call("compare", str(sick_run), str(sick_run / "run.json"))
     assert (code, out) == (2, "")
@@ -48,7 +61,9 @@ def test_a_run_is_not_compared_with_itself(call, sick_run):
     assert "livegrad report" in err
 
 
-@pytest.mark.parametrize("arguments", [["compare"], ["compare", "a"], ["compare", "absent", "absent too"]])
+@pytest.mark.parametrize(
+    "arguments", [["compare"], ["compare", "absent"], ["compare", "absent", "absent too"]]
+)
 def test_what_is_no_run_is_usage(call, arguments):
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")

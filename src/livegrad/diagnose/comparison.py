@@ -96,7 +96,7 @@ def compare(before: Run, after: Run) -> Comparison:
                 "changes": [change.to_json(name) for name, change in layers],
                 "only": only,
             },
-            "notes": _notes(before, after, reports, steps, lone),
+            "notes": _notes(before, after, reports, steps, lone, bool(losses)),
         }
     )
 
@@ -190,11 +190,13 @@ def _summary(
         parts.append(
             ", ".join(f"{count(n)} layer{'s' if n > 1 else ''} {kind}" for kind, n in changed.items() if n)
         )
-    if losses:
-        _, loss = losses[0]
+    for name, loss in losses[:2]:
         before, after = loss.last
+        of = f" of {name}" if len(losses) > 1 else ""
         word = {"alike": "about the same", "unknown": "not comparable"}.get(loss.verdict, loss.verdict)
-        parts.append(f"loss {word} at step {count(loss.steps)} ({short(before, 3)} and {short(after, 3)})")
+        parts.append(
+            f"loss{of} {word} at step {count(loss.steps)} ({short(before, 3)} and {short(after, 3)})"
+        )
     head = f"B is {_WORDS[health]}" if health in _WORDS else "the findings are the same in both"
     return f"{head}: {'; '.join(parts)}." if parts else f"{head}."
 
@@ -256,11 +258,12 @@ def _notes(
     reports: list[dict[str, Any]],
     steps: list[dict[str, Any]],
     lone: list[tuple[str, str]],
+    compared: bool,
 ) -> list[str]:
     """What has to be known to read the comparison rightly."""
     notes = ["One run of each: without more seeds a small difference means nothing."]
     taken = [report["run"]["steps"] for report in reports]
-    if taken[0] != taken[1]:
+    if taken[0] != taken[1] and compared:
         notes.append(
             f"A took {count(taken[0])} steps and B {count(taken[1])}; losses are compared over the shorter."
         )

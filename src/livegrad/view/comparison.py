@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import PurePath
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -99,17 +100,14 @@ class _Sheet:
         ]
         for setting in self.document["settings"]:
             before, after = setting["values"]
-            rows.append((setting["name"], self._value(before), self._value(after)))
+            name = setting["name"]
+            rows.append((name, _setting(name, before), _setting(name, after)))
         self.line()
         self.table(rows)
 
     @staticmethod
     def _steps(run: Mapping[str, Any]) -> str:
         return f"{count(run['steps'])}{'' if run['status'] == 'finished' else ', ' + str(run['status'])}"
-
-    @staticmethod
-    def _value(value: Any) -> str:
-        return "–" if value is None else str(value)
 
     def _findings(self) -> None:
         findings = self.document["findings"]
@@ -217,6 +215,16 @@ class _Sheet:
         return (
             "" if values == [None, None] else self.ink.text(self.arrow.join(short(value) for value in values))
         )
+
+
+def _setting(name: str, value: Any) -> str:
+    """Return a setting as it is shown: of a program's path only the file."""
+    if value is None:
+        return "–"
+    if name not in ("script", "command"):
+        return str(value)
+    program, space, rest = str(value).partition(" ")
+    return PurePath(program).name + space + rest
 
 
 def _verdict(loss: Mapping[str, Any]) -> str:
