@@ -244,6 +244,9 @@ class Screen:
         self.labelled("", f"{' · '.join(facts_of_run)}", indent=2, gap=0, style="dim")
         for text in run.get("not_observed") or ():
             self.labelled("not observed:", text, gap=14, style="dim")
+        codes = list(dict.fromkeys(str(f.get("code")) for f in self.document.get("findings") or ()))
+        if codes:
+            self.line((f"  {'more:':<14}", "dim"), self.ink.text(f"livegrad explain {' '.join(codes[:4])}"))
         for label, place in self._places(report):
             self.line((f"  {label:<14}", "dim"), self.ink.text(place))
 
