@@ -147,7 +147,7 @@ class Root(Log):
         return self.head(torch.sqrt(hidden * (hidden > 0)))
 
 
-@pytest.mark.parametrize("kind, name, way", [(Log, "log", "output"), (Root, "sqrt", "way back")])
+@pytest.mark.parametrize("kind, name, way", [(Log, "log", "made infinity"), (Root, "sqrt", "derivative of")])
 def test_the_operation_that_makes_the_first_nan_is_named(tmp_path, kind, name, way):
     finding = serious(trained(tmp_path, kind, task(), sgd(0.1)))["LG301"]
     assert finding["first_step"] == 0 and finding["severity"] == "error"

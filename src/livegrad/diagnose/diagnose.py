@@ -12,7 +12,7 @@ from livegrad.diagnose.layer_rows import layer_rows
 from livegrad.diagnose.ledger_rows import ledgers
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.report import Report, severity_rank
-from livegrad.diagnose.rules import RULES
+from livegrad.diagnose.rules import RULES, nonfinite
 from livegrad.run.reader import Run
 
 _VERDICT = {"error": "unwell", "warning": "warning"}
@@ -21,9 +21,7 @@ _VERDICT = {"error": "unwell", "warning": "warning"}
 def diagnose(run: Run) -> Report:
     """Judge a recorded run and return the report. Pure: reads the run, changes nothing."""
     patients = [Patient(run, subject) for subject in run.subjects]
-    findings = [
-        finding for patient in patients if len(patient.scalars["step"]) for finding in examine(patient)
-    ]
+    findings = [finding for patient in patients for finding in examine(patient)]
     findings.sort(key=lambda finding: (severity_rank(finding.severity), finding.code))
     worst = min((severity_rank(f.severity) for f in findings), default=9)
     verdict = _VERDICT.get(("error", "warning", "info")[worst] if worst < 3 else "", "healthy")
@@ -45,7 +43,9 @@ def examine(patient: Patient) -> list[Finding]:
     """Return the findings about one subject, each fault once: a symptom that another finding explains is left
     out.
     """
-    found = [finding for rule in RULES for finding in rule(patient)]
+    # Before the first recorded step there is only one thing that can be known.
+    rules = RULES if len(patient.scalars["step"]) else (nonfinite.find,)
+    found = [finding for rule in rules for finding in rule(patient)]
     kept = [finding for finding in found if not any(_explains(other, finding) for other in found)]
     return [with_counterfactual(patient, finding) for finding in kept]
 
@@ -55,15 +55,20 @@ def examine(patient: Patient) -> list[Finding]:
 # doing.
 _SIGNS = {
     "LG101": ("LG401", "LG404"),
-    "LG103": ("LG101", "LG401", "LG402"),
+    "LG103": ("LG101", "LG105", "LG106", "LG401", "LG402"),
+    "LG105": ("LG106", "LG402"),
     "LG201": ("LG401",),
     "LG202": ("LG401", "LG404"),
-    "LG301": ("LG401", "LG404"),
-    "LG402": ("LG101", "LG103", "LG401"),
+    "LG301": ("LG105", "LG106", "LG401", "LG404"),
+    "LG402": ("LG101", "LG103", "LG105", "LG106", "LG401"),
+    "LG403": ("LG401",),
+    "LG502": ("LG106",),
 }
 # What says only that it does not work follows from anything that says why.
 _LAST_RESORT = ("LG503",)
-_FOLLOW_LATER = ("LG103", "LG402")
+_FOLLOW_LATER = ("LG103", "LG105", "LG402")
+# Where both begin at one step the first of the pair is the cause.
+_FIRST_OF_TWO = (("LG103", "LG402"), ("LG105", "LG402"))
 
 
 def _explains(other: Finding, finding: Finding) -> bool:
@@ -71,11 +76,13 @@ def _explains(other: Finding, finding: Finding) -> bool:
         return False
     if finding.code in _LAST_RESORT and other.code not in _LAST_RESORT:
         return True
+    if (other.code, finding.code) == ("LG301", "LG202"):
+        return (other.first_step or 0) < (finding.first_step or 0)
     if finding.code not in _SIGNS.get(other.code, ()):
         return False
-    if other.code in _FOLLOW_LATER:
+    if other.code in _FOLLOW_LATER and finding.code != "LG106":
         first, later = other.first_step or 0, finding.first_step or 0
-        return first < later or (first == later and (other.code, finding.code) == ("LG103", "LG402"))
+        return first < later or (first == later and (other.code, finding.code) in _FIRST_OF_TWO)
     return other.code != "LG101" or len(set(finding.layers) - set(other.layers)) <= len(finding.layers) // 4
 
 

@@ -213,7 +213,7 @@ class Forensics:
         return {}
 
     def _involved(self) -> list[Subject]:
-        """The subjects whose modules were called in this step; all of them where none is known to have been."""
+        """The subjects whose modules were called in this step; all of them where none is known to be."""
         called = {id(m) for call in self._calls.calls if (m := call.module()) is not None}
         found = []
         for subject in self._table.subjects:

@@ -4,20 +4,31 @@ What it is. Once one entry of a gradient is not finite, one optimizer step makes
 later step is lost.
 
 How it is decided. Non-finite values are counted at every recorded step, never filtered. Steps that a gradient
-scaler skips are its normal business and are not counted.
+scaler skips are its normal business and are not counted. The operation that made the first of them was looked
+for when it happened, by running that step once more; what was found then is the cause.
 """
+
+from dataclasses import replace
 
 import numpy as np
 
+from livegrad.diagnose import birth
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient
-from livegrad.run.schema import Layer
+from livegrad.run.schema import Layer, NonfiniteOrigin
 
 
 def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
-    if patient.is_finite:
+    born = _born(patient)
+    if patient.is_finite and born is None:
         return []
+    found = _of_rows(patient) if not patient.is_finite else _of_origin(patient, born)
+    return [found if born is None else _with_origin(found, born, patient)]
+
+
+def _of_rows(patient: Patient) -> Finding:
+    """What the recorded steps say, and a scan if one ran at the time."""
     scalars = patient.scalars
     bad_loss = scalars["loss_known"] & ~np.isfinite(scalars["loss"])
     bad_rows = (scalars["nonfinite"] > 0) | bad_loss
@@ -27,41 +38,99 @@ def find(patient: Patient) -> list[Finding]:
     what = _what(bool(bad_loss[scalars["step"] == first].any()), bool(gradients), bool(weights))
     origin = _origin(patient, first)
     blamed = (weights or gradients)[:1]
-    return [
-        Finding(
-            code="LG301",
-            name="nonfinite",
-            severity="error",
-            subject=patient.subject.name,
-            layers=names,
-            layers_text=layers_text(names),
-            source=_place(origin[0]) if origin else (blamed[0].source if blamed else None),
-            message=f"{what} became NaN or infinite at step {first}",
-            cause=Cause(
-                _cause(patient, first, origin), origin[0].type if origin and origin[1] != "loss" else None
-            ),
-            evidence={
-                "first_step": first,
-                "steps_nonfinite_count": int(bad_rows.sum()),
-                "tensors_with_nonfinite_gradient_count": len(gradients),
-                "tensors_with_nonfinite_weight_count": len(weights),
-                "last_finite_loss": _before(scalars["loss"], scalars["step"], first),
-                "last_finite_gradient_norm": _before(scalars["gradient_norm"], scalars["step"], first),
-            },
-            explanation=(
-                "NaN and infinity spread through every operation: from the first such step on, the run "
-                "learns nothing."
-            ),
-            first_step=first,
-            last_step=int(scalars["step"][np.flatnonzero(bad_rows)[-1]]),
-            remedies=(Remedy("clip"), Remedy("schedule"), Remedy("precision")),
-            next=(
-                "Look at what feeds the named place at that step: a logarithm or root of zero, a "
-                "division by zero, a learning "
-                "rate that is too high. torch.autograd.detect_anomaly() around that step names the operation."
-            ),
-        )
-    ]
+    return Finding(
+        code="LG301",
+        name="nonfinite",
+        severity="error",
+        subject=patient.subject.name,
+        layers=names,
+        layers_text=layers_text(names),
+        source=_place(origin[0]) if origin else (blamed[0].source if blamed else None),
+        message=f"{what} became NaN or infinite at step {first}",
+        cause=Cause(
+            _cause(patient, first, origin), origin[0].type if origin and origin[1] != "loss" else None
+        ),
+        evidence={
+            "first_step": first,
+            "steps_nonfinite_count": int(bad_rows.sum()),
+            "tensors_with_nonfinite_gradient_count": len(gradients),
+            "tensors_with_nonfinite_weight_count": len(weights),
+            "last_finite_loss": _before(scalars["loss"], scalars["step"], first),
+            "last_finite_gradient_norm": _before(scalars["gradient_norm"], scalars["step"], first),
+        },
+        explanation=_EXPLANATION,
+        first_step=first,
+        last_step=int(scalars["step"][np.flatnonzero(bad_rows)[-1]]),
+        remedies=(Remedy("clip"), Remedy("schedule"), Remedy("precision")),
+        next=(
+            "Look at what feeds the named place at that step: a logarithm or root of zero, a "
+            "division by zero, a learning "
+            "rate that is too high. torch.autograd.detect_anomaly() around that step names the operation."
+        ),
+    )
+
+
+def _born(patient: Patient) -> NonfiniteOrigin | None:
+    """The origin found in this subject, else, for one that broke too, the run's first."""
+    origins = [o for o in patient.run.info.origins if o.phase != "?" or not patient.is_finite]
+    own = [o for o in origins if o.subject == patient.subject.id]
+    return next(iter(own or ([] if patient.is_finite else origins)), None)
+
+
+def _of_origin(patient: Patient, born: NonfiniteOrigin | None) -> Finding:
+    """The program broke off before a step with what is not finite could be recorded."""
+    assert born is not None
+    scalars = patient.scalars
+    names = (born.module,) if born.module else ()
+    return Finding(
+        code="LG301",
+        name="nonfinite",
+        severity="error",
+        subject=patient.subject.name,
+        layers=names,
+        layers_text=layers_text(names),
+        message=f"{_BROKEN.get(born.phase, 'a number')} became NaN or infinite at step {born.step}",
+        evidence={
+            "first_step": born.step,
+            "last_finite_loss": _before(scalars["loss"], scalars["step"], born.step),
+            "last_finite_gradient_norm": _before(scalars["gradient_norm"], scalars["step"], born.step),
+        },
+        explanation=_EXPLANATION,
+        first_step=born.step,
+        last_step=born.step,
+        next="",
+    )
+
+
+def _with_origin(found: Finding, born: NonfiniteOrigin, patient: Patient) -> Finding:
+    """The finding with what the forensics found out."""
+    if born.phase == "?":
+        text = f"{found.cause.summary if found.cause else ''} ({birth.summary(born)})"
+        return replace(found, cause=replace(found.cause, summary=text)) if found.cause else found
+    grown = born.phase in ("update", "weight") or (born.phase == "forward" and born.made == "inf")
+    names = [r for r in ("clip", "schedule") if grown]
+    half = any(o.get("dtype") == "float16" for o in born.inputs)
+    cause = Cause(birth.summary(born), birth.operator(born), source=born.source)
+    return replace(
+        found,
+        source=born.source or found.source,
+        cause=cause,
+        remedies=tuple(Remedy(name) for name in (*names, *(["precision"] if half else []))),
+        next=birth.advice(born),
+    )
+
+
+_EXPLANATION = (
+    "NaN and infinity spread through every operation: from the first such step on, the run learns nothing."
+)
+_BROKEN = {
+    "input": "the input",
+    "backward": "the gradient",
+    "update": "the weights",
+    "weight": "the weights",
+    "forward": "the loss",
+    "loss": "the loss",
+}
 
 
 def _tensors_at(patient: Patient, step: int) -> tuple[list, list]:

@@ -78,8 +78,8 @@ def read_program(nodes: Sequence[Any], spans: Sequence[tuple[int, int, Line | No
 
 
 def lines_of(names: tuple[str, ...], programs: Sequence[Program]) -> tuple[list[Line | None], list[bool]]:
-    """The line of each node, by the program recorded at another step that is most like it; and of each whether
-    that is beyond doubt: the two are the same, or no operation of its kind was added or left out.
+    """The line of each node, by the program recorded at another step that is most like it; and of each
+    whether that is beyond doubt: the two are the same, or no operation of its kind was added or left out.
     """
     for program in programs:
         if program.names[-len(names) :] == names:  # what ran before the last call may have been left out
