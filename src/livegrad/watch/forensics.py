@@ -176,6 +176,19 @@ class Forensics:
         if broken or (error is not None and speaks_of_nan(str(error))):
             self._search(lambda notes: self._after_crash(broken, notes), False)
 
+    @property
+    def calls_cost(self) -> float:
+        """Seconds spent in the calls of modules."""
+        return self._calls.cost
+
+    def rest(self, resting: bool) -> None:
+        """Keep nothing of the steps to come, or do so again."""
+        self._calls.awake = not resting
+        if resting:
+            self._calls.calls.clear()
+            self._lines.forget()
+            self._guard.clear()
+
     def close(self) -> None:
         """Let go of everything."""
         self.closed = True

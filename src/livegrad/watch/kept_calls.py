@@ -8,6 +8,7 @@ and copied with it, and a wrapper on `Module` would be passed by every layer.
 
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -37,7 +38,8 @@ def kept_call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
     if is_compiling():
         return nn.Module.__call__(self, *args, **kwargs)
     keeper = _keepers.get(id(self))
-    call = keeper.enter(self, args, kwargs) if keeper is not None and torch.is_grad_enabled() else None
+    wanted = keeper is not None and keeper.awake and torch.is_grad_enabled()
+    call = keeper.enter(self, args, kwargs) if keeper is not None and wanted else None
     if call is None:
         return nn.Module.__call__(self, *args, **kwargs)
     result = None
@@ -51,7 +53,8 @@ def kept_call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
 class KeptCalls:
     """The calls of the present step, which is number `step`, and of those before it that are not forgotten.
 
-    on_enter, on_leave: called as an outermost call begins and ends.
+    on_enter, on_leave: called as an outermost call begins and ends. awake: set it to False to keep none for
+    now. cost: seconds spent on keeping them.
     """
 
     def __init__(self) -> None:
@@ -59,6 +62,8 @@ class KeptCalls:
         self.on_enter: Callable[[], None] = lambda: None
         self.on_leave: Callable[[], None] = lambda: None
         self.step = 0
+        self.awake = True
+        self.cost = 0.0
         self._modules: dict[int, weakref.ref[nn.Module]] = {}
         self._held: list[type] = []
         self._devices: dict[int, tuple[str, ...]] = {}
@@ -111,11 +116,14 @@ class KeptCalls:
             return None
         if torch._C._current_autograd_node() is not None:
             return None
+        begun = time.perf_counter()
         try:
             self.on_enter()
             call = self._call(module, args, kwargs)
         except Exception:  # an argument of any kind may refuse anything: then this call is not kept
             return None
+        finally:
+            self.cost += time.perf_counter() - begun
         self._running = call
         self.calls.append(call)
         return call
@@ -125,6 +133,7 @@ class KeptCalls:
         if self._running is not call:
             return
         self._running = None
+        begun = time.perf_counter()
         try:
             if result is not None:
                 call.last = next_number()
@@ -132,6 +141,8 @@ class KeptCalls:
                 self.on_leave()
         except Exception:
             return
+        finally:
+            self.cost += time.perf_counter() - begun
 
     def forget(self, step: int) -> None:
         """Let go of the calls of `step` and those before."""

@@ -4,6 +4,7 @@ An ordinary step, on which nothing is recorded, passes through here in a few mic
 takes longer runs under `lock`. The session around it turns errors into a detach and keeps the accounts.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,7 @@ from livegrad.watch.scanning import ScanDriver
 from livegrad.watch.schedule import OPENING
 from livegrad.watch.stages import StageLedger
 from livegrad.watch.subjects import Plan, Subject, SubjectTable
+from livegrad.watch.toll import Toll
 
 clock = time.perf_counter
 CALLS_BEFORE_TRAINING = 64
@@ -34,6 +36,7 @@ COMPILED_STEPS = (
     "cannot be seen; leave optimizer.step() out of that function"
 )
 FIRST_UPDATES = 3
+FORENSICS_SHARE = 0.5
 UPDATE_EVERY = 8
 
 
@@ -71,6 +74,7 @@ class Recorder:
         open_record: Callable[[], Record],
         guard: Callable[[Callable[[], None]], None],
         spent: Callable[[], float],
+        budget: float = 0.01,
     ) -> None:
         self.lock = threading.RLock()
         self.table = table
@@ -89,6 +93,8 @@ class Recorder:
         self._forced = False
         self._calls = 0
         self._loss_alarm = LossAlarm()
+        self._toll = Toll(FORENSICS_SHARE * budget)
+        self._calls_cost = 0.0
         # Models named by the caller are known before their first step.
         self._named = bool(table.subjects)
         for subject in table.subjects:
@@ -131,7 +137,11 @@ class Recorder:
         value = state.losses.add(args, kwargs, self._sampling, track)
         if value is not None and self._loss_alarm.jumps(value, state.losses.last_site):
             self._sample_now(scan=value == value)
-        self.forensics.before_backward(args[0] if args else kwargs.get("tensors"), value, bool(state.steps))
+        if self._toll.awake or (value is not None and not math.isfinite(value)):
+            begun = clock()
+            roots = args[0] if args else kwargs.get("tensors")
+            self.forensics.before_backward(roots, value, bool(state.steps))
+            self._toll.pay(clock() - begun)
         if self.scans.busy:
             with self.lock:
                 self.scans.before_backward(args[0] if args else kwargs.get("tensors"))
@@ -194,8 +204,11 @@ class Recorder:
         plan = self.plans.known(optimizer)
         if plan is None or (self._sampling and is_stale(plan, optimizer)):
             plan = self._make_plan(optimizer)
-        if self.forensics.before_step(plan, optimizer, state.scaler):
-            self._sample_now(scan=False)
+        if self._toll.awake:
+            begun = clock()
+            if self.forensics.before_step(plan, optimizer, state.scaler):
+                self._sample_now(scan=False)
+            self._toll.pay(clock() - begun)
         pulses: list[Pulse] = []
         state.steps.append((plan, pulses))
         if plan is None or not self._advance(plan, state.losses.cycle) or is_capturing():
@@ -216,7 +229,7 @@ class Recorder:
         if plan is None:
             return
         self._calls = 0
-        self.forensics.after_step()
+        self._end_of_toll()
         state.losses.close()
         plan.cycle = state.losses.cycle
         plan.steps += 1
@@ -234,6 +247,21 @@ class Recorder:
         if self.opening is None and all(s.iteration >= OPENING for s in self.table.subjects):
             self.opening = now - self.started, self.cost()
         self._sampling = self._any_pulse()
+
+    def _end_of_toll(self) -> None:
+        """A step is over: does what forensics keeps of each one go on?"""
+        calls, self._calls_cost = self.forensics.calls_cost - self._calls_cost, self.forensics.calls_cost
+        self._toll.pay(calls)
+        if self._toll.awake:
+            self.forensics.after_step()
+        if self._toll.step_over(clock(), self.opening is None):
+            self.forensics.rest(not self._toll.awake)
+
+    def _wake(self) -> None:
+        """Something has changed: forensics is wanted again."""
+        if not self._toll.awake:
+            self.forensics.rest(False)
+        self._toll.alarm()
 
     def _any_pulse(self) -> bool:
         """Whether the step to come may have to be sampled."""
@@ -279,15 +307,17 @@ class Recorder:
             if change.text is not None:
                 record.note(row.step, "event", f"{subject.name}: {change.text} at step {row.step}")
             if change.alarm:
+                self._wake()
                 subject.schedule.alarm(change.scan)
 
     def cost(self) -> float:
         """Seconds spent so far, with what scans have added to the passes they listened to."""
-        return self._spent() + self.scans.excess.seconds
+        return self._spent() + self.scans.excess.seconds + self.forensics.calls_cost
 
     def spent_beside(self) -> float:
         """Seconds spent so far on anything but pulses and scans: ordinary steps, run.json, diagnoses."""
-        return self._spent() - self.scans.cost - self.forensics.cost - self._pulses_cost
+        beside = self._spent() + self.forensics.calls_cost - self.forensics.cost
+        return beside - self.scans.cost - self._pulses_cost
 
     def _is_nested(self, state: _State, optimizer: Any) -> bool:
         """Whether this step runs inside one that already stands for these parameters (SAM, ZeRO).
@@ -383,5 +413,6 @@ class Recorder:
     def _sample_now(self, scan: bool) -> None:
         """Sample this very step and the next ones."""
         self._forced = self._sampling = True
+        self._wake()
         for subject in self.table.subjects:
             subject.schedule.alarm(scan)

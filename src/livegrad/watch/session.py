@@ -91,7 +91,7 @@ class Session:
         self._path: Path | None = None
         table = SubjectTable(self._origins, lambda: schedule_for(options), models)
         self._recorder = Recorder(
-            table, self._origins, optimizers, self._open_record, self._run, lambda: self.cost
+            table, self._origins, optimizers, self._open_record, self._run, lambda: self.cost, options.budget
         )
 
     @property

@@ -1,0 +1,42 @@
+"""What is done on every step is done only where the steps are long enough to pay for it."""
+
+from livegrad.watch.toll import ALARMED, ROUND, Toll
+
+
+def walk(toll, steps, seconds, price, now=0.0, opening=False):
+    """Take steps of that length; returns the time after them and on how many the work was done."""
+    done = 0
+    for _ in range(steps):
+        if toll.awake:
+            toll.pay(price)
+            done += 1
+        now += seconds
+        toll.step_over(now, opening)
+    return now, done
+
+
+def test_long_steps_pay_for_it():
+    assert walk(Toll(0.005), 1000, 0.1, 1e-4)[1] == 1000
+
+
+def test_short_steps_do_not():
+    _, done = walk(Toll(0.005), 100_000, 1e-3, 1e-4)
+    assert done <= 2 * ROUND, "the price has to be learnt once"
+
+
+def test_the_opening_is_watched_whatever_it_costs():
+    assert walk(Toll(0.005), 101, 1e-4, 1e-3, opening=True)[1] == 101
+
+
+def test_an_alarm_wakes_it_for_some_steps():
+    toll = Toll(0.005)
+    now, _ = walk(toll, 1000, 1e-3, 1e-4)
+    assert not toll.awake
+    toll.alarm()
+    assert ALARMED - 1 <= walk(toll, 500, 1e-3, 1e-4, now)[1] <= ALARMED
+
+
+def test_it_wakes_when_the_steps_grow_long():
+    toll = Toll(0.005)
+    now, _ = walk(toll, 1000, 1e-3, 1e-4)
+    assert walk(toll, 200, 0.1, 1e-4, now)[1] >= 200 - 2 * ROUND
