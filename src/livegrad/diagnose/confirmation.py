@@ -85,23 +85,30 @@ def _numbers(tried: Counterfactual) -> tuple[float | None, float | None]:
 
 def _sentence(tried: Counterfactual, before: float, after: float) -> str:
     """ "without the 24 Sigmoid the same batch loses 5.9 decades instead of 20.3"."""
+    change = tried.change.partition(": ")[0]
     if tried.measure == "saturated_share":
-        return f"{tried.change} {after:.0%} are saturated instead of {before:.0%}"
+        return f"{change} {after:.0%} are saturated instead of {before:.0%}"
     if tried.measure == "dead_share":
-        return f"{tried.change} {after:.0%} of the units are silent instead of {before:.0%}"
+        return f"{change} {after:.0%} of the units are silent instead of {before:.0%}"
     if tried.measure == "growth_decades":
-        return f"{tried.change} the activations grow by {after:.1f} decades instead of {before:.1f}"
+        return f"{change} the activations grow by {_far(after)} decades instead of {_far(before)}"
     if tried.measure == "output_decades":
-        return f"{tried.change} the output is {_far(after)} from its unit instead of {_far(before)}"
+        return f"{change} the output is {_far(after)} decades from its unit instead of {_far(before)}"
     where = " over the time steps" if tried.measure == "time_decades" else ""
+    # Next to nothing has no direction.
+    turned = (after > 0) != (before > 0) and abs(after) >= 0.05
     verb = "gains" if before > 0 else "loses"
-    now = verb if (after > 0) == (before > 0) else ("gains" if after > 0 else "loses")
-    return f"{tried.change} the same batch {now} {_far(after)}{where} instead of " + (
-        _far(before) if now == verb else f"losing {_far(before)}" if before < 0 else f"gaining {_far(before)}"
-    )
+    if not turned:
+        return f"{change} the same batch {verb} {_decades(after)}{where} instead of {_far(before)}"
+    now, instead = ("loses", "gaining") if before > 0 else ("gains", "losing")
+    return f"{change} the same batch {now} {_decades(after)}{where} instead of {instead} {_far(before)}"
 
 
 def _far(decades: float) -> str:
+    return "everything" if np.isinf(decades) else f"{abs(decades):.1f}"
+
+
+def _decades(decades: float) -> str:
     return "everything" if np.isinf(decades) else f"{abs(decades):.1f} decades"
 
 

@@ -203,11 +203,11 @@ class Counterfactual(_Record):
     """A named cause removed on a copy of the model, and the same batch measured again.
 
     code: the finding it belongs to. cause: the type of the operations blamed ("Sigmoid"), layers: their ids.
-    kind: of cause. change: what was done to the copy, in words. measure: what the numbers are: "decades"
-    (log10 of the worst layer's audibility over the output's, on this batch), "output_decades" (of the output
-    in its own unit), "growth_decades" (of the activations, until they overflow), "time_decades" (of the
-    earliest time steps over the latest), or "saturated_share" and "dead_share", which stand in share_before
-    and share_after. note: why it could not be measured, or None.
+    kind: of cause. change: what was done to the copy, in words, after a colon how. measure: what the numbers
+    are: "decades" (log10 of the worst layer's audibility over the output's, on this batch), "output_decades"
+    (of the output in its own unit), "growth_decades" (of the activations, until they overflow),
+    "time_decades" (of the earliest time steps over the latest), or "saturated_share" and "dead_share", which
+    stand in share_before and share_after. note: why it could not be measured, or None.
     """
 
     subject: int = 0

@@ -41,7 +41,8 @@ class Accusation:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done in the second run. change: in words. removals: number of a call -> what replaces it.
+    """What is done in the second run. change: in words, after a colon how. removals: number of a call -> what
+    replaces it.
 
     prepare(twin): change the copy itself, which is for one run only, and say how, or return None: then the
     removals are what is done.
@@ -104,7 +105,7 @@ def _activation_before(name: str, layers: Sequence[LayerSpec], places: Mapping[s
 def _removal(accused: Accusation, layers: Sequence[LayerSpec], targets: list[str]) -> tuple[Removal, str]:
     kind = accused.removal
     if kind in ("activation-slope", "normalization"):
-        return removal.passed, "without {} (what goes in passed on at the size that came out)"
+        return removal.passed, "without {}: what goes in is passed on at the size that came out"
     if kind == "activation-saturated":
         return removal.unit, "with the inputs of {} at unit size"
     if kind == "dead":
@@ -126,7 +127,7 @@ def _rescaled(accused: Accusation, layers: Sequence[LayerSpec], targets: list[st
         return removal.identity, "without the factor of {}"
     if accused.code == "LG103":
         return removal.SmallBranch(len(targets)), f"with the branches of {{}} scaled by 1/√{len(targets)}"
-    return removal.SkipOnly(), "without the branches of {} (the skip passed on at the size of the sum)"
+    return removal.SkipOnly(), "without the branches of {}: the skip is passed on at the size of the sum"
 
 
 def _counted(accused: Accusation, layers: Sequence[LayerSpec], targets: list[str]) -> str:
@@ -161,7 +162,7 @@ def _recurrent(
         return [kept]
     passed = {places[spec.name]: removal.passed for spec in bends}
     kinds = " and ".join(sorted({spec.type for spec in bends}))
-    without = f"without the {kinds} of each step (what goes in passed on at the size that came out)"
+    without = f"without the {kinds} of each step: what goes in is passed on at the size that came out"
     return [kept, Plan(without, passed), Plan(f"{kept.change} and {without}", matrices | passed)]
 
 
