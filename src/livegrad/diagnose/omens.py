@@ -10,7 +10,7 @@ import numpy as np
 
 from livegrad.diagnose.depth_reach import DepthReach
 from livegrad.diagnose.finding import Finding
-from livegrad.diagnose.harm import MOSTLY, STARVED_AGAINST_OTHERS, harm_to
+from livegrad.diagnose.harm import MOSTLY, STARVED_AGAINST_OTHERS, STARVED_ALONE, harm_to
 from livegrad.diagnose.number import short
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.rules.dead_units import ALL_DEAD
@@ -50,6 +50,7 @@ def omens(patient: Patient, findings: list[Finding], reach: DepthReach | None) -
     found = [omen for finding in findings if (omen := _of_finding(patient, finding)) is not None]
     found += _of_depth(patient, reach, {omen.code for omen in found})
     found += _of_course(patient, {omen.code for omen in found})
+    found += _of_pace(patient)
     worst: dict[str, Omen] = {}
     for omen in sorted(found, key=lambda omen: omen.weight != "fatal"):
         worst.setdefault(omen.code, omen)
@@ -79,7 +80,7 @@ def _as_severe(patient: Patient, finding: Finding) -> str:
 
 
 def _vanishing(patient: Patient, finding: Finding) -> str:
-    return "doubt" if is_carried(patient) else "fatal"
+    return "doubt" if is_carried(patient) or learns(patient) else "fatal"
 
 
 def _exploding(patient: Patient, finding: Finding) -> str | None:
@@ -152,6 +153,12 @@ def _dead(patient: Patient, finding: Finding) -> str:
     return "fatal" if finding.severity == "error" and share > ALL_DEAD else "doubt"
 
 
+def _pairing(patient: Patient, finding: Finding) -> str:
+    """A loss that says nothing of the task is fatal; one that expects another form is a handicap."""
+    meaningless = finding.severity == "error" and "another form" not in finding.message
+    return "fatal" if meaningless else "doubt"
+
+
 def _disconnected(patient: Patient, finding: Finding) -> str | None:
     """A part on the way from input to output is missed; one beside it may be an output that nobody uses."""
     if finding.severity != "error":
@@ -181,6 +188,7 @@ _WEIGHERS = {
     "LG401": _starved,
     "LG402": _too_large,
     "LG404": _disconnected,
+    "LG502": _pairing,
 }
 
 
@@ -192,7 +200,9 @@ def _of_depth(patient: Patient, reach: DepthReach | None, known: set[str]) -> li
     doing = "is amplified" if reach.growing else "dies out"
     text = f"at a factor of {short(reach.factor)} each the signal {doing} within {reach.reach:.0f} of the "
     text += f"{reach.layers} {reach.unit}s"
-    return [Omen(code, "doubt" if code == "LG101" and is_carried(patient) else "fatal", text)]
+    return [
+        Omen(code, "doubt" if learns(patient) or (code == "LG101" and is_carried(patient)) else "fatal", text)
+    ]
 
 
 def _of_course(patient: Patient, known: set[str]) -> list[Omen]:
@@ -210,6 +220,19 @@ def _of_course(patient: Patient, known: set[str]) -> list[Omen]:
     )
     text = f"the signal {sinks}, and nothing is learnt by it"
     return [Omen("LG101", "fatal", text)]
+
+
+def _of_pace(patient: Patient) -> list[Omen]:
+    """Not even the fastest weights will ever be others."""
+    matrices = {t.id for t in patient.tensors.values() if len(t.shape) >= 2 and t.trainable}
+    ratios = [r for k, r in patient.update_ratio.items() if k in matrices and np.isfinite(r)]
+    done = patient.fits or patient.learning.state == "converged"
+    if not ratios or max(ratios) >= STANDSTILL or done or is_warming_up(patient):
+        return []
+    if max(ratios) == 0:
+        return [Omen("LG401", "fatal", "no weight matrix moves at all")]
+    text = f"at this pace the fastest weights could be others after {short(1 / max(ratios))} steps"
+    return [Omen("LG401", "fatal" if max(ratios) < STARVED_ALONE else "doubt", text)]
 
 
 def is_carried(patient: Patient) -> bool:

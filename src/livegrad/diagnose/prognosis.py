@@ -30,7 +30,7 @@ WILL_NOT, DOUBTFUL, TRAINS = VERDICTS = ("will-not-train", "doubtful", "trains")
 _SEVERITY = {"fatal": "error", "doubt": "warning"}
 _OVERALL = {WILL_NOT: "unwell", DOUBTFUL: "warning", TRAINS: "healthy"}
 AT_REST = "model"
-_NAMES = {"LG101": "vanishing-gradient", "LG103": "exploding-gradient"}
+_NAMES = {"LG101": "vanishing-gradient", "LG103": "exploding-gradient", "LG401": "starved-layer"}
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def foresee(run: Run, jacobians: Mapping[int, dict[str, Any]] | None = None) -> 
             "subjects": [_to_json(p, (jacobians or {}).get(p.id)) for p in found],
         },
     }
-    # The folder of a check is gone when the report is read.
-    document["run"]["path"] = None
+    # The folder of a check is gone when the report is read, and no budget holds for it.
+    document["run"] |= {"path": None, "budget": None}
     return Report(document)
 
 
@@ -152,10 +152,14 @@ def _each_once(findings: list[Finding]) -> list[Finding]:
 
 
 def _finding(patient: Patient, omen: Omen, reach: DepthReach | None) -> Finding:
-    profile = patient.profiles[-1]
-    names = (profile.layers[0].name, profile.layers[-1].name)
-    evidence: dict[str, Any] = {}
-    if reach is not None:
+    by_depth = omen.code != "LG401" and bool(patient.profiles)
+    spine = patient.profiles[-1].layers if patient.profiles else ()
+    names = (spine[0].name, spine[-1].name) if spine else ()
+    steps = patient.scalars["step"]
+    evidence: dict[str, Any] = {"steps_count": len(steps)}
+    cause = Cause("the steps are too small for these weights")
+    if reach is not None and by_depth:
+        cause = Cause(f"each layer multiplies what is heard by {short(reach.factor)}")
         evidence = {
             "layers_count": reach.layers,
             "factor_per_layer": reach.factor,
@@ -167,15 +171,23 @@ def _finding(patient: Patient, omen: Omen, reach: DepthReach | None) -> Finding:
         severity=_SEVERITY[omen.weight],
         subject=patient.subject.name,
         layers=names,
-        layers_text=f"{names[0]} … {names[-1]}",
-        source=patient.line(profile.layers[0]),
+        layers_text=f"{names[0]} … {names[-1]}" if names else None,
+        source=patient.line(spine[0]) if spine else None,
         message=omen.text,
-        cause=Cause(f"each layer multiplies what is heard by {short(reach.factor)}") if reach else None,
+        cause=cause,
         evidence=evidence,
-        explanation="A network trains to a depth of about six e-foldings of the signal.",
-        first_step=profile.step,
-        last_step=profile.step,
-        next="The table says what each change would do at this depth.",
+        explanation=(
+            "A network trains to a depth of about six e-foldings of the signal."
+            if by_depth
+            else "A usual step changes a weight matrix by about a thousandth of its norm."
+        ),
+        first_step=int(steps[0]),
+        last_step=int(steps[-1]),
+        next=(
+            "The table says what each change would do at this depth."
+            if by_depth
+            else "Raise the learning rate, or look for what makes the gradient so small."
+        ),
     )
 
 

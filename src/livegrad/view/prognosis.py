@@ -8,12 +8,14 @@ from livegrad.diagnose.number import count, duration
 from livegrad.diagnose.report import severity_rank
 from livegrad.view.console import Screen
 from livegrad.view.prognosis_section import VERDICT_WORDS, change_cells, time_words
+from livegrad.view.text import shorten
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _MEANING = {"trains": "healthy", "doubtful": "warning", "will-not-train": "unwell"}
-_WIDEST_CHANGE = 60
+# What stands beside the words of a change: its mark and three columns of numbers.
+_NUMBERS = 43
 
 
 def render_prognosis(document: Mapping[str, Any], console: "Console", page: Path | str | None = None) -> None:
@@ -53,7 +55,7 @@ class PrognosisScreen(Screen):
         self._time(subject)
         if subject["what_if"]:
             self.blank()
-            for parts in what_if_lines(subject, self.ink.unicode):
+            for parts in what_if_lines(subject, self.width, self.ink.unicode):
                 self.line(*parts)
         for finding in findings:
             if finding["severity"] != "info":
@@ -90,19 +92,21 @@ class PrognosisScreen(Screen):
             self.line(("  report:       ", "dim"), self.ink.text(str(page)))
 
 
-def what_if_lines(subject: Mapping[str, Any], unicode: bool = True) -> list[list[tuple[str, str] | str]]:
+def what_if_lines(
+    subject: Mapping[str, Any], width: int, unicode: bool = True
+) -> list[list[tuple[str, str] | str]]:
     """Return the table of changes, one list of (text, style) per line."""
     changes = subject["what_if"]
     layers = subject["design"]["layers"]
-    good, bad = ("✓", "✗") if unicode else ("+", "x")
+    good, bad, dots = ("✓", "✗", "…") if unicode else ("+", "x", "..")
     texts = [change["text"] if unicode else change["text"].replace("√", "sqrt ") for change in changes]
-    width = min(max(len(text) for text in texts), _WIDEST_CHANGE)
-    head = f"  {'by closed form':<{width + 4}}{'per layer':>9}  {f'over {layers}':>14}  {'reaches':>8}"
+    wide = min(max(len(text) for text in texts), width - _NUMBERS)
+    head = f"  {'by closed form':<{wide + 4}}{'per layer':>9}  {f'over {layers}':>14}  {'reaches':>8}"
     lines: list[list[tuple[str, str] | str]] = [[(head, "dim")]]
     for change, text in zip(changes, texts, strict=True):
         mark = (good, "healthy") if change["trains"] else (bad, "error")
         factor, decades, reach = change_cells(change)
         numbers = f"{factor:>9}  {decades:>14}  {reach:>8}"
         style = "name" if change["kind"] == "none" else ""
-        lines.append(["  ", mark, " ", (f"{text[:width]:<{width + 2}}", style), numbers])
+        lines.append(["  ", mark, " ", (f"{shorten(text, wide, dots):<{wide + 2}}", style), numbers])
     return lines
