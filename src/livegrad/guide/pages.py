@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 
 from livegrad.guide.page import KINDS, Page, parse
@@ -51,6 +51,10 @@ class Guide:
 
     def edges(self) -> list[Edge]:
         """Return the graph of concepts; related pages are joined once, whichever of them says so."""
+        return list(self._edges)
+
+    @cached_property
+    def _edges(self) -> tuple[Edge, ...]:
         found: dict[Edge, None] = {}
         for page in self:
             found |= dict.fromkeys(Edge(cause, "causes", page.id) for cause in page.causes)
@@ -59,7 +63,7 @@ class Guide:
             if page.part_of:
                 found[Edge(page.id, "form", page.part_of)] = None
             found |= dict.fromkeys(Edge(*_sorted(page.id, other)) for other in page.related)
-        return list(found)
+        return tuple(found)
 
     def neighbours(self, page: Page) -> dict[str, list[Page]]:
         """Return what the graph joins to a page, by what it is to the page.
@@ -75,7 +79,7 @@ class Guide:
             "related": ("related", "related"),
         }
         found: dict[str, dict[str, None]] = {}
-        for edge in self.edges():
+        for edge in self._edges:
             onward, back = names[edge.relation]
             if edge.source == page.id:
                 found.setdefault(onward, {})[edge.target] = None
