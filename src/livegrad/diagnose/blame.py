@@ -4,10 +4,13 @@ What one step should be, in decades, for the activation φ with gain g = (E φ²
 
     activation    −log10 g: with well-scaled weights the two cancel but for log10 g (E φ'²)^½
     weights       +log10 g of the activation that feeds them, 0 if none does
-    normalization undoes the scale of the weights and factors right before it, so it is judged together with
-                  them, and they are not judged at all
     average       what averaging over so many entries does
     the rest      0
+
+A normalization undoes the scale of what comes before it, forwards and backwards. So of those steps, and of
+its own, only what they do beyond their scale is counted: decades of the gradient less those by which they
+make the activation larger. Weights then count nothing whatever their size, BatchNorm the mean that it takes
+off, a join the share that the branch takes from the skip.
 
 The excess over that is summed by type; the largest in the direction of the fault is the cause, unless a few
 operations stand out among many of their type, or an activation whose slope is too small at its best
@@ -17,6 +20,7 @@ operations stand out among many of their type, or an activation whose slope is t
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -142,30 +146,51 @@ def excess(steps: Sequence[Entry]) -> list[float]:
     """Return the decades by which each step leaves what a healthy network's would be; steps: input side
     first.
     """
-    found: list[float] = []
-    needed, pending = 0.0, []
+    found = _beyond_usual(steps)
     for i, entry in enumerate(steps):
-        value = entry.decades
-        name = activation_of(entry.layer)
+        if entry.role == "norm":
+            for k in _normalized_by(steps, i):
+                found[k] = _without_scale(steps[k])
+    return found
+
+
+def _beyond_usual(steps: Sequence[Entry]) -> list[float]:
+    found: list[float] = []
+    needed = 0.0
+    for entry in steps:
+        value, name = entry.decades, activation_of(entry.layer)
         if entry.role == "activation" and name is not None:
-            value += np.log10(gain(name))
-            needed, pending = float(np.log10(gain(name))), []
+            needed = float(np.log10(gain(name)))
+            value += needed
         elif entry.role == "weights":
             value, needed = value - needed, 0.0
-            pending.append(i)
-        elif entry.role == "rescale" and not entry.paths:
-            pending.append(i)
-        elif entry.role == "norm":
-            value += sum(found[k] for k in pending) if pending else -needed
-            for k in pending:
-                found[k] = 0.0
-            needed, pending = 0.0, []
         elif entry.role == "average":
             value -= entry.expected or 0.0
-        else:
-            needed, pending = 0.0, []
+        elif entry.role != "rescale":
+            needed = 0.0
         found.append(float(value))
     return found
+
+
+def _normalized_by(steps: Sequence[Entry], norm: int) -> list[int]:
+    """The steps whose scale the normalization undoes, itself included: down to the one before, or past one
+    join to the next (a stream of many blocks is normalized as a whole, and their shares of it stay).
+    """
+    found, joins = [norm], 0
+    for k in range(norm - 1, -1, -1):
+        joins += steps[k].role == "join"
+        if steps[k].role == "norm" or joins > 1:
+            break
+        found.append(k)
+    return found
+
+
+def _without_scale(entry: Entry) -> float:
+    """What a step does beyond its scale: passed back, over passed on forwards."""
+    known = np.isfinite(entry.forward)
+    if entry.role in ("weights", "rescale", "norm") and not known:
+        return 0.0
+    return float(entry.decades - entry.forward) if known else entry.decades
 
 
 @dataclass(frozen=True)
@@ -199,17 +224,28 @@ class _Verdict:
         if what == "activation":
             return self._activation(item)
         counted = _counted(item, self._of_how_many(suspect))
+        if what == "weights" and (item.decades > 0) != self.growing:
+            return "operation", self._against_the_grain(suspect)
         if what == "weights":
             kind = "weights-large" if self.growing else "weights-small"
             return kind, f"{counted}{self._because(suspect)}"
         if what == "norm":
             return "normalization", self._normalization(suspect)
         if what == "join":
-            return "residual-scale", f"{counted}. {self._join(item)}"
+            return "residual-scale", self._join(suspect)
         if what == "rescale":
             beside = self._beside_a_join(item)
             return ("residual-scale" if beside else "operation"), f"{counted}{self._because(suspect)}"
         return "operation", f"{counted}{self._because(suspect)}"
+
+    def _against_the_grain(self, suspect: Suspect) -> str:
+        # Judged without their scale: forwards they pass on more than they pass back.
+        item = suspect.line
+        share = 10 ** (-suspect.excess / item.count)
+        return (
+            f"{_counted(item)}. Normalization takes their size away; without it each leaves {share:.2f}, because "
+            "they enlarge what all samples have in common, or their biases, more than what differs"
+        )
 
     def _of_how_many(self, suspect: Suspect) -> int:
         same = sum(entry.layer.type == suspect.line.label for entry in self.steps)
@@ -286,18 +322,31 @@ class _Verdict:
         return f"{said}Each divides by the size of what it is given, and leaves {each:.2f} of the gradient"
 
     def _decades(self, suspect: Suspect) -> float:
-        """What the suspect adds or takes; a normalization is taken together with what it normalizes."""
-        if suspect.line.role != "norm":
+        """What the suspect adds or takes; a normalization and a join under it without their scale."""
+        if suspect.line.role != "norm" and not self._is_normalized(suspect):
             return suspect.line.decades
         return suspect.excess if self.growing else -suspect.excess
 
-    def _join(self, item: Line) -> str:
+    def _is_normalized(self, suspect: Suspect) -> bool:
+        """True if it is a join whose sum is normalized, so that only the shares of its paths count."""
+        if suspect.line.role != "join" or self.growing:
+            return False
+        names = set(suspect.line.layers)
+        above = [b for a, b in pairwise(self.steps) if a.layer.name in names]
+        return bool(above) and sum(entry.role == "norm" for entry in above) * 2 > len(above)
+
+    def _join(self, suspect: Suspect) -> str:
+        item = suspect.line
+        said = f"{item.count} {item.label}: {self._decades(suspect):+.1f} decades"
         if self.growing:
             return (
-                "At each, what the branch brings is added to what the skip brings: "
+                f"{said}. At each, what the branch brings is added to what the skip brings: "
                 f"{item.factor:.2f} times the gradient, and nothing takes that back"
             )
-        return f"At each the paths' gradients leave {item.factor:.2f} of what came"
+        if self._is_normalized(suspect):
+            share = 10 ** (-suspect.excess / item.count)
+            return f"{said}. At each the skip is {share:.2f} of the sum, which is then normalized"
+        return f"{said}. At each the paths' gradients leave {item.factor:.2f} of what came"
 
     def _beside_a_join(self, item: Line) -> bool:
         names = set(item.layers)

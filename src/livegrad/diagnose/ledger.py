@@ -27,7 +27,8 @@ from livegrad.theory.activation import gain
 @dataclass(frozen=True)
 class Entry:
     """One operation's step. expected: decades that theory gives for its weights and inputs, best: the most
-    it can pass on, None where theory says nothing. paths: what runs side by side under it, () if nothing.
+    it can pass on, None where theory says nothing. forward: decades by which it makes the activation larger
+    (rms per entry), NaN if not known. paths: what runs side by side under it, () if nothing.
     """
 
     layer: Layer
@@ -35,6 +36,7 @@ class Entry:
     decades: float
     expected: float | None = None
     best: float | None = None
+    forward: float = float("nan")
     paths: tuple["Branch", ...] = ()
 
     @property
@@ -175,7 +177,11 @@ class _Book:
         expected, best = expected_decades(self._expect, what, row, below)
         if paths:
             expected, best = None, None
-        return Entry(layer, what, decades, expected, best, paths)
+        return Entry(layer, what, decades, expected, best, self._forward(row, below), paths)
+
+    def _forward(self, row: int, below: int) -> float:
+        after, before = self._scan.activation_rms[row], self._scan.activation_rms[below]
+        return float(np.log10(after / before)) if after > 0 and before > 0 else float("nan")
 
     def _branches(self, top: int, below: int) -> tuple[Branch, ...]:
         key = int(self._scan.layer[top])
