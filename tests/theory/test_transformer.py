@@ -56,12 +56,12 @@ def test_torchs_encoder_layers_do_what_the_closed_form_says(placement, activatio
 def test_post_norm_loses_gradient_and_pre_norm_does_ever_less_to_it():
     # Xiong et al. (2020): near the output a post-norm block loses several percent; a pre-norm block's effect
     # fades with depth, because its stream has grown.
-    pre, post = (TransformerBlock(64, placement=p).propagate(48) for p in ("pre", "post"))
-    assert post.decades < -0.5
+    pre, post = (TransformerBlock(64, placement=p).propagate(24) for p in ("pre", "post"))
+    assert post.decades < -0.4
     assert post.factors[-1] < 0.95
     assert 0 < pre.decades < 0.7
     assert np.all(pre.factors > 1)
-    assert pre.factors[-1] < 1.01 < pre.factors[0]
+    assert pre.factors[-1] < 1.02 < pre.factors[0]
 
 
 def test_a_closed_gate_passes_everything_and_one_token_attends_to_itself():
