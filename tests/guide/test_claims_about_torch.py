@@ -163,3 +163,11 @@ def test_straight_through_rounds_forward_and_is_the_identity_backward():
     y.sum().backward()
     assert y.tolist() == [0.0, 2.0]
     assert x.grad is not None and x.grad.tolist() == [1.0, 1.0]
+
+
+def test_where_over_a_bad_branch_is_nan_on_the_way_back():
+    x = torch.zeros(1, requires_grad=True)
+    (bad,) = torch.autograd.grad(torch.where(x > 0, x.sqrt(), 0 * x).sum(), x)
+    (good,) = torch.autograd.grad(torch.where(x > 0, torch.where(x > 0, x, 1.0).sqrt(), 0 * x).sum(), x)
+    assert bad.isnan().all()
+    assert good.isfinite().all()
