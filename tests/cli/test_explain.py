@@ -71,12 +71,14 @@ def test_json_is_one_document(call):
 
 
 def test_the_list_as_json_leaves_the_texts_out(call):
-    pages = json.loads(call("explain", "--json")[1])["pages"]
+    document = json.loads(call("explain", "--json")[1])
+    pages = document["pages"]
     assert len(pages) > 100
     assert {"id", "title", "kind", "domain", "level", "summary", "treats", "causes", "related"} <= pages[
         0
     ].keys()
     assert "text" not in pages[0]
+    assert {"source": "clip", "relation": "fails", "target": "LG101"} in document["edges"]
 
 
 def test_a_search_lists_pages_with_a_line_each(call):

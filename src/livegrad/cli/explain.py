@@ -97,11 +97,13 @@ def _listed(names: list[str], last: str) -> str:
 def _write_json(guide: Guide, pages: list[Page], text: bool) -> None:
     from livegrad import __version__
 
-    document = {
+    document: dict[str, Any] = {
         "schema": 1,
         "livegrad": __version__,
         "pages": [_document(guide, page, text) for page in pages],
     }
+    if len(pages) == len(guide):
+        document["edges"] = [vars(edge) for edge in guide.edges()]
     click.echo(json.dumps(document, indent=2, ensure_ascii=True))
 
 
