@@ -20,6 +20,8 @@ from livegrad.probe.output import output_tensors
 MOST_SEGMENTS = 64
 SEGMENT_STEPS = 48
 MOST_ROWS = 512
+# The two products are one map's if they agree to this, over the size of the vectors.
+_ADJOINT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,18 @@ class _Products:
         self.differentiable_twice = self._is_differentiable_twice()
 
     def _is_differentiable_twice(self) -> bool:
+        """Tried, not asked: ⟨u, J v⟩ = ⟨Jᵀ u, v⟩, for some operations pass on nothing without a word."""
         if not all(g.requires_grad for _, g in self._g):
             return False
+        generator = torch.Generator().manual_seed(0)
+        u = torch.randn(self.m, dtype=torch.float64, generator=generator)
+        v = torch.randn(self.n, dtype=torch.float64, generator=generator)
         try:
-            self.jvp(torch.zeros(self.n, dtype=torch.float64))
+            forward, back = self.jvp(v), self.vjp(u)
         except RuntimeError:
             return False
-        return True
+        size = float(back.norm() * v.norm())
+        return abs(float(u @ forward - back @ v)) <= _ADJOINT * max(size, 1e-300)
 
     def written_out(self) -> Extremes:
         """Row by row, where J v cannot be had; raises ScanError if that is too much."""
