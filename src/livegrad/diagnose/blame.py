@@ -243,8 +243,8 @@ class _Verdict:
         item = suspect.line
         share = 10 ** (-suspect.excess / item.count)
         return (
-            f"{_counted(item)}. Normalization takes their size away; without it each leaves {share:.2f}, because "
-            "they enlarge what all samples have in common, or their biases, more than what differs"
+            f"{_counted(item)}. Normalization takes their size away; without it each leaves {share:.2f}, "
+            "because they enlarge what all samples have in common, or their biases, more than what differs"
         )
 
     def _of_how_many(self, suspect: Suspect) -> int:
