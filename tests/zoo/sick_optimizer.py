@@ -75,7 +75,10 @@ def regress_still(model, optimizer, **options):
 
 
 @case(
-    "clipped-to-1e-7", note="clip_grad_norm_ to 1e-7 under SGD: every update is a rounding error.", **STARVED
+    "clipped-to-1e-7",
+    note="clip_grad_norm_ to 1e-7 under SGD: every update is a rounding error.",
+    family="optimizer",
+    expect="LG403 LG401",
 )
 def _():
     model = mlp(3, 64, nn.ReLU, "he")

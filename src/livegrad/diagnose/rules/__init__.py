@@ -8,9 +8,12 @@ from collections.abc import Callable
 from livegrad.diagnose.finding import Finding
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.rules import (
+    clipping,
     dead_units,
     disconnected,
+    diverging,
     exploding_gradient,
+    gradient_spike,
     loss_pairing,
     nonfinite,
     not_learning,
@@ -27,11 +30,14 @@ RULES: tuple[Rule, ...] = (
     vanishing_gradient.find,
     through_time.find,
     exploding_gradient.find,
+    gradient_spike.find,
+    diverging.find,
     saturation.find,
     dead_units.find,
     nonfinite.find,
     starved_layer.find,
     update_too_large.find,
+    clipping.find,
     disconnected.find,
     loss_pairing.find,
     not_learning.find,
