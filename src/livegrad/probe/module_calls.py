@@ -53,11 +53,6 @@ class _Wrapper:
 _current: _Wrapper | None = None
 
 
-def listeners() -> tuple[Listener, ...]:
-    """Return who is told of module calls now."""
-    return () if _current is None else _current.listeners
-
-
 def call_heard_by(
     who: tuple[Listener, ...],
     original: Callable[..., Any],
@@ -65,10 +60,13 @@ def call_heard_by(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """Call `original(module, *args, **kwargs)` and tell `who` of it; for a call that began before they
-    listened.
+    """Call `original(module, *args, **kwargs)` and tell `who` of it, and whoever begins to listen as they are
+    told that it begins.
     """
     curious = [listener for listener in who if listener.enter(module, args, kwargs)]
+    if _current is not None and _current.listeners is not who:
+        late = [listener for listener in _current.listeners if listener not in who]
+        curious += [listener for listener in late if listener.enter(module, args, kwargs)]
     output, failed = None, True
     try:
         output = original(module, *args, **kwargs)
@@ -89,6 +87,11 @@ def _hide_own_frames(traceback: TracebackType | None) -> None:
             traceback.tb_next = traceback.tb_next.tb_next
         else:
             traceback = traceback.tb_next
+
+
+def wrappers() -> tuple[Callable[..., Any], ...]:
+    """Return the functions of ours that a module's call passes through while anybody listens."""
+    return (call_heard_by,) if _current is None else (nn.Module.__call__, call_heard_by)
 
 
 def start_listening(listener: Listener) -> None:

@@ -2,10 +2,10 @@
 session ends.
 
 Permanent while a session lives: the global optimizer step hooks (per session), and thin wrappers around
-`torch.autograd.backward`, the two gradient clips and GradScaler. `Module.__call__` is wrapped only while a
-session asks for it (to find models, to scan a step): a global module hook would be seen by every module on
-every step. A wrapper without observers only passes its arguments on, so an earlier reference to it stays
-valid for ever.
+`torch.autograd.backward`, the two gradient clips and GradScaler. Module calls are listened to only while a
+session asks for it (to find models, to scan a step), through the one wrapper that scans use too: a global
+module hook would be seen by every module on every step. A wrapper without observers only passes its
+arguments on, so an earlier reference to it stays valid for ever.
 """
 
 import functools
@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import torch
 from torch.nn.utils import clip_grad
 
-from livegrad.probe.module_calls import call_heard_by, listeners
+from livegrad.probe.module_calls import start_listening, stop_listening, wrappers
 from livegrad.watch.compilation import is_compiling, unseen
 
 _CLIPS = {"_clip_grads_with_norm_": "norm", "clip_grad_value_": "value"}
@@ -42,11 +42,27 @@ class Observer(Protocol):
 
 
 class CallObserver(Protocol):
-    """What a session hears of module calls while it asked for them. No method may raise."""
+    """What a session hears of module calls and compilations while it asked for them. No method may raise."""
 
     def enter_module(self, module: torch.nn.Module) -> None: ...
     def leave_module(self, module: torch.nn.Module, failed: bool) -> None: ...
     def after_compile(self) -> None: ...
+
+
+class _Calls:
+    """Hears of module calls for one observer; those inside a backward pass repeat earlier ones."""
+
+    def __init__(self, observer: CallObserver) -> None:
+        self.observer = observer
+
+    def enter(self, module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if torch._C._current_autograd_node() is not None:
+            return False
+        self.observer.enter_module(module)
+        return True
+
+    def leave(self, module: torch.nn.Module, output: Any, failed: bool) -> None:
+        self.observer.leave_module(module, failed)
 
 
 class _Patches:
@@ -80,7 +96,8 @@ class _Patches:
 
 
 _steps: _Patches | None = None
-_calls: _Patches | None = None
+_compiling: _Patches | None = None
+_listening: list[_Calls] = []
 
 
 def install(observer: Observer) -> None:
@@ -106,25 +123,32 @@ def uninstall(observer: Observer) -> None:
 
 def start_calls(observer: CallObserver) -> None:
     """Tell `observer` of every module call from now on. Asking twice is asking once."""
-    global _calls
-    if _calls is None:
-        _calls = _Patches()
-        _calls.replace(torch.nn.Module, "__call__", _watched_call)
-        _calls.replace(torch, "compile", _watched_compile)
-    if observer not in _calls.observers:
-        _calls.observers = (*_calls.observers, observer)
+    global _compiling
+    if any(calls.observer is observer for calls in _listening):
+        return
+    if _compiling is None:
+        _compiling = _Patches()
+        _compiling.replace(torch, "compile", _watched_compile)
+    _compiling.observers = (*_compiling.observers, observer)
+    _listening.append(_Calls(observer))
+    start_listening(_listening[-1])
+    for function in wrappers():
+        unseen(function)
 
 
 def stop_calls(observer: Any) -> None:
     """Stop telling `observer` of module calls."""
-    global _calls
-    if _calls is not None and _calls.remove(observer):
-        _calls = None
+    global _compiling
+    for calls in [calls for calls in _listening if calls.observer is observer]:
+        _listening.remove(calls)
+        stop_listening(calls)
+    if _compiling is not None and _compiling.remove(observer):
+        _compiling = None
 
 
 def watched() -> bool:
     """Whether anything of torch is changed at the moment."""
-    return _steps is not None or _calls is not None
+    return _steps is not None or bool(_listening)
 
 
 def _watched_backward(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
@@ -207,32 +231,6 @@ def _watched_scaler_step(patches: _Patches, original: Callable[..., Any]) -> Cal
         return result
 
     return step
-
-
-def _watched_call(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def __call__(self: torch.nn.Module, *args: Any, **kwargs: Any) -> Any:
-        observers = patches.observers
-        if not observers or is_compiling() or torch._C._current_autograd_node() is not None:
-            return original(self, *args, **kwargs)
-        before = listeners()
-        for observer in observers:
-            observer.enter_module(self)
-        # A scan that was opened just now has to hear of this very call, which began before it listened.
-        late = tuple(listener for listener in listeners() if listener not in before)
-        failed = True
-        try:
-            if late:
-                result = call_heard_by(late, original, self, args, kwargs)
-            else:
-                result = original(self, *args, **kwargs)
-            failed = False
-        finally:
-            for observer in observers:
-                observer.leave_module(self, failed)
-        return result
-
-    return __call__
 
 
 def _watched_compile(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
