@@ -29,7 +29,8 @@ from livegrad.run.reader import Run
 WILL_NOT, DOUBTFUL, TRAINS = VERDICTS = ("will-not-train", "doubtful", "trains")
 _SEVERITY = {"fatal": "error", "doubt": "warning"}
 _OVERALL = {WILL_NOT: "unwell", DOUBTFUL: "warning", TRAINS: "healthy"}
-AT_REST = "model"
+# What run.json calls the mode of a model that was looked at without taking a step.
+AT_REST = "rest"
 _NAMES = {"LG101": "vanishing-gradient", "LG103": "exploding-gradient", "LG401": "starved-layer"}
 
 
@@ -53,7 +54,7 @@ def foresee(run: Run, jacobians: Mapping[int, dict[str, Any]] | None = None) -> 
 
     jacobians: subject id -> what was measured of its Jacobian, in the form of the report's schema.
     """
-    kind = Unmoved if run.info.mode == AT_REST and not _moves(run) else Patient
+    kind = Unmoved if run.info.mode == AT_REST else Patient
     patients = [kind(run, subject) for subject in run.subjects]
     found = [prognosis_of(patient) for patient in patients if len(patient.scalars["step"])]
     document = diagnose(run).to_dict()
@@ -79,11 +80,6 @@ def foresee(run: Run, jacobians: Mapping[int, dict[str, Any]] | None = None) -> 
     # The folder of a check is gone when the report is read, and no budget holds for it.
     document["run"] |= {"path": None, "budget": None}
     return Report(document)
-
-
-def _moves(run: Run) -> bool:
-    rates = [run.scalars(subject.id)["learning_rate"] for subject in run.subjects]
-    return any(bool((rate != 0).any()) for rate in rates)
 
 
 class Unmoved(Patient):

@@ -17,7 +17,8 @@ from livegrad.probe.twin import CannotCopy, make_twin
 from livegrad.run.reader import load
 from livegrad.watch.session import WatchOptions, start
 
-MODE = "model"
+# What run.json says of how the steps came about: those of the caller's optimizer, or none.
+TRAINED, AT_REST = "model", "rest"
 # Without an optimizer nothing changes from step to step; two looks tell what gets no gradient at all.
 STEPS_AT_REST = 2
 STEPS = 10
@@ -54,7 +55,10 @@ def check(
         call = _caller(inputs)
         criterion = _criterion(loss, targets)
         with torch.enable_grad():
-            _take_steps(twin, moving, call, criterion, steps if optimizer else STEPS_AT_REST, folder / "run")
+            if optimizer is None:
+                _take_steps(twin, moving, call, criterion, STEPS_AT_REST, folder / "run", AT_REST)
+            else:
+                _take_steps(twin, moving, call, criterion, steps, folder / "run", TRAINED)
             found = _jacobian(twin, inputs) if jacobian else None
         from livegrad.diagnose.prognosis import foresee
 
@@ -147,9 +151,10 @@ def _take_steps(
     criterion: Callable[[Any], Tensor],
     steps: int,
     path: Path,
+    mode: str,
 ) -> None:
     """The training loop of a check, watched, each step scanned."""
-    session = start(WatchOptions(path=path, mode=MODE, quiet=True, every_scan=True), (model,), (optimizer,))
+    session = start(WatchOptions(path=path, mode=mode, quiet=True, every_scan=True), (model,), (optimizer,))
     try:
         for _ in range(steps):
             optimizer.zero_grad()
