@@ -205,6 +205,9 @@ def test_automatic_precision_is_that_of_the_step() -> None:
     assert replay_of(Bare(), torch.randn(32, 16)).batch.autocast == {}
 
 
+GENERATOR = torch.Generator()
+NUMBERS = np.random.default_rng(0)
+STREAM = iter(range(1000))
 KEPT: list[Any] = []
 TOTAL = torch.zeros(16)
 OUTSIDE = nn.BatchNorm1d(16)
@@ -258,9 +261,21 @@ class CallsOutside(Bare):
         return super().forward(OUTSIDE(x))
 
 
+class DrawsOutside(Bare):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x + float(NUMBERS.normal()))
+
+
+class Consumes(Bare):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x + next(STREAM))
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
+        (DrawsOutside, "drawing from 'NUMBERS'"),
+        (Consumes, "drawing from 'STREAM'"),
         (Prints, "print() at tests/probe/test_replay.py:"),
         (Collects, "KEPT.append() at"),
         (Counts, "'COUNT'"),
@@ -284,6 +299,49 @@ def test_a_forward_pass_that_does_more_than_compute_is_not_run_again(
         for a, b in zip(before, after, strict=True)
     )
     assert capsys.readouterr().out == ""
+
+
+def test_a_generator_of_the_programs_own_goes_on_where_it_was() -> None:
+    class Noisy(Bare):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            noise = torch.randn(x.shape, generator=GENERATOR)
+            return super().forward(x + 0.01 * noise + torch.zeros_like(x).normal_(generator=GENERATOR) * 0.01)
+
+    replay = replay_of(Noisy(), torch.randn(32, 16))
+    before = GENERATOR.get_state()
+    assert without_sigmoid(replay).note is None
+    assert torch.equal(GENERATOR.get_state(), before)
+
+
+def test_a_custom_function_is_replaced_like_any_call() -> None:
+    class Bend(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            y = torch.sigmoid(x)
+            ctx.save_for_backward(y)
+            return y
+
+        @staticmethod
+        def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
+            (y,) = ctx.saved_tensors
+            return gradient * y * (1 - y)
+
+    class Custom(Bare):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for layer in self.body:
+                x = layer(x) if isinstance(layer, nn.Linear) else Bend.apply(x)
+            return self.head(x)
+
+    apply = vars(torch.autograd.Function)["apply"]
+    replay = replay_of(Custom(), torch.randn(32, 16))
+    layers = tuple(spec.name for spec in replay.result.layers if spec.kind == "depth")
+    blamed = tuple(name for name in layers if "bend" in name.lower())
+    assert len(blamed) == 8
+    outcome = Experiment(replay).test(Accusation("LG101", layers, "activation-slope", "Bend", blamed))
+    assert outcome.note is None
+    assert outcome.before < -4
+    assert abs(outcome.after) < 1
+    assert vars(torch.autograd.Function)["apply"] is apply
 
 
 def test_a_forward_replaced_by_a_closure_over_the_model_does_not_touch_it() -> None:

@@ -88,10 +88,13 @@ class Experiment:
                 if _left(best) < LARGER_PART:
                     break
         except (*_KNOWN, CannotMeasure) as reason:
-            return Outcome(note=str(reason))
+            return Outcome(note=self._said(str(reason)))
         except Exception as error:
-            return Outcome(note=f"{type(error).__name__}: {error}".splitlines()[0])
+            return Outcome(note=self._said(f"{type(error).__name__}: {error}".splitlines()[0]))
         return best
+
+    def _said(self, reason: str) -> str:
+        return f"{reason} (the copy goes without the program's hooks)" if self._replay.hooked else reason
 
     def _tried(self, accused: Accusation, base: _Pass, plan: Plan) -> Outcome:
         change = plan.change

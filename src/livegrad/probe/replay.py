@@ -18,7 +18,7 @@ from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.operation import tensors_in
 from livegrad.probe.random_state import RandomState
 from livegrad.probe.scan import ScanResult
-from livegrad.probe.twin import CannotCopy, copy_obstacle, free_memory, make_twin
+from livegrad.probe.twin import CannotCopy, copy_obstacle, free_memory, has_hooks, make_twin
 
 MOST_INPUT_BYTES = 256 * 2**20
 INPUT_SHARE = 0.05
@@ -58,13 +58,15 @@ class Batch:
 class Replay:
     """A scanned forward pass, ready to be run again on `twin`, the copy of the model.
 
-    names: of the twin's modules, in their order. result: what the scan of the true step found.
+    names: of the twin's modules, in their order. hooked: the model had hooks, which the twin has not. result:
+    what the scan of the true step found.
     """
 
     twin: nn.Module
     names: tuple[str, ...]
     batch: Batch
     result: ScanResult
+    hooked: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -131,7 +133,7 @@ class BatchKeeper:
             raise CannotCopy(self.reason or "its inputs were not kept")
         if not result.outputs:
             raise CannotCopy("the loss uses nothing that the model returned")
-        return Replay(make_twin(root), names, self.batch, result)
+        return Replay(make_twin(root), names, self.batch, result, has_hooks(root))
 
 
 def _autocast() -> dict[str, torch.dtype]:

@@ -5,13 +5,17 @@ proof: what is reached through an attribute is not followed. Tensors and modules
 runs.
 """
 
+import collections.abc
 import dis
+import random
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
 from torch import nn
 
 from livegrad.probe.source import is_user_file, shown_path
@@ -30,6 +34,7 @@ _GROWS = frozenset({
 _SPEAKS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 _SPEAKERS = frozenset({"log", "logger", "logging", "LOG", "LOGGER", "_logger", "_log", "wandb"})
 _STORES = frozenset({"STORE_GLOBAL", "DELETE_GLOBAL"})
+_CONSUMED = (np.random.Generator, np.random.RandomState, random.Random, collections.abc.Iterator)
 _DEEPEST = 6
 _LIBRARIES = frozenset({"torch", "np", "numpy", "F", "math", "nn", "self"})
 
@@ -59,13 +64,24 @@ def _effect_of(function: FunctionType, depth: int) -> str | None:
         found = _effect_in(inner)
         if found is not None:
             return found
-    for name in {n for inner in _with_inner(code) for n in _globals_used(inner)}:
-        called = function.__globals__.get(name)
-        if isinstance(called, FunctionType) and called is not function:
-            found = _effect_of(called, depth + 1)
+    for name, value in _outside_values(function):
+        if isinstance(value, _CONSUMED):
+            return f"drawing from {name!r}, which lives outside,"
+        if isinstance(value, FunctionType) and value is not function:
+            found = _effect_of(value, depth + 1)
             if found is not None:
                 return found
     return None
+
+
+def _outside_values(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """The global and the enclosing variables that a function reads, with their present values."""
+    for code in _with_inner(function.__code__):
+        for name in _globals_used(code):
+            yield name, function.__globals__.get(name)
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):  # not bound yet
+            yield name, cell.cell_contents
 
 
 def _globals_used(code: CodeType) -> Iterator[str]:

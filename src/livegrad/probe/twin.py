@@ -71,6 +71,13 @@ def make_twin(root: nn.Module) -> nn.Module:
     return _deepcopy(root, memo)
 
 
+def has_hooks(root: nn.Module) -> bool:
+    """Whether the program has hooks on the calls of `root`'s modules, which a copy goes without."""
+    kept = ("_forward_hooks", "_forward_pre_hooks")
+    hooks = (hook for m in root.modules() for name in kept for hook in m.__dict__.get(name, {}).values())
+    return any(not _is_of_torch(hook) for hook in hooks)
+
+
 def fresh(twin: nn.Module) -> nn.Module:
     """Return a copy of `twin` sharing its parameters, for a run that may change buffers and attributes."""
     memo: dict[int, Any] = {id(parameter): parameter for parameter in twin.parameters()}

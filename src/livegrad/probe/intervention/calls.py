@@ -5,6 +5,7 @@ Module calls, functional calls, operators and tensor methods all come by here, b
 hands them over. What would write into anything that is not the copy's own is stopped.
 """
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -69,19 +70,29 @@ class Calls(TorchFunctionMode):
         self._modules = {id(module) for module in model.modules()}
         own = (*model.parameters(), *model.buffers(), *tensors_in(inputs), *_attributes(model))
         self._storages = {_storage(tensor) for tensor in own}
+        self._generators: dict[int, tuple[torch.Generator, Tensor]] = {}
+        self._thread = threading.get_ident()
+        self._inside = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        number, name = len(self.names), getattr(func, "__name__", "")
+        name = getattr(func, "__name__", "")
+        if self._inside:
+            self._guard(name, args, kwargs or {})
+            return func(*args, **(kwargs or {}))
+        return self._call(func, args, kwargs or {}, name)
+
+    def _call(self, func: Any, args: Any, kwargs: dict[str, Any], name: str) -> Any:
+        number = len(self.names)
         self.names.append(name)
-        self._guard(name, args, kwargs or {})
+        self._guard(name, args, kwargs)
         removal = self._removals.get(number)
         if removal is None:
-            output = func(*args, **(kwargs or {}))
+            output = func(*args, **kwargs)
         else:
             if self._expected is not None and self._expected[number : number + 1] != [name]:
                 raise WentElsewhere("without the cause the forward pass takes another way")
             self.replaced += 1
-            output = removal(func, args, kwargs or {})
+            output = removal(func, args, kwargs)
         if name in _PRODUCTS:
             self._note_product(args, number)
         if output.__class__ is Tensor:
@@ -109,6 +120,9 @@ class Calls(TorchFunctionMode):
                     self.products.setdefault(id(base), []).append(number)
 
     def _guard(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, torch.Generator) and id(value) not in self._generators:
+                self._generators[id(value)] = (value, value.get_state())
         in_place = name in _WRITES or (name.endswith("_") and not name.endswith("__"))
         targets = [kwargs["out"]] if kwargs.get("out") is not None else []
         targets += [args[0]] if in_place and args else []
@@ -136,12 +150,35 @@ class Calls(TorchFunctionMode):
 
     def __enter__(self) -> "Calls":
         start_listening(self)
+        self._wrap_functions()
         super().__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)
+        torch.autograd.Function.apply = self._apply
         stop_listening(self)
+        for generator, state in self._generators.values():
+            generator.set_state(state)
+
+    def _wrap_functions(self) -> None:
+        """Have custom autograd functions come by too, which no function mode sees."""
+        self._apply = apply = vars(torch.autograd.Function)["apply"]
+
+        def numbered(cls: Any, *args: Any, **kwargs: Any) -> Any:
+            plain = apply.__get__(None, cls)
+            if self._inside or threading.get_ident() != self._thread:
+                return plain(*args, **kwargs)
+            self._inside = True
+            try:
+                if len(self.names) not in self._removals:
+                    return self._call(plain, args, kwargs, cls.__name__)
+                with torch._C.DisableTorchFunction():
+                    return self._call(plain, args, kwargs, cls.__name__)
+            finally:
+                self._inside = False
+
+        torch.autograd.Function.apply = classmethod(numbered)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _attributes(model: nn.Module) -> list[Tensor]:
