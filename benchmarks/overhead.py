@@ -4,11 +4,11 @@
 
 Identical processes differ by 12 to 18 % from memory layout alone, so each process is compared with itself:
 steps before the monitor is attached, with it, and after it is detached; the ratio is the middle over the
-mean of the outer two. Processes take turns, malloc's thresholds are fixed, torch has one thread, and the
-table shows medians over processes. The row "plain" attaches nothing: what it differs from 1 by is noise.
-Peak memory is compared between processes of the same number of steps. livegrad's first 100 steps are shown
-by themselves too, and beside them what it reports of its own cost. With `--clock cpu` other programs do not
-count.
+mean of the outer two. Processes take turns, malloc's thresholds are fixed for them, torch has one thread,
+and the table shows medians over processes. The row "plain" attaches nothing: what it differs from 1 by is
+noise. Peak memory is compared between processes of the same number of steps, with malloc as it comes.
+livegrad's first 100 steps are shown by themselves too, and beside them what it reports of its own cost. With
+`--clock cpu` other programs do not count.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def measure(workload: str, monitor: str, seconds: float, clock: str) -> dict[str
     """Run one training in this process: plain, watched, plain."""
     import torch
 
-    from monitors import MONITORS
+    from monitors import LIVEGRAD, MONITORS
     from workloads import WORKLOADS
 
     torch.set_num_threads(1)
@@ -52,19 +52,20 @@ def measure(workload: str, monitor: str, seconds: float, clock: str) -> dict[str
         return (now() - start) / count
 
     time_steps(5)
-    number = max(OPENING, round(seconds / time_steps(5)))
+    number = max(OPENING if monitor in LIVEGRAD else 10, round(seconds / time_steps(5)))
     before = time_steps(number)
     try:
         detach = MONITORS[monitor](training)
     except ImportError as error:
         return {"missing": str(error)}
-    opening = time_steps(OPENING, LONGEST * seconds)
-    later = time_steps(2 * number - OPENING, LONGEST * seconds)
+    first = min(OPENING, number)
+    opening = time_steps(first, LONGEST * seconds)
+    later = time_steps(2 * number - first, LONGEST * seconds)
     told = detach() or {}
     plain = (before + time_steps(number)) / 2
     return {
-        "ratio": (OPENING * opening + (2 * number - OPENING) * later) / (2 * number * plain),
-        "opening": OPENING * (opening / plain - 1),
+        "ratio": (first * opening + (2 * number - first) * later) / (2 * number * plain),
+        "opening": first * (opening / plain - 1),
         "later": later / plain,
         "milliseconds": 1000 * plain,
         "steps": 2 * number,
@@ -92,7 +93,7 @@ def measure_memory(workload: str, monitor: str, steps: int) -> dict[str, float]:
 def in_new_process(**job: object) -> dict[str, float]:
     """Measure in a process of its own; its last line of output is the result."""
     command = [sys.executable, str(Path(__file__)), "--job", json.dumps(job)]
-    environment = {**os.environ, **MALLOC, **THREADS}
+    environment = {**os.environ, **THREADS, **(MALLOC if "clock" in job else {})}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{job} failed:\n{done.stderr}")
