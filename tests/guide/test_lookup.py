@@ -1,6 +1,8 @@
 """Pages are found by every name they have, nearly right names lead to the right page, and words are found."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from livegrad.guide.lookup import find, key, search, suggest
 from livegrad.guide.pages import load_guide
@@ -99,3 +101,12 @@ def test_a_search_for_what_is_nowhere_finds_nothing():
     assert search(GUIDE, ["loss", "xyzzy"]) == []
     assert search(GUIDE, []) == []
     assert search(GUIDE, [" "]) == []
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.text(max_size=30))
+def test_whatever_is_typed_finds_a_page_or_nothing(text):
+    """No text that a person or a shell may pass breaks the look-up."""
+    assert find(GUIDE, text) is None or find(GUIDE, text) in list(GUIDE)
+    assert all(page in list(GUIDE) for page in suggest(GUIDE, text))
+    assert all(hit.line for hit in search(GUIDE, text.split()))
