@@ -86,3 +86,12 @@ def test_biases_far_below_zero_are_named(judge):
     assert "layers.1 hands to acts.1 has mean -29" in cause["summary"]
     assert "its biases have an rms of 29" in cause["summary"]
     assert cause["source"] == "net.py:12"
+
+
+@pytest.mark.parametrize("alike, share, found", [(0.1, 0.95, True), (0.9, 0.95, False), (0.9, 1.0, True)])
+def test_samples_that_are_all_alike_do_not_show_death(judge, alike, share, found):
+    # 16 samples at a mean cosine of 0.9 are no more than 2.5.
+    net = Net(3, "ReLU")
+    similarity = np.where([layer["name"] == "acts.0" for layer in net.layers], alike, np.nan)
+    net.scan(0, 10, 30, dead=column(net, {"acts.1": share}), similarity=similarity, samples=16)
+    assert ("LG202" in judge.codes(net.train(STUCK))) is found

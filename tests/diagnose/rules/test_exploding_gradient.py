@@ -105,3 +105,10 @@ def test_large_activations_that_do_not_grow_with_depth_are_another_matter(judge)
 def test_quiet_networks_do_not_explode(judge):
     assert judge.codes(loud(0.0)) == {}
     assert "LG103" not in judge.codes(loud(-8.0))
+
+
+@pytest.mark.parametrize("size, codes", [(3.4, {}), (40.0, {"LG103": "warning"})])
+def test_two_small_excesses_are_no_explosion(judge, size, codes):
+    # 2.6 decades over depth, and an output of so many times its unit.
+    net = Net(8).scan(0, 10, 30, decades=Net(8).ramp(2.6), output=size * 10**0.5)
+    assert judge.codes(net.train(FALLING)) == codes

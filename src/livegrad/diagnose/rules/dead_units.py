@@ -9,13 +9,15 @@ and at most of the later ones. In deep rectifier nets about half the units are s
 the samples have become alike; that is not death.
 """
 
+from functools import partial
+
 import numpy as np
 
 from livegrad.diagnose.expected import weight_norms
 from livegrad.diagnose.feeding import row_below
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient
-from livegrad.diagnose.role import line_of
+from livegrad.diagnose.role import line_of, role
 from livegrad.diagnose.rules.saturation import persistent_layers
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer
@@ -25,15 +27,30 @@ ALL_DEAD = 0.999
 FEWEST_SAMPLES = 8
 
 
-def _dead(scan: Scan, row: int) -> bool:
-    return bool(
-        np.isfinite(scan.dead[row]) and scan.dead[row] > DEAD_SHARE and scan.samples[row] >= FEWEST_SAMPLES
-    )
+def _dead(patient: Patient, scan: Scan, row: int) -> bool:
+    share = scan.dead[row]
+    if not np.isfinite(share) or share <= DEAD_SHARE or scan.samples[row] < FEWEST_SAMPLES:
+        return False
+    return bool(share > ALL_DEAD or _different_samples(patient, scan, row) >= FEWEST_SAMPLES)
+
+
+def _different_samples(patient: Patient, scan: Scan, row: int) -> float:
+    """How many samples the layer is really given: 1 + (B − 1)(1 − c), c the mean cosine of what feeds the
+    weights before it. A unit that is silent on samples that are all alike has not been shown to be dead.
+    """
+    batch, at = float(scan.samples[row]), row_below(patient, scan, row)
+    while at is not None and role(patient.layers[int(scan.layer[at])], patient.tensors) in (
+        "weights",
+        "norm",
+    ):
+        at = row_below(patient, scan, at)
+    alike = np.nan if at is None else scan.similarity[at]
+    return 1 + (batch - 1) * (1 - max(0.0, float(alike))) if np.isfinite(alike) else batch
 
 
 def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
-    found = persistent_layers(patient, _dead)
+    found = persistent_layers(patient, partial(_dead, patient))
     if not found:
         return []
     scan = patient.scans[-1]
@@ -82,7 +99,7 @@ def find(patient: Patient) -> list[Finding]:
 
 def _born(patient: Patient) -> int:
     for scan in patient.scans:
-        if any(_dead(scan, row) for row in range(len(scan))):
+        if any(_dead(patient, scan, row) for row in range(len(scan))):
             return scan.step
     return patient.scans[-1].step
 

@@ -34,10 +34,15 @@ _MOST = 0.7
 
 
 def deafening(profile: SpineProfile, ceiling: float = CEILING_DECADES) -> np.ndarray:
-    """Return which spine layers (L,) move the output far more than their size warrants."""
+    """Return which spine layers (L,) move the output far more than their size warrants.
+
+    In the output's own unit that counts only where the output itself is half of it: one that is a few times
+    its unit, over layers that are a little loud, is two small things and no explosion.
+    """
     limit = np.maximum(ceiling, NULL_DEVIATIONS * profile.null_sd)
     with np.errstate(invalid="ignore"):
-        return (profile.relative > limit) | (profile.absolute > limit)
+        large = profile.absolute[-1:] > ceiling / 2
+        return (profile.relative > limit) | ((profile.absolute > limit) & bool(large.any()))
 
 
 def find(patient: Patient) -> list[Finding]:
