@@ -181,7 +181,7 @@ class _Book:
 
     def _forward(self, row: int, below: int) -> float:
         after, before = self._scan.activation_rms[row], self._scan.activation_rms[below]
-        return float(np.log10(after / before)) if after > 0 and before > 0 else float("nan")
+        return float(np.log10(after / before)) if after > 0 and 0 < before < np.inf else float("nan")
 
     def _branches(self, top: int, below: int) -> tuple[Branch, ...]:
         key = int(self._scan.layer[top])

@@ -102,8 +102,16 @@ class Patient:
     @cached_property
     def is_finite(self) -> bool:
         """True if no recorded loss, gradient or weight was NaN or infinite."""
-        loss = self.scalars["loss"][self.scalars["loss_known"]]
-        return not (self.scalars["nonfinite"] > 0).any() and bool(np.isfinite(loss).all())
+        return not self.broken.any()
+
+    @cached_property
+    def broken(self) -> np.ndarray:
+        """Of each recorded step, whether its loss, a gradient or a weight was NaN or infinite.
+
+        A gradient that overflows under a loss scale over 1 is the scaler's business: it skips the step.
+        """
+        loss = self.scalars["loss_known"] & ~np.isfinite(self.scalars["loss"])
+        return loss | ((self.scalars["nonfinite"] > 0) & ~(self.scalars["loss_scale"] > 1))
 
     @cached_property
     def update_ratio(self) -> dict[int, float]:

@@ -10,6 +10,7 @@ import time
 import traceback
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -125,7 +126,7 @@ class Forensics:
         self._backwards += 1
         if not found:
             return
-        root = max(found, key=lambda t: t.grad_fn._sequence_nr()).grad_fn
+        root: Any = max(found, key=number_of).grad_fn
         if self._backwards <= FIRST_BACKWARDS:
             self._sentinels.learn(root)
         if self._lines.wanted and self._calls.calls:
@@ -325,7 +326,7 @@ class Forensics:
                 return self._weight(module, bad)
         return None
 
-    def _weight(self, module: nn.Module, bad: list[tuple[str, Tensor]]) -> Found:
+    def _weight(self, module: nn.Module, bad: Sequence[tuple[str, Tensor]]) -> Found:
         name, parameter = bad[0]
         operand = describe(f"parameter {name}", parameter)
         many = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
@@ -361,7 +362,7 @@ class Forensics:
         calls = list(self._calls.calls)
         broken_off = bool(calls) and calls[-1].last is None
         rooted = [t for t in broken if t.grad_fn is not None]
-        roots = sorted(rooted, key=lambda t: t.grad_fn._sequence_nr())[-1:]  # type: ignore[union-attr]
+        roots = sorted(rooted, key=number_of)[-1:]
         found = in_forward(calls, roots, self._lines.programs, notes, broken_off)
         if found is not None:
             return found
@@ -390,6 +391,11 @@ class Forensics:
             return known
         small = [p for p in parameters_of(optimizer) if p.requires_grad and p.numel() <= 4096]
         return [weakref.ref(p) for p in dict.fromkeys((*small[:1], *small[-1:]))]
+
+
+def number_of(tensor: Tensor) -> int:
+    """When the operation behind `tensor` ran, as a number that grows."""
+    return tensor.grad_fn._sequence_nr() if tensor.grad_fn is not None else -1
 
 
 def is_scaled(scaler: Any) -> bool:

@@ -40,7 +40,7 @@ def kept_call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
     keeper = _keepers.get(id(self))
     wanted = keeper is not None and keeper.awake and torch.is_grad_enabled()
     call = keeper.enter(self, args, kwargs) if keeper is not None and wanted else None
-    if call is None:
+    if keeper is None or call is None:
         return nn.Module.__call__(self, *args, **kwargs)
     result = None
     try:

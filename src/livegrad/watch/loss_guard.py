@@ -14,8 +14,8 @@ from torch import Tensor
 from livegrad.probe.forensics.finding_out import read_node
 from livegrad.probe.forensics.operand import Operand, flaw
 
-MOST_NODES = 32
-MOST_HOOKS = 8
+MOST_NODES = 200
+MOST_HOOKS = 24
 # A finite gradient through one of these stays finite, overflow apart.
 _SAFE = frozenset({
     "AddBackward0", "AddBackward1", "SubBackward0", "SubBackward1", "RsubBackward1", "NegBackward0",

@@ -31,7 +31,7 @@ def _of_rows(patient: Patient) -> Finding:
     """What the recorded steps say, and a scan if one ran at the time."""
     scalars = patient.scalars
     bad_loss = scalars["loss_known"] & ~np.isfinite(scalars["loss"])
-    bad_rows = (scalars["nonfinite"] > 0) | bad_loss
+    bad_rows = patient.broken
     first = int(scalars["step"][np.flatnonzero(bad_rows)[0]])
     gradients, weights = _tensors_at(patient, first)
     names = tuple(dict.fromkeys(t.module or t.name for t in (weights or gradients)))

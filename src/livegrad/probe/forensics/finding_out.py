@@ -22,6 +22,7 @@ from livegrad.probe.forensics.script_part import (
     FROM_MODULE,
     Line,
     Program,
+    Values,
     follow_script,
     lines_of,
     operation_name,
@@ -119,21 +120,21 @@ class ScriptPart:
         self._names = tuple(node.name() for node in self.nodes)
         lines, self._sure = lines_of(self._names, programs)
         self._places = {node: _place(node, line) for node, line in zip(self.nodes, lines, strict=True)}
-        self._values: dict[Any, Tensor | None] = {}
+        self._values: Values = {}
         self._provenance = provenance
 
     def follow(self, until: float = math.inf) -> None:
         """Go on to the operations that ran before the autograd node numbered `until`."""
-        due = [n for n in self.nodes if n not in self._values and n._sequence_nr() < until]
+        due = [n for n in self.nodes if (n, 0) not in self._values and n._sequence_nr() < until]
         follow_script(due, self._values, self.given, self._places, self._provenance)
 
     def birth_of(self, tensor: Tensor) -> Birth | None:
         """The birth of what is not finite in the value of `tensor`."""
-        return self._provenance.of(self._values.get(tensor.grad_fn))
+        return self._provenance.of(self._values.get((tensor.grad_fn, tensor.output_nr)))
 
     def birth_behind(self, call: Call) -> Birth | None:
         """The birth of what is not finite in what the script made for `call`."""
-        for node, value in self._values.items():
+        for (node, _), value in self._values.items():
             if value is not None and node._sequence_nr() in call.numbers:
                 birth = self._provenance.of(value)
                 if birth is not None and not birth.meant:

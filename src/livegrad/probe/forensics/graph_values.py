@@ -17,6 +17,7 @@ _OPERATORS = {
     "NllLoss": "nll_loss_forward", "NllLoss2D": "nll_loss2d_forward", "LogSoftmax": "_log_softmax",
     "Softmax": "_softmax", "ToCopy": "_to_copy", "Log1P": "log1p", "Expm1": "expm1",
 }  # fmt: skip
+_SUMS = frozenset({"Add", "Sub", "Rsub", "Where"})
 _RESULTS = ("result", "output")
 # Tensor arguments that are never differentiated, in the way of matching arguments to the graph's edges.
 _UNDIFFERENTIATED = frozenset({"condition", "mask", "indices", "index", "target", "pos_weight", "weight"})
@@ -84,10 +85,12 @@ def saved_result(node: Any) -> Tensor | None:
     return None
 
 
-def computed(node: Any, children: list[Tensor | None]) -> Tensor | None:
-    """Run the operation of `node` once more; `children` are its differentiable operands as far as known.
+def computed(node: Any, children: list[Tensor | None]) -> list[Tensor]:
+    """Run the operation of `node` once more and return its outputs; `children` are its differentiable
+    operands as far as known.
 
-    None where an argument is unknown or nothing fits the shape that the graph remembers.
+    Nothing is returned where an argument is unknown or nothing fits the shape that the graph remembers. A
+    constant that was added and not saved counts as zero.
     """
     shape = _output_shape(node)
     for overload in schemas(node):
@@ -99,10 +102,10 @@ def computed(node: Any, children: list[Tensor | None]) -> Tensor | None:
                 result = overload(**arguments)
         except Exception:
             continue
-        tensor = next(tensors_in(result), None)
-        if tensor is not None and (shape is None or tuple(tensor.shape) == shape):
-            return tensor
-    return None
+        tensors = list(tensors_in(result))
+        if tensors and (shape is None or tuple(tensors[0].shape) == shape):
+            return tensors
+    return []
 
 
 def _output_shape(node: Any) -> tuple[int, ...] | None:
@@ -124,6 +127,8 @@ def _arguments(schema: Any, node: Any, children: list[Tensor | None]) -> dict[st
         value = saved(node, argument.name)
         value = edges.get(argument.name) if value is None else value
         value = known.get(argument.name) if value is None else value
+        if value is None and argument.name in edges and operator_name(node) in _SUMS:
+            value = torch.zeros(())
         if value is None:
             if not argument.has_default_value() and "Optional" not in str(argument.type):
                 return None

@@ -1,5 +1,6 @@
 """What a tensor holds: finite numbers alone, infinities, or NaN, and between which limits."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,23 @@ class Operand:
             "max": self.high,
             "nonfinite": self.nonfinite,
         }
+
+
+def tensors_within(value: Any, depth: int = 4) -> Iterator[Tensor]:
+    """Every tensor in `value`: also in the fields of a dataclass or of an object like a distribution."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, (str, bytes, int, float, bool, type(None), torch.nn.Module)) or not depth:
+        return
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_within(item, depth - 1)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_within(item, depth - 1)
+    else:
+        for item in list(getattr(value, "__dict__", {}).values()):
+            yield from tensors_within(item, depth - 1)
 
 
 def entries(tensor: Tensor) -> Tensor | None:

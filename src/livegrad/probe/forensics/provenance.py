@@ -105,7 +105,8 @@ class Provenance:
             return
         operands = list(operands)
         sources = [b for name, tensor, made in operands if made and (b := self._source(tensor, name))]
-        faults = sorted((b for b in sources if not b.meant), key=lambda b: b.number)
+        # Buffers were copied as the step left them, so they may be broken by it.
+        faults = sorted((b for b in sources if not b.meant), key=lambda b: (_is_buffer(b), b.number))
         here = place()
         for tensor, made in bad:
             if faults:
@@ -132,6 +133,10 @@ class Provenance:
         self.births.append(birth)
         self._known[_key(tensor)] = (tensor, birth)
         return birth
+
+
+def _is_buffer(birth: Birth) -> bool:
+    return birth.given is not None and birth.given.startswith("buffer")
 
 
 def _key(tensor: Tensor) -> int:

@@ -19,10 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import _disable_current_modes
 
+from livegrad.probe.forensics.operand import tensors_within
 from livegrad.probe.forensics.provenance import Birth, Place, Provenance
 from livegrad.probe.forensics.value_mode import ValueMode, plain_name
 from livegrad.probe.function_mode import next_number
-from livegrad.probe.operation import tensors_in
 from livegrad.probe.source import shown_path, user_line
 
 _COMMUNICATES = ("SyncBatchNorm", "DistributedDataParallel", "FullyShardedDataParallel", "DTensor")
@@ -62,12 +62,12 @@ class Call:
 
 def versions_of(value: Any) -> tuple[int, ...]:
     """The version counter of every tensor in `value`."""
-    return tuple(0 if t.is_inference() else t._version for t in tensors_in(value))
+    return tuple(0 if t.is_inference() else t._version for t in tensors_within(value))
 
 
 def numbers_of(value: Any) -> tuple[int | None, ...]:
     """The number of the autograd node behind every tensor in `value`, None for one without."""
-    return tuple([t.grad_fn._sequence_nr() if t.grad_fn is not None else None for t in tensors_in(value)])
+    return tuple([t.grad_fn._sequence_nr() if t.grad_fn is not None else None for t in tensors_within(value)])
 
 
 @dataclass(eq=False)
@@ -120,7 +120,7 @@ def replay(call: Call, provenance: Provenance) -> Replay:
     twin = twin_of(module)
     found = Replay(provenance, parameters=dict(twin.named_parameters()))
     args, kwargs = _fresh(call.args), _fresh(call.kwargs)
-    found.inputs = list(tensors_in((args, kwargs)))
+    found.inputs = list(tensors_within((args, kwargs)))
     _introduce(twin, args, kwargs, provenance)
     running = _follow_modules(twin)
     mode = ValueMode(provenance, lambda name: _place_forward(found, name, running))
@@ -132,7 +132,7 @@ def replay(call: Call, provenance: Provenance) -> Replay:
         stack.enter_context(mode)
         try:
             result = nn.Module.__call__(twin, *args, **kwargs)
-            found.outputs = list(tensors_in(result))
+            found.outputs = list(tensors_within(result))
         except Exception as error:
             found.error = error
     found.trouble = mode.trouble
@@ -172,7 +172,7 @@ def twin_of(module: nn.Module) -> nn.Module:
             if parameter is not None and id(parameter) not in memo:
                 memo[id(parameter)] = nn.Parameter(parameter.detach(), parameter.requires_grad)
         for value in vars(part).values():
-            for tensor in tensors_in(value):
+            for tensor in tensors_within(value):
                 if tensor.grad_fn is not None and id(tensor) not in memo:
                     memo[id(tensor)] = tensor.detach().clone()
     return copy.deepcopy(module, memo)
@@ -230,10 +230,10 @@ def _introduce(twin: nn.Module, args: Any, kwargs: Any, provenance: Provenance) 
         provenance.give(parameter, f"parameter {name}")
     for name, buffer in twin.named_buffers():
         provenance.give(buffer, f"buffer {name}")
-    for i, tensor in enumerate(tensors_in(args)):
+    for i, tensor in enumerate(tensors_within(args)):
         provenance.give(tensor, f"input {i}")
     for key, value in kwargs.items():
-        for tensor in tensors_in(value):
+        for tensor in tensors_within(value):
             provenance.give(tensor, f"input {key}")
 
 

@@ -26,6 +26,12 @@ from livegrad.probe.operation import operator_name
 MOST_NODES = 2000
 MOST_WALKED = 50_000
 FROM_MODULE = "what the module returned"
+# Operations that may leave out what is not finite in an operand.
+_SELECTING = frozenset({
+    "Where", "MaskedFill", "MaskedSelect", "Index", "IndexSelect", "Gather", "Select", "Slice", "Split",
+    "SplitWithSizes", "Unbind", "Max", "Min", "Maximum", "Minimum", "Clamp", "ClampMin", "ClampMax", "Sort",
+    "Topk", "NanToNum", "Relu", "Threshold", "Softmax", "Sigmoid", "Tanh", "Exp",
+})  # fmt: skip
 Line = tuple[str, int]
 Edge = tuple[int, int]
 """An autograd node by its number, and which of its outputs."""
@@ -53,6 +59,9 @@ def script_nodes(roots: Sequence[Any], inside: Callable[[int], bool], beyond: bo
                 seen.add(child)
                 waiting.append(child)
     return sorted(found, key=lambda node: node._sequence_nr())
+
+
+Values = dict[tuple[Any, int], Tensor | None]
 
 
 @dataclass(frozen=True)
@@ -101,36 +110,45 @@ def lines_of(names: tuple[str, ...], programs: Sequence[Program]) -> tuple[list[
 
 def follow_script(
     nodes: Sequence[Any],
-    values: dict[Any, Tensor | None],
+    values: Values,
     given: Mapping[Edge, Tensor],
     place: Mapping[Any, Place],
     provenance: Provenance,
 ) -> None:
     """Show the operations `nodes` to `provenance`, with the values the graph saved or that follow from them.
 
-    values: the first output of each node so far, to which those of `nodes` are added; None where one could
-    not be learnt. given: values of nodes outside the part, as far as known. place: where each node is.
+    values: (node, number of its output) -> value so far, to which those of `nodes` are added; None where one
+    could not be learnt. given: values of nodes outside the part, as far as known. place: where each node is.
     """
     uses = _uses(nodes)
     for node in nodes:
-        children = [_child(child, number, values, given, uses, provenance) for child, number in _edges(node)]
+        children = [_child(edge, values, given, uses, provenance) for edge in node.next_functions]
         operands = _operands(node, children)
-        value = _result(node, uses, children)
-        values[node] = value
-        if value is not None:
-            provenance.judge(lambda node=node: place[node], operands, [value])
-            for exact in uses.get((node, 0), {}).values():
+        results = _results(node, uses, children)
+        for number, value in enumerate(results):
+            values[node, number] = value
+        known = [value for value in results if value is not None]
+        provenance.judge(lambda node=node: place[node], operands, known)
+        for number, value in enumerate(results):
+            if value is None:
+                values[node, number] = _carried(node, children)
+            for exact in uses.get((node, number), {}).values():
                 if exact is not None and exact is not value and flaw(exact):
-                    provenance.judge(lambda node=node: place[node], [("self", value, flaw(value))], [exact])
+                    provenance.judge(lambda node=node: place[node], operands, [exact])
 
 
-def silent_nodes(nodes: Sequence[Any], values: Mapping[Any, Tensor | None]) -> list[int]:
+def _carried(node: Any, children: list[Tensor | None]) -> Tensor | None:
+    """What is not finite in an operand of an operation whose result is not known stands for that result,
+    where the operation cannot have left it out.
+    """
+    if operator_name(node) in _SELECTING:
+        return None
+    return next((child for child in children if child is not None and flaw(child)), None)
+
+
+def silent_nodes(nodes: Sequence[Any], values: Values) -> list[int]:
     """Places of the operations whose result could not be learnt: one of them may have made the NaN."""
-    return [i for i, node in enumerate(nodes) if values.get(node) is None]
-
-
-def _edges(node: Any) -> list[tuple[Any, int]]:
-    return list(node.next_functions)
+    return [i for i, node in enumerate(nodes) if values.get((node, 0)) is None]
 
 
 def _uses(nodes: Sequence[Any]) -> dict[tuple[Any, int], dict[tuple[Any, int], Tensor | None]]:
@@ -147,19 +165,22 @@ def _uses(nodes: Sequence[Any]) -> dict[tuple[Any, int], dict[tuple[Any, int], T
     return found
 
 
-def _child(child: Any, number: int, values: Any, given: Any, uses: Any, provenance: Provenance) -> Any:
+def _child(
+    edge: tuple[Any, int], values: Values, given: Mapping[Edge, Tensor], uses: Any, provenance: Provenance
+) -> Tensor | None:
+    child, number = edge
     if child is None:
         return None
-    if child in values and number == 0:
-        return values[child]
+    if edge in values:
+        return values[edge]
     if type(child).__name__ == "AccumulateGrad":
         provenance.give(child.variable, "parameter")
         return child.variable.detach()
-    exact = next((v for v in uses.get((child, number), {}).values() if v is not None), None)
+    exact = next((v for v in uses.get(edge, {}).values() if v is not None), None)
     again = given.get((child._sequence_nr(), number), exact)
     if exact is not None and flaw(exact) and not flaw(again):
         again = exact
-    if again is not None and child not in values:
+    if again is not None:
         provenance.give(again, FROM_MODULE)
     return again
 
@@ -176,12 +197,19 @@ def _operands(node: Any, children: list[Tensor | None]) -> list[Value]:
     return [(name, tensor, flaw(tensor)) for name, tensor in found.items()]
 
 
-def _result(node: Any, uses: Any, children: list[Tensor | None]) -> Tensor | None:
-    value = saved_result(node)
-    if value is not None:
-        return value
-    exact = next((v for v in uses.get((node, 0), {}).values() if v is not None), None)
-    return exact if exact is not None else computed(node, children)
+def _results(node: Any, uses: Any, children: list[Tensor | None]) -> list[Tensor | None]:
+    """The outputs of `node`: what it saved, what the operations that read them saved, or computed again."""
+    count = max(1, len(getattr(node, "_input_metadata", ())))
+    results: list[Tensor | None] = [None] * count
+    results[0] = saved_result(node)
+    for number in range(count):
+        exact = next((v for v in uses.get((node, number), {}).values() if v is not None), None)
+        results[number] = results[number] if results[number] is not None else exact
+    if any(value is None for value in results):
+        again = computed(node, children)
+        for number, value in enumerate(again[:count]):
+            results[number] = results[number] if results[number] is not None else value
+    return results
 
 
 def operation_name(node: Any) -> str:

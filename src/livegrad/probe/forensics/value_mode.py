@@ -81,11 +81,15 @@ class ValueMode(TorchDispatchMode):
 def _operands(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Value]:
     schema = func._schema
     name = schema.name.rpartition("::")[2]
+    # In training the running statistics are written, not read.
+    unread = frozenset({"running_mean", "running_var"}) if "batch_norm" in name else frozenset()
     found: list[Value] = []
     for i, argument in enumerate(schema.arguments):
         value = args[i] if i < len(args) else kwargs.get(argument.name)
         written = argument.alias_info is not None and argument.alias_info.is_write
         if written and (name in _OVERWRITING or argument.name == "out"):
+            continue
+        if argument.name in unread and _is_training(schema, args, kwargs):
             continue
         several = isinstance(value, (tuple, list))
         for j, tensor in enumerate(tensors_in(value)):
@@ -94,3 +98,10 @@ def _operands(func: Any, args: Any, kwargs: dict[str, Any]) -> list[Value]:
             kept = tensor.detach().clone() if written and not made else tensor
             found.append((f"{argument.name}[{j}]" if several else argument.name, kept, made))
     return found
+
+
+def _is_training(schema: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+    place = next((i for i, a in enumerate(schema.arguments) if a.name in ("train", "training")), None)
+    if place is None:
+        return "with_update" in schema.name
+    return bool(args[place] if place < len(args) else kwargs.get(schema.arguments[place].name))
