@@ -10,6 +10,7 @@ from rich.markdown import CodeBlock, Heading, Markdown, TableElement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 from livegrad.guide.lookup import Hit
 from livegrad.guide.page import LEVELS, Page
@@ -23,15 +24,19 @@ _PROSE, _INDEX = 100, 120
 _MOST_HITS = 10
 # Under this width a table of three columns has too little room for its sentences.
 _TABLE = 72
+# Readable on light and on dark terminals, where rich's own are not.
+_THEME = Theme(
+    {"markdown.h1": "bold", "markdown.h2": "bold", "markdown.h3": "bold", "markdown.code": "cyan",
+     "markdown.link": "underline", "markdown.link_url": "underline", "markdown.item.bullet": ""}
+)  # fmt: skip
 _KIND_TITLES = {"finding": "Findings", "remedy": "Remedies", "term": "Terms"}
 
 
 class _Heading(Heading):
-    """A heading on the left, without a frame."""
+    """A heading on the left, whatever its level."""
 
     def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
         self.text.justify = "left"
-        self.text.stylize("bold" if self.tag == "h1" else "bold cyan")
         yield self.text
 
 
@@ -43,13 +48,12 @@ class _Formula(CodeBlock):
         for line in str(self.text).rstrip().split("\n"):
             # What stands apart, an explanation mostly, moves nearer before anything is wrapped.
             near = line if cell_len(line) <= room else re.sub(r"(?<=\S) {3,}", "  ", line)
-            for number, part in enumerate(Text(near, overflow="fold").wrap(console, room - 4)):
-                if cell_len(near) <= room:
-                    part = Text(near)
+            fits = cell_len(near) <= room
+            parts = [Text(near)] if fits else Text(near, overflow="fold").wrap(console, room - 4)
+            for number, part in enumerate(parts):
                 part.rstrip()
+                part.stylize(STYLES["command"])
                 yield Padding(part, (0, 0, 0, 6 if number else 2))
-                if cell_len(near) <= room:
-                    break
 
 
 class _Table(TableElement):
@@ -182,8 +186,10 @@ def _columns(titles: Sequence[str], console: "Console") -> None:
 
 def _print(what: Markdown | Text, console: "Console") -> None:
     options = console.options.update(width=min(console.width, _PROSE))
+    with console.use_theme(_THEME):
+        lines = console.render_lines(what, options, pad=False)
     empty = False
-    for line in console.render_lines(what, options, pad=False):
+    for line in lines:
         if empty and not any(part.text.strip() for part in line):
             continue
         empty = not any(part.text.strip() for part in line)
