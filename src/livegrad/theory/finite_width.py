@@ -12,9 +12,13 @@ in 1/n, with s = d ln χ₁/dK and R_l = (1 − χ_q^m)/(1 − χ_q) for the m l
 docs/theory.md):
 
     β = Σ_l [κ + 2 s R_l C + s² R_l² σ_w⁴ Var φ²] / n_l,   C = σ_w² (E φ² φ'²/E φ'² − E φ²)
+
+Orthogonal weights keep the length of what they are given exactly, so each layer's Σ z² is no draw: variances
+and covariances of φ² and φ'² are then what is left of them when z² is projected out, and κ = 2 Var φ'²/(E
+φ'²)² plus the variance so reduced: 3 for ReLU, 0 for a linear layer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -57,11 +61,14 @@ class NullBand:
         return self.deviation / 2 / _DECADE
 
 
-def layer_spread(activation: str | Activation = "ReLU", length: float = 1.0) -> float:
-    """Return κ = 3 E φ'⁴/(E φ'²)² − 1, the variance of ln ‖Jᵀv‖² per layer times its width."""
-    phi = named(activation)
-    fourth = expect(lambda x: phi.slope(x) ** 4, phi.kinks, sqrt(length))
-    return 3 * fourth / moments(activation, length)[2] ** 2 - 1
+def layer_spread(
+    activation: str | Activation = "ReLU", length: float = 1.0, orthogonal: bool = False
+) -> float:
+    """Return κ, the variance of ln ‖Jᵀv‖² per layer times its width.
+
+    For Gaussian weights κ = 3 E φ'⁴/(E φ'²)² − 1.
+    """
+    return _Squares(named(activation), length, orthogonal).spread
 
 
 def null_band(
@@ -69,29 +76,46 @@ def null_band(
     activation: str | Activation = "ReLU",
     weight_gain: float | None = None,
     length: float = 1.0,
+    orthogonal: bool = False,
 ) -> NullBand:
     """Return the spread of ln ‖Jᵀv‖² between the output and the input of hidden layers of these widths.
 
     widths: (L,), input side first. weight_gain: σ_w, None for the activation's own gain. length: mean square
-    q of the pre-activations, a fixed point of the length map. For He-initialized ReLU: β = 5 Σ 1/n_l.
+    q of the pre-activations, a fixed point of the length map. orthogonal: weights are orthogonal and not
+    Gaussian. For He-initialized ReLU: β = 5 Σ 1/n_l.
     """
     weights = (gain(activation) if weight_gain is None else weight_gain) ** 2
-    spread, cross, size = _length_terms(activation, weights, length)
+    squares = _Squares(named(activation), length, orthogonal)
     memory = length_slope(activation, length, weights)
     above = np.arange(len(widths) - 1, -1, -1)
     reach = above if abs(memory - 1) < 1e-9 else (1 - memory**above) / (1 - memory)
-    sensitivity = _sensitivity(activation, length)
-    terms = spread + 2 * sensitivity * reach * cross + (sensitivity * reach) ** 2 * size
+    # What one unit of E φ² more below does to ln χ₁ of all the layers above.
+    pull = _sensitivity(activation, length) * reach * weights
+    terms = squares.spread + 2 * pull * squares.together + pull**2 * squares.size
     return NullBand(float(np.sum(terms / np.asarray(widths, dtype=float))))
 
 
-def _length_terms(activation: str | Activation, weights: float, length: float) -> tuple[float, float, float]:
-    phi, scale = named(activation), sqrt(length)
-    _, square, slope_square = moments(activation, length)
-    fourth = expect(lambda x: phi.function(x) ** 4, phi.kinks, scale)
-    both = expect(lambda x: (phi.function(x) * phi.slope(x)) ** 2, phi.kinks, scale)
-    cross = weights * (both / slope_square - square)
-    return layer_spread(activation, length), cross, weights**2 * (fourth - square**2)
+class _Squares:
+    """Second moments of φ² and φ'²/E φ'². spread: κ. size: Var φ². together: their covariance."""
+
+    def __init__(self, phi: Activation, length: float, orthogonal: bool) -> None:
+        _, square, slope_square = moments(phi, length)
+
+        def mean(function: Callable[[np.ndarray], np.ndarray]) -> float:
+            return expect(function, phi.kinks, sqrt(length))
+
+        slopes = mean(lambda x: phi.slope(x) ** 4) / slope_square**2 - 1
+        self.size = mean(lambda x: phi.function(x) ** 4) - square**2
+        self.together = mean(lambda x: (phi.function(x) * phi.slope(x)) ** 2) / slope_square - square
+        if not orthogonal:
+            self.spread = 3 * slopes + 2
+            return
+        # Covariances with z², whose variance is 2 q².
+        own = mean(lambda x: phi.function(x) ** 2 * x**2) - square * length
+        slope = mean(lambda x: phi.slope(x) ** 2 * x**2) / slope_square - length
+        self.spread = 3 * slopes - slope**2 / (2 * length**2)
+        self.size -= own**2 / (2 * length**2)
+        self.together -= own * slope / (2 * length**2)
 
 
 def _sensitivity(activation: str | Activation, length: float) -> float:
