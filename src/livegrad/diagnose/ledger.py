@@ -181,7 +181,8 @@ class _Book:
 
     def _forward(self, row: int, below: int) -> float:
         after, before = self._scan.activation_rms[row], self._scan.activation_rms[below]
-        return float(np.log10(after / before)) if after > 0 and 0 < before < np.inf else float("nan")
+        known = 0 < after < np.inf and 0 < before < np.inf
+        return float(np.log10(after) - np.log10(before)) if known else float("nan")
 
     def _branches(self, top: int, below: int) -> tuple[Branch, ...]:
         key = int(self._scan.layer[top])
