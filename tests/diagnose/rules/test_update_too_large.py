@@ -92,3 +92,12 @@ def test_a_model_older_than_the_watching_is_found_by_its_call(judge):
         layer["made"] = None
     finding = judge.one(old.train(STUCK, ratio={"layers.1": once(7.0)}, rate=3.0))
     assert finding["source"] == "net.py:102"
+
+
+def test_a_matrix_that_starts_next_to_zero_may_grow_by_many_times_its_size(judge):
+    # A class token drawn with σ = 1e-6: the first step of Adam at 1e-3 is a thousand times its size.
+    grows = {"layers.1": lambda step: 1e-6 + 1e-3 * step}
+    steps = {"layers.1": lambda step: 1e-3 / (1e-6 + 1e-3 * step)}
+    assert judge.codes(net().train(STUCK, ratio=steps, weight=grows)) == {}
+    usual = {"layers.1": lambda step: 0.05 + 0.05 * step}
+    assert judge.codes(net().train(STUCK, ratio=steps, weight=usual)) == {"LG402": "error"}

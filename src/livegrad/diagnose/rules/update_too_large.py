@@ -6,7 +6,8 @@ matrix forgets what was learnt; it kills rectifiers and makes losses jump.
 
 How it is decided. ‖ΔW‖/‖W‖ of a weight matrix is over 0.3 in the median of the sampled steps, or over 1 in
 any step after the first, and the loss is not falling (or is not finite). A large step from which training
-recovers is not held against it, nor are matrices that start at zero.
+recovers is not held against it, nor are matrices that start at zero or next to it, as class tokens and gates
+do: their first steps are larger than they are, and rightly so.
 """
 
 import numpy as np
@@ -18,6 +19,8 @@ from livegrad.run.schema import Tensor
 
 USUAL_STEP = 0.3
 SINGLE_STEP = 1.0
+# √fan-in · rms of a matrix that starts next to zero; those drawn for an activation lie between 0.3 and 3.
+NEAR_ZERO_GAIN = 0.01
 
 
 def find(patient: Patient) -> list[Finding]:
@@ -72,7 +75,7 @@ def find(patient: Patient) -> list[Finding]:
 
 
 def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] | None:
-    """Return (median, largest, first step over 1) of a matrix's ‖ΔW‖/‖W‖; None if it starts at zero."""
+    """Return (median, largest, first step over 1) of a matrix's ‖ΔW‖/‖W‖; None if it starts next to 0."""
     if len(tensor.shape) < 2 or tensor.count < 16:
         return None
     pulses = patient.pulses
@@ -83,7 +86,7 @@ def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] |
         ratio = (pulses.update_norm / pulses.weight_norm)[:, column[0]]
     weight = pulses.weight_norm[:, column[0]]
     known = np.flatnonzero(np.isfinite(ratio) & (weight > 0))
-    if not len(known) or weight[np.isfinite(weight)][0] == 0:
+    if not len(known) or weight[np.isfinite(weight)][0] < NEAR_ZERO_GAIN * np.sqrt(tensor.shape[0]):
         return None
     large = known[ratio[known] > SINGLE_STEP]
     at = large[0] if len(large) else known[int(np.argmax(ratio[known]))]
