@@ -11,7 +11,7 @@ import threading
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Optional, TextIO
 
 from livegrad.cli.at_start import LOADED_AT_START
 from livegrad.cli.exit_code import FINDINGS, OUR_FAILURE, fails
@@ -55,10 +55,10 @@ class CheckedRun:
     voice: Voice = field(default_factory=Voice)
     pid: int = field(default_factory=os.getpid)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="livegrad-check-")))
-    out: IO[str] | None = None
-    session: Session | None = None
-    stop: Stop | None = None
-    jacobians: Jacobians | None = None
+    out: TextIO | None = None
+    session: Optional[Session] = None  # noqa: UP045 - pyright cannot close the circle of imports over `|`
+    stop: Optional[Stop] = None  # noqa: UP045 - as session
+    jacobians: Optional[Jacobians] = None  # noqa: UP045
     outcome: Outcome | None = None
     asked: bool = False
     search_path: str | None = None
@@ -78,7 +78,7 @@ class CheckedRun:
         self.outcome = run_program(self.program)
         leave(self.outcome)
 
-    def _own_stdout(self) -> IO[str]:
+    def _own_stdout(self) -> TextIO:
         """livegrad's own way to stdout; the program's stdout, and its children's, is stderr from now on."""
         sys.stdout.flush()
         ours = os.fdopen(os.dup(1), "w", encoding=sys.stdout.encoding or "utf-8")
@@ -102,15 +102,15 @@ class CheckedRun:
                 quiet=True,
                 every_scan=True,
             )
-            self.session = start(options)
-            self.session.on_message = self._hear
+            self.session = session = start(options)
+            session.on_message = self._hear
             told = None
             if self.options.jacobian:
                 from livegrad.watch.jacobians import Jacobians
 
                 self.jacobians = Jacobians()
                 told = self.jacobians.after_step
-            self.stop = Stop(self.session, self.options.steps, self._last_resort, told)
+            self.stop = Stop(session, self.options.steps, self._last_resort, told)
 
     def _hear(self, kind: str, message: Any) -> None:
         if kind == "warning":
