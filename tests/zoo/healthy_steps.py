@@ -104,7 +104,7 @@ def _():
     return train(model, adam(model, 3e-3), draw, F.cross_entropy, baseline=LN10, check=check)
 
 
-@steady("loss-weight-grows", "An auxiliary loss is weighted in: the sum rises while each part falls.", steps=100,
+@steady("loss-weight-grows", "An auxiliary loss is weighted in: the sum rises, its parts fall.", steps=100,
         truth="checked")  # fmt: skip
 def _():
     x, y = data.digits()

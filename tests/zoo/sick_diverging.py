@@ -3,7 +3,7 @@
 import torch
 from tests.zoo import data
 from tests.zoo.case import case
-from tests.zoo.loops import sample, sgd, train
+from tests.zoo.loops import sgd, train
 from torch import nn
 from torch.nn import functional as F
 
@@ -70,12 +70,18 @@ def _():
 
 
 @diverging(
-    "negative-weight-decay", "A weight decay with the wrong sign: weights grow by themselves.", steps=120
+    "rate-raised-past-the-edge", "At step 20 the rate is raised to 1.05 times what is stable.", steps=80
 )
 def _():
-    x, y = data.teacher()
-    model = nn.Sequential(nn.Linear(16, 64), nn.Linear(64, 1))
-    optimizer = sgd(model, 0.01)
-    for group in optimizer.param_groups:
-        group["weight_decay"] = -2.0
-    return train(model, optimizer, sample(x, y, 256), F.mse_loss, baseline=1.0)
+    x, y = linear_problem(10)
+    model = nn.Linear(32, 1)
+    with torch.no_grad():
+        model.weight.copy_(torch.randn(1, 32) * 3)
+        model.weight[0, 0] = 0.3
+    edge = 1 / x[:, 0].square().mean().item()
+    optimizer = sgd(model, 0.05 * edge)
+
+    def schedule(step):
+        optimizer.param_groups[0]["lr"] = (0.05 if step < 20 else 1.05) * edge
+
+    return train(model, optimizer, whole(x, y), F.mse_loss, baseline=y.var().item(), schedule=schedule)

@@ -15,7 +15,7 @@ spike), unless that step is known to have changed a weight matrix by half of its
 than one such event in ten recorded steps then the norms are heavy-tailed and none of them is an event. The
 loss of the spike's own batch is not counted: harm is a median of the next five losses over the level before
 by 6 robust standard deviations and a fifth, after a step that is not known to have changed every weight
-matrix by under a twentieth. It is a warning if the loss came back by the end and an error if not; otherwise
+matrix by under a tenth. It is a warning if the loss came back by the end and an error if not; otherwise
 the spike is only mentioned.
 """
 
@@ -37,9 +37,9 @@ STRETCH = 8
 RARE = 0.1
 AFTER = 5
 RISE = 0.2
-# A step that changes every weight matrix by less than a twentieth does not undo what it had learnt; one that
+# A step that changes every weight matrix by less than a tenth does not undo what it had learnt; one that
 # changes one by half of itself does.
-THROWN, WRECKED = 0.05, 0.5
+THROWN, WRECKED = 0.1, 0.5
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,9 @@ def find(patient: Patient) -> list[Finding]:
         norm, loss = scalars["gradient_norm"][rows], scalars["loss"][rows]
         clip = scalars["clip_factor"][rows]
         for spike in spikes(scalars["step"][rows], norm):
-            change = _change(patient, spike, float(clip[spike.row]))
-            if not (spike.settles or (change is not None and change > WRECKED)):
+            usual, change = _change(patient, spike, float(clip[spike.row]))
+            wrecked = change is not None and change > WRECKED and usual is not None and usual < THROWN
+            if not spike.settles and not wrecked:
                 continue
             jump = 0.0 if change is not None and change < THROWN else _jump(loss, spike.row)
             found.append((Spike(**{**vars(spike), "jump": jump}), float(clip[spike.row])))
@@ -107,8 +108,9 @@ def _comes_down(stretch: np.ndarray) -> bool:
     return len(after) > 0 and bool(np.median(after) < stretch[peak] - np.log(FACTOR))
 
 
-def _change(patient: Patient, spike: Spike, clip: float) -> float | None:
-    """Largest ‖ΔW‖/‖W‖ of the update applied at a spike; None if unknown.
+def _change(patient: Patient, spike: Spike, clip: float) -> tuple[float | None, float | None]:
+    """Largest ‖ΔW‖/‖W‖ of a matrix at the last sampled step before a spike, and at the spike; None if
+    unknown.
 
     Where a task changes the gradient and the loss grow too, but not because a step has thrown the weights
     about. A step that was not sampled is taken to be as much larger than the usual ones as its clipped
@@ -117,18 +119,24 @@ def _change(patient: Patient, spike: Spike, clip: float) -> float | None:
     pulses = patient.pulses
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = pulses.update_norm / pulses.weight_norm
-    now = ratio[pulses.step == spike.step]
+    now, before = ratio[pulses.step == spike.step], ratio[pulses.step < spike.step]
+    sampled = before[np.isfinite(before).any(axis=1)]
+    usual = float(np.nanmax(sampled[-1])) if len(sampled) else None
     now = now[np.isfinite(now)]
     if len(now):
-        return float(now.max())
-    before = ratio[pulses.step < spike.step]
-    known = np.isfinite(before).any(axis=0)
-    if not known.any():
-        return None
-    usual = float(np.nanmedian(before[:, known], axis=0).max())
-    kinds = {optimizer.type for optimizer in patient.subject.optimizers}
+        return usual, float(now.max())
     times = spike.norm / spike.usual * (clip if np.isfinite(clip) else 1.0)
-    return usual * (min(times, 10.0) if kinds <= SCALE_FREE else times)
+    optimizers = patient.subject.optimizers
+    if optimizers and all(optimizer.type in SCALE_FREE for optimizer in optimizers):
+        first, second = _betas(optimizers[0].settings.get("betas"))
+        times = (first + (1 - first) * times) / (1 + (1 - second) * times**2) ** 0.5
+    return usual, None if usual is None else usual * times
+
+
+def _betas(given: object) -> tuple[float, float]:
+    if isinstance(given, list | tuple) and len(given) == 2:
+        return float(given[0]), float(given[1])
+    return 0.9, 0.999
 
 
 def _jump(loss: np.ndarray, row: int) -> float:
