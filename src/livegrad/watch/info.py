@@ -20,30 +20,30 @@ def open_record(recorder: Recorder, options: WatchOptions) -> Record:
         "script": options.script,
         "budget": options.budget,
         "every": options.every,
-        **everything(recorder, 0.0),
+        **everything(recorder),
     }
     return Record(open_run(options.path, name, info))
 
 
-def counters(recorder: Recorder, cost: float) -> dict[str, Any]:
-    """The fields that change with every step; `cost` is livegrad's own time in seconds."""
+def counters(recorder: Recorder) -> dict[str, Any]:
+    """The fields that change with every step."""
     record = recorder.record
-    seconds, spent = recorder.opening or (None, None)
+    seconds, spent = recorder.costs.opening or (None, None)
     return {
         "steps": max((subject.iteration for subject in recorder.table.subjects), default=-1) + 1,
-        "seconds": time.perf_counter() - recorder.started if record is not None else 0.0,
-        "overhead_seconds": recorder.cost(),
+        "seconds": time.perf_counter() - recorder.costs.started if record is not None else 0.0,
+        "overhead_seconds": recorder.costs.total(),
         "opening_seconds": seconds,
         "opening_overhead_seconds": spent,
         "scan_count": record.scan_count if record is not None else 0,
     }
 
 
-def everything(recorder: Recorder, cost: float) -> dict[str, Any]:
+def everything(recorder: Recorder) -> dict[str, Any]:
     """The counters, and all that is known of models, tensors and layers."""
     tensors = recorder.table.tensors.entries
     return {
-        **counters(recorder, cost),
+        **counters(recorder),
         "subjects": [subject.to_json() for subject in recorder.table.subjects],
         "tensors": tensors,
         "layers": recorder.scans.layers.entries,

@@ -4,7 +4,6 @@ An ordinary step, on which nothing is recorded, passes through here in a few mic
 takes longer runs under `lock`. The session around it turns errors into a detach and keeps the accounts.
 """
 
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,18 +14,18 @@ import torch
 
 from livegrad.watch.alarms import LossAlarm
 from livegrad.watch.compilation import is_capturing
+from livegrad.watch.costs import Costs
 from livegrad.watch.forensics import Forensics
-from livegrad.watch.loss import LossLedger
-from livegrad.watch.nesting import in_compiled_function, running_steps, with_first_call
+from livegrad.watch.nesting import in_compiled_function, with_first_call
 from livegrad.watch.origin import Origins
 from livegrad.watch.plans import Plans, is_stale
 from livegrad.watch.pulse import Pulse, take_pulse
 from livegrad.watch.record import Record
+from livegrad.watch.sampling import Sampling
 from livegrad.watch.scanning import ScanDriver
-from livegrad.watch.schedule import OPENING
-from livegrad.watch.stages import StageLedger
-from livegrad.watch.subjects import Plan, Subject, SubjectTable
-from livegrad.watch.toll import Toll
+from livegrad.watch.subjects import Plan, SubjectTable
+from livegrad.watch.training_thread import TrainingThread
+from livegrad.watch.vigil import Vigil
 
 clock = time.perf_counter
 CALLS_BEFORE_TRAINING = 64
@@ -36,32 +35,12 @@ COMPILED_STEPS = (
     "cannot be seen; leave optimizer.step() out of that function"
 )
 FIRST_UPDATES = 3
-FORENSICS_SHARE = 0.5
 UPDATE_EVERY = 8
-
-
-class _State:
-    """What belongs to one thread of training."""
-
-    def __init__(self) -> None:
-        self.losses = LossLedger()
-        self.stages = StageLedger()
-        self.depth = 0
-        self.scaler: Any = None
-        self.scaler_stepped = False
-        self.steps: list[tuple[Plan | None, list[Pulse]]] = []
-        self.backward = self.backward_began = 0.0
-
-
-class _Thread(threading.local):
-    def __init__(self) -> None:
-        self.state = _State()
 
 
 class Recorder:
     """Follows the steps of all subjects.
 
-    opening: seconds and cost of the first 100 steps, None while they last.
     open_record: called once, when the first optimizer steps. guard: runs an action as the session runs its
     own methods, for what is called back from the user's closure. spent: the session's own seconds so far.
     """
@@ -81,25 +60,20 @@ class Recorder:
         self.plans = Plans(table, optimizers)
         self.scans = ScanDriver(origins)
         self.forensics = Forensics(table)
+        self.costs = Costs(spent, self.scans, self.forensics)
         self.record: Record | None = None
-        self.started = 0.0
         self._open_record = open_record
         self._guard = guard
-        self._spent = spent
-        self._pulses_cost = 0.0
-        self.opening: tuple[float, float] | None = None
-        self._thread = _Thread()
-        self._sampling = True
-        self._forced = False
+        self._thread = TrainingThread()
+        self._sampling = Sampling(table, self.scans)
+        self._vigil = Vigil(self.forensics, budget)
         self._calls = 0
         self._loss_alarm = LossAlarm()
-        self._toll = Toll(FORENSICS_SHARE * budget)
-        self._calls_cost = 0.0
         # Models named by the caller are known before their first step.
         self._named = bool(table.subjects)
         for subject in table.subjects:
-            subject.schedule.rest = self.spent_beside
-            self._look_ahead(subject, clock())
+            subject.schedule.rest = self.costs.beside
+            self._sampling.look_ahead(subject, clock(), None, self.lock)
 
     # Module calls: only while models are being found or a scan waits for one.
 
@@ -134,18 +108,15 @@ class Recorder:
         state.stages.clips = []
         # With one optimizer every backward pass is its own, and nobody needs to know the line that called it.
         track = self.record is None or self.plans.several
-        value = state.losses.add(args, kwargs, self._sampling, track)
+        value = state.losses.add(args, kwargs, self._sampling.wanted, track)
         if value is not None and self._loss_alarm.jumps(value, state.losses.last_site):
             self._sample_now(scan=value == value)
-        if self._toll.awake or (value is not None and not math.isfinite(value)):
-            begun = clock()
-            roots = args[0] if args else kwargs.get("tensors")
-            self.forensics.before_backward(roots, value, bool(state.steps))
-            self._toll.pay(clock() - begun)
+        roots = args[0] if args else kwargs.get("tensors")
+        self._vigil.before_backward(roots, value, bool(state.steps))
         if self.scans.busy:
             with self.lock:
-                self.scans.before_backward(args[0] if args else kwargs.get("tensors"))
-        elif not self._sampling:
+                self.scans.before_backward(roots)
+        elif not self._sampling.wanted:
             return False
         state.backward_began = clock()
         return True
@@ -161,7 +132,7 @@ class Recorder:
             self.scans.after_backward(failed)
 
     def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
-        if self._sampling and not is_capturing():
+        if self._sampling.wanted and not is_capturing():
             known = frame.f_locals
             limit = known["max_norm" if kind == "norm" else "clip_value"]
             self._thread.state.stages.clip(gradients, limit, known.get("total_norm"))
@@ -198,20 +169,17 @@ class Recorder:
         """
         state = self._thread.state
         state.scaler_stepped = True
-        if state.steps and self._is_nested(state, optimizer):
+        if state.steps and state.is_nested(optimizer):
             state.steps.append((None, []))
             return None
         plan = self.plans.known(optimizer)
-        if plan is None or (self._sampling and is_stale(plan, optimizer)):
+        if plan is None or (self._sampling.wanted and is_stale(plan, optimizer)):
             plan = self._make_plan(optimizer)
-        if self._toll.awake:
-            begun = clock()
-            if self.forensics.before_step(plan, optimizer, state.scaler):
-                self._sample_now(scan=False)
-            self._toll.pay(clock() - begun)
+        if self._vigil.before_step(plan, optimizer, state.scaler):
+            self._sample_now(scan=False)
         pulses: list[Pulse] = []
         state.steps.append((plan, pulses))
-        if plan is None or not self._advance(plan, state.losses.cycle) or is_capturing():
+        if plan is None or not self._sampling.advance(plan, state.losses.cycle) or is_capturing():
             return None
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if callable(closure):
@@ -229,7 +197,7 @@ class Recorder:
         if plan is None:
             return
         self._calls = 0
-        self._end_of_toll()
+        self._vigil.step_over(self.costs.opening is None)
         state.losses.close()
         plan.cycle = state.losses.cycle
         plan.steps += 1
@@ -243,39 +211,17 @@ class Recorder:
         now = clock()
         for part in plan.parts:
             if part.subject.planned <= part.subject.iteration:
-                self._look_ahead(part.subject, now)
-        if self.opening is None and all(s.iteration >= OPENING for s in self.table.subjects):
-            self.opening = now - self.started, self.cost()
-        self._sampling = self._any_pulse()
-
-    def _end_of_toll(self) -> None:
-        """A step is over: does what forensics keeps of each one go on?"""
-        calls, self._calls_cost = self.forensics.calls_cost - self._calls_cost, self.forensics.calls_cost
-        self._toll.pay(calls)
-        if self._toll.awake:
-            self.forensics.after_step()
-        if self._toll.step_over(clock(), self.opening is None):
-            self.forensics.rest(not self._toll.awake)
-
-    def _wake(self) -> None:
-        """Something has changed: forensics is wanted again."""
-        if not self._toll.awake:
-            self.forensics.rest(False)
-        self._toll.alarm()
-
-    def _any_pulse(self) -> bool:
-        """Whether the step to come may have to be sampled."""
-        for subject in self.table.subjects:
-            if subject.next.pulse or (subject.shared and subject.decision.pulse):
-                return True
-        return False
+                self._sampling.look_ahead(part.subject, now, record, self.lock)
+        if self.costs.opening is None:
+            self.costs.note_opening(now, self.table.subjects)
+        self._sampling.step_over()
 
     def open_for_origin(self) -> Record | None:
         """Something broke before any optimizer stepped: open the record for it; None if nothing did."""
         root = self.forensics.root()
         if root is None or self.table.enter(root) is None:
             return None
-        self.started = clock()
+        self.costs.started = clock()
         self.record = self._open_record()
         return self.record
 
@@ -301,32 +247,14 @@ class Recorder:
                 self.scans.drop_unclaimed()
         for row in record.write_ready():
             subject = self.table.subjects[row.subject]
-            self._pulses_cost += row.cost
+            self.costs.pulse(row.cost)
             subject.schedule.paid(pulse=row.cost)
             change = subject.alarm.look(row)
             if change.text is not None:
                 record.note(row.step, "event", f"{subject.name}: {change.text} at step {row.step}")
             if change.alarm:
-                self._wake()
+                self._vigil.wake()
                 subject.schedule.alarm(change.scan)
-
-    def cost(self) -> float:
-        """Seconds spent so far, with what scans have added to the passes they listened to."""
-        return self._spent() + self.scans.excess.seconds + self.forensics.calls_cost
-
-    def spent_beside(self) -> float:
-        """Seconds spent so far on anything but pulses and scans: ordinary steps, run.json, diagnoses."""
-        beside = self._spent() + self.forensics.calls_cost - self.forensics.cost
-        return beside - self.scans.cost - self._pulses_cost
-
-    def _is_nested(self, state: _State, optimizer: Any) -> bool:
-        """Whether this step runs inside one that already stands for these parameters (SAM, ZeRO).
-
-        Forgets steps that ended in an exception.
-        """
-        del state.steps[max(0, running_steps() - 1) :]
-        group = optimizer.param_groups[0]["params"] if optimizer.param_groups else ()
-        return any(plan is not None and group and id(group[0]) in plan.members for plan, _ in state.steps)
 
     def _make_plan(self, optimizer: Any) -> Plan | None:
         if not self.plans.is_watched(optimizer):
@@ -335,14 +263,14 @@ class Recorder:
             plan = self.plans.make(optimizer)
             now = clock()
             if self.record is None and plan.parts:
-                self.started = now
+                self.costs.started = now
                 self.record = self._open_record()
             if self.record is not None:
                 self._note_limits(self.record)
             ids = self.table.tensors.ids()
             for subject in self.table.subjects:
                 if subject.planned < 0:
-                    subject.schedule.rest = self.spent_beside
+                    subject.schedule.rest = self.costs.beside
                     subject.planned, subject.next = 0, subject.schedule.decide(0, now)
                     if not self.scans.claim(subject, ids):
                         subject.schedule.scan_failed()
@@ -362,22 +290,6 @@ class Recorder:
                 text = f"{subject.name} is compiled: the first two steps and scanned ones run eagerly"
                 record.note(None, "event", text)
 
-    def _advance(self, plan: Plan, cycle: int) -> bool:
-        """Count this step for its subjects; True if it is to be sampled."""
-        sampled, now = False, clock() if self._forced else 0.0
-        for part in plan.parts:
-            subject = part.subject
-            sampled |= self._forced and subject.schedule.affords_surprise(now)
-            if cycle != subject.cycle or part.optimizer in subject.stepped:
-                subject.iteration += 1
-                subject.stepped.clear()
-                subject.decision = subject.next
-                subject.cycle = cycle
-            subject.stepped.add(part.optimizer)
-            sampled |= subject.decision.pulse
-        self._forced = False
-        return sampled
-
     def _take(self, plan: Plan, optimizer: Any, pulses: list[Pulse]) -> None:
         begun = clock()
         state = self._thread.state
@@ -390,7 +302,7 @@ class Recorder:
                 plan,
                 optimizer,
                 tuple(part.subject.iteration for part in plan.parts),
-                begun - self.started,
+                begun - self.costs.started,
                 state.losses.total(plan.members, plan.cycle),
                 state.scaler._scale if state.scaler is not None else None,
                 state.stages.clips,
@@ -399,20 +311,7 @@ class Recorder:
         pulse.cost = clock() - begun
         pulses.append(pulse)
 
-    def _look_ahead(self, subject: Subject, now: float) -> None:
-        """Decide about the next step, once."""
-        step = subject.planned = subject.iteration + 1
-        subject.next = subject.schedule.decide(step, now)
-        if subject.next.scan:
-            with self.lock:
-                armed = self.scans.arm(subject, self.table.tensors.ids())
-            if not armed and subject.root is None and self.record is not None:
-                text = f"layers of {subject.name}: no torch.nn.Module in sight holds these tensors"
-                self.record.note(step, "not_observed", text)
-
     def _sample_now(self, scan: bool) -> None:
-        """Sample this very step and the next ones."""
-        self._forced = self._sampling = True
-        self._wake()
-        for subject in self.table.subjects:
-            subject.schedule.alarm(scan)
+        """Sample this very step and the next ones, with all there is."""
+        self._vigil.wake()
+        self._sampling.force(scan)

@@ -136,7 +136,7 @@ class Session:
             return
         self._recorder.finish()
         failed = error is not None or exit_code not in (None, 0)
-        record.renew(**everything(self._recorder, self.cost))
+        record.renew(**everything(self._recorder))
         explainable = self._recorder.scans.counterfactuals.kept.any and not self._announcer.failed
         if explainable and not failed:
             self._explain(record, judged(record.writer.path))
@@ -186,7 +186,7 @@ class Session:
             if record is not None:
                 try:
                     record.note(None, "warning", f"stopped watching: {text}")
-                    record.renew(**counters(self._recorder, self.cost), status="detached")
+                    record.renew(**counters(self._recorder), status="detached")
                     record.writer.close(status="detached")
                 except Exception:  # the disk is full: the rows that reached it stay readable
                     pass
@@ -298,7 +298,7 @@ class Session:
         with self._recorder.lock:
             fields = everything if table.changed else counters
             table.changed = False
-            record.renew(**fields(self._recorder, self.cost))
+            record.renew(**fields(self._recorder))
 
     def _judge(self, record: Record) -> None:
         """Have the run judged if a scan looks wrong, or if there is time for it."""
@@ -329,7 +329,7 @@ class Session:
     def _open_record(self) -> Record:
         record = open_record(self._recorder, self.options)
         self._path = record.writer.path
-        self._say("attached", {"path": str(self._path), **everything(self._recorder, self.cost)})
+        self._say("attached", {"path": str(self._path), **everything(self._recorder)})
         return record
 
 
