@@ -307,7 +307,9 @@ class Session:
         if self._announcer.affordable(recorder.scans.odd, entries):
             self._judged = record.scan_count
             with recorder.lock:
-                self._explain(record, self._announcer.ask(record.writer.path))
+                found = self._announcer.ask(record.writer.path)
+                # What does no harm can wait for the end.
+                self._explain(record, [finding for finding in found if finding["severity"] != "info"])
         recorder.scans.odd = False
 
     def _explain(self, record: Record, findings: list[dict[str, Any]]) -> None:
