@@ -11,7 +11,7 @@ from livegrad.theory.transformer import TransformerBlock
 WIDTH, TOKENS, DEPTH = 128, 16, 8
 
 
-def sampled(placement, activation, correlation, seed):
+def sampled(placement, activation, correlation, seed, mask=None):
     """Gradient and stream in decades, and the correlation between tokens, of one random stack."""
     torch.manual_seed(seed)
     stack = [
@@ -28,7 +28,7 @@ def sampled(placement, activation, correlation, seed):
     x = (math.sqrt(correlation) * common + math.sqrt(1 - correlation) * own).requires_grad_()
     out = x
     for block in stack:
-        out = block(out)
+        out = block(out, src_mask=mask)
     v = torch.randn_like(out)
     (gradient,) = torch.autograd.grad(out, x, v)
     h = torch.nn.functional.normalize(out.detach(), dim=-1)
@@ -51,6 +51,17 @@ def test_torchs_encoder_layers_do_what_the_closed_form_says(placement, activatio
     assert found[:, 0].mean() == pytest.approx(predicted.decades, abs=0.06)
     assert found[:, 1].mean() == pytest.approx(predicted.forward_decades, abs=0.03)
     assert found[:, 2].mean() == pytest.approx(predicted.correlations[-1], abs=0.05)
+
+
+@pytest.mark.parametrize("placement", ["pre", "post"])
+def test_a_causal_mask_lets_early_tokens_gather_gradient(placement):
+    mask = torch.nn.Transformer.generate_square_subsequent_mask(TOKENS)
+    predicted = TransformerBlock(TOKENS, placement=placement, causal=True).propagate(DEPTH)
+    found = np.array([sampled(placement, "relu", 0.0, seed, mask) for seed in range(3)])
+    assert found[:, 0].mean() == pytest.approx(predicted.decades, abs=0.06)
+    assert found[:, 2].mean() == pytest.approx(predicted.correlations[-1], abs=0.05)
+    unmasked = TransformerBlock(TOKENS, placement=placement).propagate(DEPTH)
+    assert predicted.decades > unmasked.decades
 
 
 def test_post_norm_loses_gradient_and_pre_norm_does_ever_less_to_it():

@@ -15,11 +15,13 @@ to 1/p others, p = e^{s²}/T (at most 1), so in a wide block
                           correlation map
 
 with G the mean square of a token's gradient and Γ the mean product of two tokens'; 2 σ_q² σ_k² (1 − ρ)² is
-what comes back through queries and keys. Unmasked attention, no dropout, every token with a gradient of its
-own at the output. (Xiong et al. 2020; Noci et al. 2022; the token sums are worked out in docs/theory.md.)
+what comes back through queries and keys. The formulas are for unmasked attention; under a causal mask 1/T
+and its kin become means over places. No dropout; every token has a gradient of its own at the output. (Xiong
+et al. 2020; Noci et al. 2022; the token sums are worked out in docs/theory.md.)
 """
 
 from dataclasses import dataclass
+from functools import cache
 from math import exp, log10, sqrt
 
 import numpy as np
@@ -36,12 +38,14 @@ class TransformerBlock:
     TransformerEncoderLayer (d_ff = 4 d): Xavier everywhere but in the output projection.
 
     placement: "pre" or "post" normalization. scale: of both branches (1/√(2·depth) keeps the stream bounded).
+    causal: each token attends to itself and those before it; sums over tokens are then means over places.
     """
 
     tokens: int
     activation: str | Activation = "ReLU"
     placement: str = "pre"
     scale: float = 1.0
+    causal: bool = False
     query_gain: float = sqrt(1 / 2)
     key_gain: float = sqrt(1 / 2)
     value_gain: float = sqrt(1 / 2)
@@ -78,10 +82,10 @@ class TransformerBlock:
     def _attention(self, correlation: float) -> tuple[float, float, np.ndarray]:
         apart, weights = 1 - correlation, (self.value_gain * self.output_gain) ** 2
         logits = (self.query_gain * self.key_gain) ** 2
-        share = min(1.0, exp(logits * apart) / self.tokens)
-        rest = 1 - 1 / self.tokens
-        back = np.array([[share * (1 + 2 * logits * apart**2), rest], [1 / self.tokens, rest]])
-        own, between = correlation + apart * share, correlation + apart / self.tokens
+        seen = _attended(self.tokens, self.causal)
+        share = float(np.mean(np.minimum(1.0, exp(logits * apart) * seen.own)))
+        own, between = correlation + apart * share, correlation + apart * seen.between
+        back = np.array([[share * (1 + 2 * logits * apart**2), seen.gathered], [seen.split, seen.mixed]])
         return weights * own, weights * between, weights * back
 
     def _feed_forward(self, correlation: float) -> tuple[float, float, np.ndarray]:
@@ -119,6 +123,33 @@ class StreamPropagation:
     def audibility_decades(self) -> float:
         """`decades` less `forward_decades`: free of the scale."""
         return self.decades - self.forward_decades
+
+
+@dataclass(frozen=True)
+class _Attended:
+    """Sums of uniform attention weights a_ij = 1/n_i. own: (T,), Σ_j a_ij². between: mean over i ≠ k of
+    Σ_j a_ij a_kj. gathered: mean over j of Σ_{i≠k} a_ij a_kj. split: mean over j ≠ l of Σ_i a_ij a_il. mixed:
+    the same of Σ_{i≠k} a_ij a_kl.
+    """
+
+    own: np.ndarray
+    between: float
+    gathered: float
+    split: float
+    mixed: float
+
+
+@cache
+def _attended(tokens: int, causal: bool) -> _Attended:
+    keys = np.arange(1.0, tokens + 1) if causal else np.full(tokens, float(tokens))
+    # Σ_i a_ij: every later token attends to j; all do where nothing is masked.
+    columns = np.cumsum((1 / keys)[::-1])[::-1] if causal else np.ones(tokens)
+    pairs = max(1.0, tokens * (tokens - 1.0))
+    both = 2 * float(np.sum((keys - 1) / keys)) if causal else tokens - 1.0
+    alone = float(np.sum(1 - 1 / keys))
+    gathered = float(np.sum(columns**2) - np.sum(1 / keys)) / tokens
+    mixed = (tokens**2 - float(np.sum(columns**2)) - alone) / pairs
+    return _Attended(1 / keys, both / pairs, gathered, alone / pairs, mixed)
 
 
 def _backward(chain: list[np.ndarray]) -> np.ndarray:
