@@ -129,6 +129,27 @@ def test_hooks_that_eat_the_budget_do_not_blind_it():
     assert 0.0003 < share <= 0.001 + 1e-5
 
 
+def test_several_subjects_share_one_budget():
+    """A GAN's two models, one of them four times as dear: together they stay inside what one may cost."""
+    schedules, spent, records, now = [Schedule(0.01), Schedule(0.01)], 0.0, 0.0, 0.0
+    prices = [(1e-3, 1e-2), (4e-3, 4e-2)]
+    for schedule in schedules:
+        schedule.share(0.5)
+        schedule.rest = lambda: spent - records
+    for step in range(30_000):
+        if step == 101:
+            began, before = now, spent
+        for schedule, (pulse, scan) in zip(schedules, prices, strict=True):
+            decision = schedule.decide(step, now)
+            cost = pulse * decision.pulse + scan * decision.scan
+            schedule.paid(pulse=pulse * decision.pulse, scan=scan * decision.scan)
+            records += cost
+            spent += cost + 2e-6
+            now += cost + 2e-6 + 0.01
+    assert spent - before <= 0.01 * (now - began) + 2 * 5e-2
+    assert spent <= 0.01 * now + 2 * 5e-2
+
+
 def test_a_large_bill_pauses_the_records():
     """A diagnosis in between, or a slow disk, is paid by taking fewer records after it."""
     free, billed = Clock(Schedule(0.01)), Clock(Schedule(0.01))
