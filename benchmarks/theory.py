@@ -120,6 +120,19 @@ def measured_decay(
     return Fact(name, predicted, float(found.mean()), error, predicted * shift)
 
 
+def unsteady(name: str, design: Design, quick: bool) -> Fact:
+    """A stack that does not hold its length: per layer, allowed is all between the ends of a tenth's doubt in
+    the first length, for which way a net goes is chance.
+    """
+    depth, width, seeds = (20, 256, 3) if quick else (40, 512, 8)
+    found = np.exp(decay(design, depth, width, 32, seeds))
+    low, high = (10 ** (decades / depth) for decades in design.decades_between(depth))
+    error = float(found.std(ddof=1) / len(found) ** 0.5)
+    return Fact(
+        f"{name}: {low:.3f} … {high:.3f}", (low + high) / 2, float(found.mean()), error, (high - low) / 2
+    )
+
+
 def decay_rates(quick: bool) -> Iterator[Fact]:
     """Factor per layer on the gradient, plain stacks (width 512, 40 layers, 8 networks)."""
     third = math.sqrt(1 / 3)
@@ -130,6 +143,7 @@ def decay_rates(quick: bool) -> Iterator[Fact]:
     yield measured_decay("sigmoid, Xavier", Design("Sigmoid", 1.0), quick)
     yield measured_decay("sigmoid at its gain", Design("Sigmoid"), quick)
     yield measured_decay("SELU, LeCun", Design("SELU", 1.0), quick)
+    yield unsteady("GELU at its gain 1.5335", Design("GELU"), quick)
     for name in ("GELU", "SiLU"):
         he = Design(name, math.sqrt(2))
         yield measured_decay(f"{name} under He, from q = 1", he, quick)

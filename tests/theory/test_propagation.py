@@ -94,6 +94,16 @@ def test_very_deep_and_very_wild_stacks_stay_finite():
     assert backward_gain("GELU", 0.5, depth=3000).decades == pytest.approx(3000 * math.log10(0.25), rel=1e-2)
 
 
+def test_where_lengths_do_not_hold_no_single_figure_is_promised():
+    for design in (Design("Tanh"), Design("ReLU"), Design("GELU", normalization="layer")):
+        low, high = design.decades_between(60)
+        assert high - low < 0.1
+    low, high = Design("GELU").decades_between(60)
+    assert low < -2
+    assert high > 1
+    assert low < Design("GELU").propagate(60).decades < high
+
+
 def test_a_wrong_word_is_answered_with_the_right_ones():
     with pytest.raises(ValueError, match="layer"):
         Design("ReLU", normalization="LN")

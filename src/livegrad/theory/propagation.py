@@ -103,6 +103,16 @@ class Design:
             at = after if _SHORT < after < _LONG and at == read else at
         return Propagation(self, factors, lengths)
 
+    def decades_between(self, depth: int, length: float = 1.0, doubt: float = 0.1) -> tuple[float, float]:
+        """Return the least and the most decades over depth if q₀ is only known within a share of `doubt`.
+
+        Finite width alone moves a length by about √(2/width). Where lengths do not hold (GELU or SiLU at
+        their own gain: χ_q > 1) the two ends part by decades, and no single figure is to be promised.
+        """
+        starts = (length * (1 - doubt), length, length * (1 + doubt))
+        found = [self.propagate(depth, start).decades for start in starts]
+        return min(found), max(found)
+
 
 @dataclass(frozen=True)
 class Propagation:
