@@ -103,7 +103,7 @@ class Forensics:
 
     def _entered(self) -> None:
         self._lines.pause()
-        self._calls.forget(self._steps - max(1, len(self._optimizers)))
+        self._calls.forget(self._steps - (len(self._optimizers) or 1))
 
     def _left(self) -> None:
         if self._doubtful is not None and not has_compiled():
@@ -117,7 +117,8 @@ class Forensics:
         if self.closed:
             return
         self._lines.pause()
-        found = [t for t in tensors_in(roots) if t.grad_fn is not None]
+        plain = roots.__class__ is Tensor and roots.grad_fn is not None
+        found = [roots] if plain else [t for t in tensors_in(roots) if t.grad_fn is not None]
         if value is not None and not math.isfinite(value) and not self._found:
             self._search(lambda notes: self._in_forward(found, notes), inside_step)
             return
@@ -126,7 +127,7 @@ class Forensics:
         self._backwards += 1
         if not found:
             return
-        root: Any = max(found, key=number_of).grad_fn
+        root: Any = found[0].grad_fn if plain else max(found, key=number_of).grad_fn
         if self._backwards <= FIRST_BACKWARDS:
             self._sentinels.learn(root)
         if self._lines.wanted and self._calls.calls:

@@ -18,16 +18,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from livegrad.probe.forensics.replay import Call, numbers_of, versions_of
+from livegrad.probe.forensics.operand import tensors_within
+from livegrad.probe.forensics.replay import Call, numbers_of
 from livegrad.probe.function_mode import next_number
 from livegrad.probe.source import is_user_file
 from livegrad.watch.compilation import is_compiled, is_compiling
 
 MOST_CALLS = 256
 MOST_MODULES = 16
+FIRST_CALLS = 4
+ALWAYS = 1000
 # What one operation hands to the next would be gone by then: more than this many entries are not held on to.
 MOST_ENTRIES = 4_000_000
 
+_CPU = ("cpu",)
 _keepers: dict[int, "KeptCalls"] = {}
 _classes: dict[type, int] = {}
 
@@ -38,9 +42,10 @@ def kept_call(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
     if is_compiling():
         return nn.Module.__call__(self, *args, **kwargs)
     keeper = _keepers.get(id(self))
-    wanted = keeper is not None and keeper.awake and torch.is_grad_enabled()
-    call = keeper.enter(self, args, kwargs) if keeper is not None and wanted else None
-    if keeper is None or call is None:
+    if keeper is None or not keeper.awake or not torch.is_grad_enabled():
+        return nn.Module.__call__(self, *args, **kwargs)
+    call = keeper.enter(self, args, kwargs)
+    if call is None:
         return nn.Module.__call__(self, *args, **kwargs)
     result = None
     try:
@@ -67,6 +72,7 @@ class KeptCalls:
         self._modules: dict[int, weakref.ref[nn.Module]] = {}
         self._held: list[type] = []
         self._devices: dict[int, tuple[str, ...]] = {}
+        self._draws: dict[int, int] = {}
         self._running: Call | None = None
         self._thread = 0
 
@@ -86,8 +92,10 @@ class KeptCalls:
         self._thread = self._thread or threading.get_ident()
         key, modules = id(module), self._modules
         modules[key] = weakref.ref(module, lambda _: _forget(modules, key))
-        devices = {p.device.type for p in module.parameters()}
-        self._devices[key] = ("cpu", *sorted(devices - {"cpu"}))
+        devices = {p.device.type for p in module.parameters()} - {"cpu"}
+        self._devices[key] = ("cpu", *sorted(devices)) if devices else _CPU
+        drops = any("Drop" in type(m).__name__ for m in module.modules())
+        self._draws[key] = ALWAYS if drops or devices else FIRST_CALLS
         _keepers[key] = self
         if kind not in self._held:
             self._held.append(kind)
@@ -137,12 +145,21 @@ class KeptCalls:
         try:
             if result is not None:
                 call.last = next_number()
-                call.outputs = numbers_of(result)
+                if call.random and self._draws[id(call.module())] < ALWAYS:
+                    self._learn_whether_random(call)
+                node = result.grad_fn if result.__class__ is Tensor else None
+                call.outputs = (node._sequence_nr(),) if node is not None else numbers_of(result)
                 self.on_leave()
         except Exception:
             return
         finally:
             self.cost += time.perf_counter() - begun
+
+    def _learn_whether_random(self, call: Call) -> None:
+        """A module that draws no random number in its first calls is taken to draw none."""
+        key = id(call.module())
+        same = len(call.random) == 1 and torch.equal(call.random[0], torch.get_rng_state())
+        self._draws[key] = self._draws[key] - 1 if same else ALWAYS
 
     def forget(self, step: int) -> None:
         """Let go of the calls of `step` and those before."""
@@ -151,22 +168,38 @@ class KeptCalls:
 
     def made(self, number: int) -> bool:
         """Whether an autograd node was made in one of the calls."""
-        return any(call.made(number) for call in self.calls)
+        for call in reversed(self.calls):
+            last = call.last
+            if last is not None and call.first <= number < last:
+                return True
+        return False
 
     def _call(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
-        devices = self._devices.get(id(module), ("cpu",))
-        state = (torch.get_rng_state(),)
-        if "cuda" in devices and torch.cuda.is_initialized():
+        key = id(module)
+        devices = self._devices[key]
+        state: tuple[Tensor, ...] = (torch.get_rng_state(),) if self._draws[key] else ()
+        if state and devices is not _CPU and "cuda" in devices and torch.cuda.is_initialized():
             state = (*state, torch.cuda.get_rng_state())
+        versions: list[int] = []
+        numbers: list[int | None] = []
+        kept = tuple([_kept(value, versions, numbers) for value in args])
+        named = (
+            {name: _kept(value, versions, numbers) for name, value in kwargs.items()} if kwargs else kwargs
+        )
+        enabled = [
+            (device, True, torch.get_autocast_dtype(device))
+            for device in devices
+            if torch.is_autocast_enabled(device)
+        ]
         return Call(
-            self._modules[id(module)],
-            tuple([_kept(value) for value in args]),
-            {key: _kept(value) for key, value in kwargs.items()} if kwargs else kwargs,
+            self._modules[key],
+            kept,
+            named,
             next_number(),
-            tuple([(d, torch.is_autocast_enabled(d), torch.get_autocast_dtype(d)) for d in devices]),
+            tuple(enabled),
             state,
-            versions_of((args, kwargs)),
-            numbers_of((args, kwargs)),
+            tuple(versions),
+            tuple(numbers),
             _caller(),
             self.step,
         )
@@ -177,21 +210,27 @@ def _forget(modules: dict[int, Any], key: int) -> None:
     _keepers.pop(key, None)
 
 
-def _kept(value: Any) -> Any:
-    """`value` without the graph that made it."""
+def _kept(value: Any, versions: list[int], numbers: list[int | None]) -> Any:
+    """`value` without the graphs that made its tensors; their versions and nodes are added to the lists."""
     if value.__class__ is Tensor or isinstance(value, Tensor):
-        if value.grad_fn is None:
+        node = value.grad_fn
+        versions.append(value._version)
+        numbers.append(None if node is None else node._sequence_nr())
+        if node is None:
             return value
         if value.numel() > MOST_ENTRIES:
             raise ValueError("too large to hold on to")
         with torch._C.DisableTorchFunction():
             return value.detach().requires_grad_()
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*map(_kept, value))
+        return type(value)(*[_kept(item, versions, numbers) for item in value])
     if isinstance(value, (tuple, list)):
-        return type(value)([_kept(item) for item in value])
+        return type(value)([_kept(item, versions, numbers) for item in value])
     if type(value) is dict:
-        return {key: _kept(item) for key, item in value.items()}
+        return {key: _kept(item, versions, numbers) for key, item in value.items()}
+    for tensor in tensors_within(value):
+        versions.append(tensor._version)
+        numbers.append(None if tensor.grad_fn is None else tensor.grad_fn._sequence_nr())
     return value
 
 

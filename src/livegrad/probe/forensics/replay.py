@@ -28,7 +28,7 @@ from livegrad.probe.source import shown_path, user_line
 _COMMUNICATES = ("SyncBatchNorm", "DistributedDataParallel", "FullyShardedDataParallel", "DTensor")
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Call:
     """An outermost call of a module, as it is kept until its step is over.
 
@@ -53,7 +53,7 @@ class Call:
 
     def made(self, number: int) -> bool:
         """Whether the autograd node `number` was made in this call."""
-        return self.first <= number and (self.last is None or number < self.last)
+        return self.last is not None and self.first <= number < self.last
 
     def changed(self) -> bool:
         """Whether an argument has been written to since."""
@@ -62,7 +62,7 @@ class Call:
 
 def versions_of(value: Any) -> tuple[int, ...]:
     """The version counter of every tensor in `value`."""
-    return tuple(0 if t.is_inference() else t._version for t in tensors_within(value))
+    return tuple([0 if t.is_inference() else t._version for t in tensors_within(value)])
 
 
 def numbers_of(value: Any) -> tuple[int | None, ...]:
