@@ -110,3 +110,24 @@ def test_whatever_is_typed_finds_a_page_or_nothing(text):
     assert find(GUIDE, text) is None or find(GUIDE, text) in list(GUIDE)
     assert all(page in list(GUIDE) for page in suggest(GUIDE, text))
     assert all(hit.line for hit in search(GUIDE, text.split()))
+
+
+ASKED_FOR = """
+vanishing gradient, exploding gradient, backpropagation, chain rule, Jacobian, saturation, dying ReLU,
+activation function, sigmoid, tanh, ReLU, Leaky ReLU, ELU, SELU, GELU, SiLU, Mish, softplus, hardtanh,
+hardswish, Xavier initialization, Glorot, He initialization, Kaiming, LeCun initialization, orthogonal
+initialization, delta-orthogonal, LSUV, Fixup, DeepNorm, ReZero, SkipInit, AGC, ZClip, chrono init, IRNN,
+forget bias, batch normalization, layer normalization, RMSNorm, GroupNorm, weight normalization, spectral
+norm, gradient clipping, skip connection, residual network, ResNet, highway network, LSTM, GRU, gates,
+backpropagation through time, BPTT, deep belief network, restricted Boltzmann machine, RBM, weight
+regularization, L1, L2, weight decay, layer-wise pretraining, mean-field theory, length map, correlation
+map, edge of chaos, depth scale, dynamical isometry, mixed precision, loss scaling, underflow, learning
+rate, warmup, Adam, Adam eps, SGD, momentum, gradient accumulation, spine, audibility, transport, ledger,
+turnover, null band, pulse, scan, counterfactual, coherence, attention, transformer, pre-LN, post-LN,
+embedding, GAN, not-learning, constant predictor, NaN, dropout, softmax
+"""
+
+
+def test_what_people_ask_for_has_a_page():
+    names = [name.strip() for name in ASKED_FOR.replace("\n", " ").split(",")]
+    assert [name for name in names if find(GUIDE, name) is None] == []
