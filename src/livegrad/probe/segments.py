@@ -66,13 +66,13 @@ def _open(
 ) -> Iterator[list[Path]]:  # fmt: skip
     """Yield the paths of each segment, outer segments first."""
     for top, bottom in pairwise(chain):
-        name = known_by(top)
-        if name is None:
-            continue
         inside = _between(graph, top, bottom, within)
         direct = bottom in graph.inputs[top]
         groups = _components(graph, inside)
         if len(groups) + direct < 2 or not closed.isdisjoint(inside):
+            continue
+        name = known_by(top)
+        if name is None:
             continue
         paths = [Path(name, bottom, 1, (), frozenset(), ((top, bottom),))] if direct else []
         for number, group in enumerate(groups, 1 + direct):
