@@ -70,11 +70,12 @@ def sparkline(values: Sequence[float], width: int, unicode: bool = True) -> str:
     finite = [mean for mean in means if math.isfinite(mean)]
     if not finite:
         return "!" * cells
-    low, span = min(finite), max(finite) - min(finite)
-    return "".join(_level(mean, low, span, levels) for mean in means)
+    return "".join(_level(mean, min(finite), max(finite), levels) for mean in means)
 
 
-def _level(value: float, low: float, span: float, levels: str) -> str:
+def _level(value: float, low: float, high: float, levels: str) -> str:
     if not math.isfinite(value):
         return "!"
-    return levels[round((value - low) / span * (len(levels) - 1))] if span > 0 else levels[0]
+    # Halved first: the distance between two floats can be more than the largest of them.
+    span = high / 2 - low / 2
+    return levels[round((value / 2 - low / 2) / span * (len(levels) - 1))] if span > 0 else levels[0]
