@@ -27,12 +27,13 @@ def with_counterfactual(patient: Patient, finding: Finding) -> Finding:
     """Return the finding with its cause confirmed or only suspected, if that was tried in this run."""
     cause = finding.cause
     tried = None if cause is None else _tried(patient, finding, cause)
-    if cause is None or tried is None:
+    if cause is None or cause.kind is None:
         return finding
-    before, after = _numbers(tried)
-    if before is None or after is None:
-        reason = f"not tried on a copy: {tried.note}" if tried.note else None
-        return dataclasses.replace(finding, cause=dataclasses.replace(cause, counterfactual=reason))
+    before, after = (None, None) if tried is None else _numbers(tried)
+    if tried is None or before is None or after is None:
+        reason = f"not tried on a copy: {tried.note}" if tried is not None and tried.note else None
+        suspected = dataclasses.replace(cause, summary=f"suspected: {cause.summary}", counterfactual=reason)
+        return dataclasses.replace(finding, cause=suspected)
     confirmed, whole = judge(tried.measure, before, after, cause.decades)
     word = ("confirmed" if whole else "confirmed in part") if confirmed else "not confirmed"
     judged = dataclasses.replace(

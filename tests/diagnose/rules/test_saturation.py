@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from tests.diagnose.invented_run import FALLING, STUCK, Net
 
-from livegrad.diagnose.rules.saturation import FEWEST_ENTRIES, NEARLY_ALL, SATURATED_SHARE
+from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.rules.saturation import FEWEST_ENTRIES, NEARLY_ALL, SATURATED_SHARE, find
 
 
 def column(net, shares, otherwise=np.nan):
@@ -127,9 +128,9 @@ def test_data_that_come_in_large_are_named(judge):
     net.add_layer("input", "input", 0, kind="input")
     sizes = column(net, {"layers.0": 300.0, "input": 500.0}, otherwise=0.8)
     net.scan(0, 10, 30, saturated=column(net, {"acts.0": 0.97}), activation_rms=sizes)
-    findings = judge.report(net.train(STUCK)).findings
-    cause = next(finding["cause"] for finding in findings if finding["code"] == "LG201")
-    assert "the data come in with an rms of 500" in cause["summary"]
+    run = judge.run(net.train(STUCK))
+    (found,) = find(Patient(run, run.subjects[0]))
+    assert found.cause is not None and "the data come in with an rms of 500" in found.cause.summary
 
 
 def test_saturation_is_never_called_an_explosion(judge):
