@@ -40,3 +40,8 @@ def test_it_wakes_when_the_steps_grow_long():
     toll = Toll(0.005)
     now, _ = walk(toll, 1000, 1e-3, 1e-4)
     assert walk(toll, 200, 0.1, 1e-4, now)[1] >= 200 - 2 * ROUND
+
+
+def test_a_price_next_to_nothing_is_always_paid():
+    assert walk(Toll(0.005, petty=3e-5), 1000, 3e-4, 1e-5)[1] == 1000
+    assert walk(Toll(0.005, petty=3e-5), 1000, 3e-4, 4e-5)[1] <= 2 * ROUND

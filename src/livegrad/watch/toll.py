@@ -12,13 +12,15 @@ ALARMED = 20
 class Toll:
     """`awake` says whether to do it on the step to come.
 
-    share: the part of wall time it may take once the opening is over. The price is what it cost when it was
+    share: the part of wall time it may take once the opening is over. petty: seconds a step that are too few
+    to save, however short the steps are. The price is what it cost when it was
     last done; the length of a step is measured anew every 32 steps.
     """
 
-    def __init__(self, share: float) -> None:
+    def __init__(self, share: float, petty: float = 0.0) -> None:
         self.awake = True
         self._share = share
+        self._petty = petty
         self._price = 0.0
         self._affordable = True
         self._left = ROUND
@@ -51,5 +53,6 @@ class Toll:
         if self._done:
             self._price = self._spent / self._done
         if self._since is not None:
-            self._affordable = self._price <= self._share * (now - self._since) / ROUND
+            allowed = max(self._petty, self._share * (now - self._since) / ROUND)
+            self._affordable = self._price <= allowed
         self._left, self._spent, self._done, self._since = ROUND, 0.0, 0, now
