@@ -25,6 +25,7 @@ CODES = {
     "LG402": "update-too-large",
     "LG403": "clipping-always-on",
     "LG404": "disconnected",
+    "LG501": "input-scale",
     "LG502": "loss-pairing",
     "LG503": "not-learning",
 }

@@ -190,8 +190,8 @@ def _():
     " signs, so the"
     " loss falls: the fault is that layer's slope.",
     truth="checked",
-    layers="0|1",
-    **SATURATED,
+    layers="0|1|input",
+    **(SATURATED | {"expect": "LG201 LG501"}),
 )
 def _():
     model = mlp(3, 64, nn.Tanh, "xavier")

@@ -62,6 +62,7 @@ _SIGNS = {
     "LG301": ("LG105", "LG106", "LG401", "LG404"),
     "LG402": ("LG101", "LG103", "LG105", "LG106", "LG401"),
     "LG403": ("LG401",),
+    "LG501": ("LG103", "LG105", "LG106", "LG201", "LG202", "LG203", "LG401", "LG402"),
     "LG502": ("LG106",),
 }
 # What says only that it does not work follows from anything that says why.

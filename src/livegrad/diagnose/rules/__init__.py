@@ -14,6 +14,7 @@ from livegrad.diagnose.rules import (
     diverging,
     exploding_gradient,
     gradient_spike,
+    input_scale,
     loss_pairing,
     nonfinite,
     not_learning,
@@ -39,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     update_too_large.find,
     clipping.find,
     disconnected.find,
+    input_scale.find,
     loss_pairing.find,
     not_learning.find,
 )
