@@ -41,6 +41,18 @@ def test_nothing_asked_for_is_an_index_by_kind(call):
     ]
 
 
+def test_a_kind_lists_its_pages(call):
+    code, out, _ = call("explain", "remedies")
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()][:2] == [
+        ["Remedy", "activation"],
+        ["Remedy", "clip"],
+    ]
+    pages = json.loads(call("explain", "findings", "--json")[1])["pages"]
+    assert {page["kind"] for page in pages} == {"finding"}
+    assert "text" not in pages[0]
+
+
 @pytest.mark.parametrize(
     "term, said",
     [

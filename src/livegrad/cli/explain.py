@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from livegrad.guide.lookup import Hit
     from livegrad.guide.page import Page
     from livegrad.guide.pages import Guide
 
 EPILOG = """\b
 Examples:
   livegrad explain                          what there is, by kind
+  livegrad explain remedies                 one kind, a line a page (findings, remedies, terms)
   livegrad explain LG101                    a finding: what, why, how it is decided, what helps
   livegrad explain He initialization        a term, in any case; no quotes needed
   livegrad explain --search loss scale      the pages that hold these words
@@ -46,13 +48,14 @@ def explain(term: tuple[str, ...], searched: bool, listed: bool, as_json: bool) 
     else:
         hits = []
         pages = _asked(guide, term) if term else list(guide)
+    index = not term or _kind(term) is not None
     if as_json:
-        _write_json(guide, pages, text=bool(term) and not searched)
+        _write_json(guide, pages, text=not index and not searched)
     elif listed:
         for page in pages:
             click.echo("\t".join((page.id, page.kind, page.title, page.summary)))
     else:
-        _show(guide, pages if term else [], hits)
+        _show(guide, pages, hits, _kind(term) or "all" if index else None)
 
 
 def _need_words(term: tuple[str, ...]) -> None:
@@ -60,10 +63,18 @@ def _need_words(term: tuple[str, ...]) -> None:
         raise click.UsageError("--search needs words to look for: livegrad explain --search loss scale")
 
 
+def _kind(term: tuple[str, ...]) -> str | None:
+    """The kind of page that is asked for as such: "remedies"."""
+    return {"findings": "finding", "remedies": "remedy", "terms": "term"}.get(" ".join(term).casefold())
+
+
 def _asked(guide: Guide, term: tuple[str, ...]) -> list[Page]:
     """The page that all words together name, or else the pages that each of them names."""
     from livegrad.guide.lookup import find
 
+    kind = _kind(term)
+    if kind is not None:
+        return guide.of_kind(kind)
     whole = find(guide, " ".join(term))
     if whole is not None:
         return [whole]
@@ -118,16 +129,18 @@ def _document(guide: Guide, page: Page, text: bool) -> dict[str, Any]:
     return values
 
 
-def _show(guide: Guide, pages: list[Page], hits: list) -> None:
+def _show(guide: Guide, pages: list[Page], hits: list[Hit], index: str | None) -> None:
     from livegrad.cli.own_console import own_console
-    from livegrad.view.guide_page import render_hits, render_index, render_page
+    from livegrad.view.guide_page import render_hits, render_index, render_list, render_page
 
     console = own_console(stderr=False)
     if hits:
         render_hits(hits, console)
-    elif not pages:
+    elif index == "all":
         render_index(guide, console)
-    for number, page in enumerate(() if hits else pages):
+    elif index is not None:
+        render_list(pages, console)
+    for number, page in enumerate(() if hits or index else pages):
         if number:
             console.print()
         render_page(guide, page, console)

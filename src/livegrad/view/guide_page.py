@@ -127,7 +127,7 @@ def render_index(guide: Guide, console: "Console") -> None:
         if kind == "term":
             _columns([page.title for page in pages], console)
         else:
-            _lines(pages, console)
+            render_list(pages, console)
         console.print()
     _print(
         Text("livegrad explain PAGE shows one, livegrad explain --search WORDS looks in all of them."),
@@ -135,7 +135,7 @@ def render_index(guide: Guide, console: "Console") -> None:
     )
 
 
-def _lines(pages: Sequence[Page], console: "Console") -> None:
+def render_list(pages: Sequence[Page], console: "Console") -> None:
     """Print a page a line: its title, and as much of its summary as there is room for."""
     width, gap = min(console.width, _INDEX), max(len(page.title) for page in pages) + 2
     for page in pages:
