@@ -114,17 +114,11 @@ def _stand_in(output: Any) -> torch.Tensor:
 
 def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
     parts = []
-    for i, spec in enumerate(specs):
-        if not weighted[i] or spec.type.startswith(_NORMALIZATIONS):
+    contexts = _contexts([spec.type for spec in specs])
+    for spec, carries, (before, normalization, behind) in zip(specs, weighted, contexts, strict=True):
+        if not carries or spec.type.startswith(_NORMALIZATIONS):
             continue
-        normalization, following = None, None
-        for later in specs[i + 1 :]:
-            if later.type.startswith(_NORMALIZATIONS):
-                normalization = normalization or later.type
-            elif later.type not in _PASSED_OVER:
-                following = later
-                break
-        known = following is not None and following.type in CATALOGUE
+        following = specs[behind] if behind is not None else None
         parts.append(
             Part(
                 name=spec.name,
@@ -132,10 +126,10 @@ def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
                 type=spec.type,
                 depth=spec.depth,
                 kind=spec.kind,
-                activation=following.type if known and following is not None else None,
-                activation_source=following.source if known and following is not None else None,
+                activation=None if following is None else following.type,
+                activation_source=None if following is None else following.source,
                 normalization=normalization,
-                before=_before([other.type for other in specs[:i]]),
+                before=before,
                 source=spec.source,
                 made=spec.made,
             )
@@ -143,24 +137,37 @@ def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _before(types: list[str]) -> str | None:
-    last = next((kind for kind in reversed(types) if kind not in _PASSED_OVER), None)
-    return last if last in CATALOGUE else None
-
-
 def _as_registered(model: nn.Module) -> tuple[Part, ...]:
     modules = [(name, m) for name, m in model.named_modules() if not list(m.children())]
+    types = [type(module).__name__ for _, module in modules]
+    contexts = _contexts(types)
     parts = []
-    for i, (name, module) in enumerate(modules):
-        if not any(p.dim() > 1 for p in module.parameters(recurse=False)):
-            continue
-        normalization, activation = None, None
-        for _, later in modules[i + 1 :]:
-            kind = type(later).__name__
-            if kind.startswith(_NORMALIZATIONS):
-                normalization = normalization or kind
-            elif kind not in _PASSED_OVER:
-                activation = kind if kind in CATALOGUE else None
-                break
-        parts.append(Part(name, name, type(module).__name__, i, "depth", activation, None, normalization))
+    for depth, (name, module) in enumerate(modules):
+        before, normalization, behind = contexts[depth]
+        if any(p.dim() > 1 for p in module.parameters(recurse=False)):
+            activation = types[behind] if behind is not None else None
+            parts.append(
+                Part(name, name, types[depth], depth, "depth", activation, None, normalization, before)
+            )
     return tuple(parts)
+
+
+def _contexts(types: list[str]) -> list[tuple[str | None, str | None, int | None]]:
+    """For each operation in order: the activation its input comes from, the normalization between it and what
+    follows, and the place of the activation that follows; None where there is none.
+    """
+    fronts: list[str | None] = []
+    last: str | None = None
+    for kind in types:
+        fronts.append(last if last in CATALOGUE else None)
+        last = last if kind in _PASSED_OVER else kind
+    found: list[tuple[str | None, str | None, int | None]] = []
+    normalization: str | None = None
+    behind: int | None = None
+    for i in reversed(range(len(types))):
+        found.append((fronts[i], normalization, behind))
+        if types[i].startswith(_NORMALIZATIONS):
+            normalization = types[i]
+        elif types[i] not in _PASSED_OVER:
+            normalization, behind = None, i if types[i] in CATALOGUE else None
+    return found[::-1]

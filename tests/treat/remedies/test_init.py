@@ -1,0 +1,168 @@
+"""init: what the weights pass on afterwards is what theory says beforehand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from livegrad.theory.activation import gain
+from livegrad.theory.critical_point import critical_point
+from livegrad.treat.remedies import remedy
+from livegrad.treat.remedy import Refused
+from livegrad.treat.treatment import treat
+
+DEPTH, WIDTH = 30, 128
+
+
+def stack(activation, depth=DEPTH, width=WIDTH):
+    layers = [layer for _ in range(depth) for layer in (nn.Linear(width, width), activation())]
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
+@pytest.fixture
+def batch():
+    return torch.randn(64, WIDTH, generator=torch.Generator().manual_seed(7))
+
+
+# Of a net of this width and depth one draw differs from theory by √(5·30/128)/2 nats = 0.24 decades (s.d.).
+@pytest.mark.parametrize("activation", [nn.ReLU, nn.Tanh, nn.GELU, nn.SiLU, nn.ELU, nn.SELU, nn.Softplus])
+def test_the_measured_audibility_is_the_predicted_one(activation, batch):
+    torch.manual_seed(0)
+    treatment = treat(stack(activation), "init=own-gain", inputs=batch, force=True)
+    proof = treatment.certificate
+    assert proof is not None and proof.decades_predicted is not None
+    assert proof.decades_after == pytest.approx(proof.decades_predicted, abs=0.8)
+
+
+def test_a_sigmoid_is_cured_by_its_critical_point_and_by_no_gain(batch):
+    torch.manual_seed(0)
+    model = stack(nn.Sigmoid)
+    kept = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(Refused, match=r"0\.39"):
+        treat(model, "init=own-gain", inputs=batch)
+    assert all(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
+    treatment = treat(model, "init", inputs=batch)
+    assert str(treatment.choices[0]) == "init=critical"
+    assert abs(treatment.certificate.decades_after) < 1.5 < 10 < -treatment.certificate.decades_before
+
+
+@pytest.mark.parametrize("variant", ["own-gain", "orthogonal", "critical", "lsuv", "residual", "edge"])
+def test_undo_puts_every_tensor_back_bit_for_bit(variant, batch):
+    model = stack(nn.Tanh, depth=4)
+    kept = [p.detach().clone() for p in model.parameters()]
+    treatment = treat(model, f"init={variant}", inputs=batch)
+    assert not all(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
+    treatment.undo()
+    assert all(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
+
+
+def test_weights_are_drawn_with_the_gain_of_the_activation_in_front_of_them():
+    torch.manual_seed(0)
+    model = stack(nn.SiLU, depth=2, width=512)
+    treat(model, "init=own-gain")
+    sigma = [float(m.weight.detach().std()) * math.sqrt(512) for m in model if isinstance(m, nn.Linear)]
+    # The spread of a standard deviation of n draws is σ/√(2n).
+    for found, expected, entries in zip(
+        sigma, (1.0, gain("SiLU"), gain("SiLU")), (2**18, 2**18, 5120), strict=True
+    ):
+        assert found == pytest.approx(expected, rel=5 / math.sqrt(2 * entries))
+
+
+def test_critical_draws_biases_too():
+    torch.manual_seed(0)
+    model = stack(nn.Tanh, depth=2, width=4096)
+    treat(model, "init=critical")
+    point = critical_point("Tanh")
+    assert float(model[2].bias.detach().var()) == pytest.approx(
+        point.bias_variance, rel=5 * math.sqrt(2 / 4096)
+    )
+
+
+def test_orthogonal_weights_are_orthogonal():
+    model = stack(nn.Tanh, depth=2)
+    treat(model, "init=orthogonal")
+    weight = model[2].weight.detach().double() / gain("Tanh")
+    assert torch.allclose(weight @ weight.T, torch.eye(WIDTH, dtype=torch.float64), atol=1e-5)
+
+
+def test_delta_orthogonal_convolutions_keep_the_size_of_an_image_through_many_layers():
+    """Xiao et al. 2018: only the kernel's centre acts, so a linear stack is an isometry at every place."""
+    torch.manual_seed(0)
+    model = nn.Sequential(*[nn.Conv2d(16, 16, 3, padding=1) for _ in range(20)])
+    image = torch.randn(2, 16, 8, 8)
+    treat(model, "init=delta-orthogonal")
+    assert float(model(image).detach().norm() / image.norm()) == pytest.approx(1.0, abs=1e-4)
+    with pytest.raises(Refused, match="odd size"):
+        treat(nn.Sequential(nn.Conv2d(4, 4, 2)), "init=delta-orthogonal")
+
+
+def test_lsuv_gives_every_layer_unit_variance_on_the_batch(batch):
+    torch.manual_seed(0)
+    model = stack(nn.ReLU, depth=5)
+    treat(model, "init=lsuv", inputs=batch)
+    seen = []
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            layer.register_forward_hook(lambda m, a, y: seen.append(float(y.detach().std())))
+    model(batch)
+    assert seen == pytest.approx([1.0] * 6, abs=1e-3)
+    with pytest.raises(Refused, match="batch"):
+        treat(stack(nn.ReLU, depth=2), "init=lsuv")
+
+
+def test_residual_branches_are_divided_by_the_root_of_their_number():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.up, self.down = nn.Linear(64, 64), nn.Linear(64, 64)
+
+        def forward(self, x):
+            return x + self.down(torch.relu(self.up(x)))
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(64, 64), *[Block() for _ in range(16)], nn.Linear(64, 4))
+    treat(model, "init=residual", inputs=torch.randn(8, 64))
+    for block in model[1:-1]:
+        # gain of ReLU, √2, over √16 branches
+        assert float(block.down.weight.detach().std()) * 8 == pytest.approx(math.sqrt(2) / 4, rel=0.06)
+
+
+def test_a_seed_makes_the_draw_repeatable_and_leaves_the_random_state_alone():
+    first, second = stack(nn.ReLU, depth=2), stack(nn.ReLU, depth=2)
+    state = torch.get_rng_state()
+    treat(first, "init=he:seed=3")
+    treat(second, "init=he:seed=3")
+    assert torch.equal(state, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_an_optimizer_goes_on_with_the_same_parameters():
+    model = stack(nn.ReLU, depth=2)
+    optimizer = torch.optim.Adam(model.parameters())
+    treat(model, "init", optimizer)
+    held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert held == {id(p) for p in model.parameters()}
+
+
+def test_tied_weights_are_drawn_once_and_stay_tied():
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2))
+    model[2].weight = model[0].weight
+    changes = treat(model, "init=he").changes
+    assert model[2].weight is model[0].weight
+    assert [c.where for c in changes].count("0.weight") == 1 and "2.weight" not in [c.where for c in changes]
+
+
+def test_an_unknown_variant_is_answered_with_those_there_are():
+    with pytest.raises(Refused, match="orthogonal"):
+        treat(stack(nn.ReLU, depth=1), "init=kaiming")
+
+
+def test_a_model_without_such_layers_is_refused():
+    with pytest.raises(Refused, match="no linear layer"):
+        treat(nn.Sequential(nn.Embedding(5, 4)), "init")
+
+
+def test_the_remedy_says_what_it_treats_and_when_not_to_use_it():
+    cure = remedy("init")
+    assert "LG101" in cure.treats and cure.not_when and not cure.preserves_function(None)

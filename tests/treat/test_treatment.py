@@ -1,0 +1,50 @@
+"""A treatment is one act: all of it happens or none, and it can be taken back once."""
+
+import pytest
+import torch
+from torch import nn
+
+from livegrad.errors import UsageError
+from livegrad.treat.remedy import Refused
+from livegrad.treat.treatment import treat
+
+
+def net():
+    return nn.Sequential(nn.Linear(6, 6), nn.Tanh(), nn.Linear(6, 2))
+
+
+def test_if_the_second_remedy_is_refused_the_first_is_taken_back():
+    model = net()
+    kept = [p.detach().clone() for p in model.parameters()]
+    with pytest.raises(Refused):
+        treat(model, "init=he,init=delta-everything")
+    assert all(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
+
+
+def test_a_treatment_is_undone_once():
+    treatment = treat(net(), "init=he")
+    treatment.undo()
+    with pytest.raises(UsageError, match="already"):
+        treatment.undo()
+
+
+def test_an_unknown_remedy_is_answered_with_those_there_are():
+    with pytest.raises(UsageError, match=r"'inti'.*init"):
+        treat(net(), "inti")
+
+
+def test_what_is_not_a_model_is_named():
+    with pytest.raises(UsageError, match="function"):
+        treat(lambda x: x, "init")
+
+
+def test_the_largest_change_of_the_output_is_measured_in_double_precision():
+    model, batch = net(), torch.randn(4, 6)
+    with torch.no_grad():
+        before = model.double()(batch.double())
+        model.float()
+    proof = treat(model, "init=he", inputs=batch).certificate
+    with torch.no_grad():
+        after = model.double()(batch.double())
+    assert proof.largest_output_change == pytest.approx(float((after - before).abs().max()), rel=1e-6)
+    assert proof.preserves_function is False
