@@ -109,8 +109,10 @@ def search(guide: Guide, words: Iterable[str]) -> list[Hit]:
     for page in guide:
         weights = [_weight(page, word) for word in wanted]
         if all(weights):
-            together = len(wanted) > 1 and " ".join(wanted) in key(plain(page.text))
-            scored.append((sum(weights) + 50.0 * together, page))
+            phrase = " ".join(wanted)
+            together = len(wanted) > 1 and phrase in key(plain(page.text))
+            called_so = phrase in map(key, names(page))
+            scored.append((sum(weights) + 50.0 * together + 200.0 * called_so, page))
     scored.sort(key=lambda pair: -pair[0])
     return [Hit(page, _line(page, wanted)) for _, page in scored]
 
