@@ -21,7 +21,11 @@ from livegrad.probe.scan import StepScan
 from livegrad.probe.twin import CannotCopy, make_twin
 
 
-def replay_of(model: nn.Module, *args: Any, **kwargs: Any) -> Replay:
+def _misfit(out: torch.Tensor) -> torch.Tensor:
+    return F.cross_entropy(out, torch.arange(len(out)) % 5)
+
+
+def replay_of(model: nn.Module, *args: Any, loss_of: Any = _misfit, **kwargs: Any) -> Replay:
     names = {module: name for name, module in model.named_modules()}
     ids = {id(p): i for i, p in enumerate(model.parameters())}
     scan, keeper = StepScan(model, names, ids, seed=3), BatchKeeper(model)
@@ -29,7 +33,7 @@ def replay_of(model: nn.Module, *args: Any, **kwargs: Any) -> Replay:
     keeper.open()
     out = model(*args, **kwargs)
     keeper.close()
-    loss = F.cross_entropy(out, torch.arange(len(out)) % 5)
+    loss = loss_of(out)
     scan.before_backward(loss)
     loss.backward()
     scan.after_backward()
@@ -311,6 +315,26 @@ def test_a_generator_of_the_programs_own_goes_on_where_it_was() -> None:
     before = GENERATOR.get_state()
     assert without_sigmoid(replay).note is None
     assert torch.equal(GENERATOR.get_state(), before)
+
+
+def test_of_two_heads_alike_the_same_one_is_measured() -> None:
+    class Heads(Bare):
+        def __init__(self) -> None:
+            super().__init__()
+            self.heads = nn.ModuleList(nn.Linear(16, 5) for _ in range(4))
+
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
+            x = self.body(x)
+            return {str(k): head(x) * 10.0**k for k, head in enumerate(self.heads)}
+
+    def loss_of(out: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.stack([out[key].square().mean() for key in ("3", "1", "0")]).sum()
+
+    for seed in range(5):
+        torch.manual_seed(seed)
+        replay = replay_of(Heads(), torch.randn(32, 16), loss_of=loss_of)
+        assert replay.result.outputs == (0, 1, 3)
+        assert without_sigmoid(replay).note is None
 
 
 def test_a_custom_function_is_replaced_like_any_call() -> None:

@@ -55,7 +55,8 @@ class OutputChoice:
             t for value in self.record.outputs for t in output_tensors(value) if t.grad_fn in self.graph.index
         ]
         tensors = [t for t in tensors if t.numel() > 1] or tensors
-        places = {(self.graph.index[t.grad_fn], t.output_nr) for t in tensors}
+        # In the order they were returned, so that of two alike the same one counts each time.
+        places = dict.fromkeys((self.graph.index[t.grad_fn], t.output_nr) for t in tensors)
         return [place for place in places if self.flow[place[0]]]
 
     def _ran(self) -> list[Place]:
