@@ -184,7 +184,9 @@ def _by_audibility(before: LayerState, after: LayerState) -> tuple[list[str], li
         else f"{by:.1f} decades"
     )
     return (
-        ([f"{amount} nearer to the output"], []) if was > now else ([], [f"{amount} further from the output"])
+        ([f"{amount} nearer to the output's audibility"], [])
+        if was > now
+        else ([], [f"{amount} further from the output's audibility"])
     )
 
 
