@@ -11,6 +11,7 @@ import traceback
 import weakref
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -283,7 +284,12 @@ class Forensics:
         self._table.changed = True
 
     def _in_forward(self, roots: list[Tensor], notes: Notes) -> Found | None:
-        return in_forward(list(self._calls.calls), roots, self._lines.programs, notes)
+        found = in_forward(list(self._calls.calls), roots, self._lines.programs, notes)
+        if found is None or self._calls.awake:
+            return found
+        # What the modules were given was not kept, so their insides are known from the graph alone.
+        text = "the steps were too short for keeping what a replay needs"
+        return replace(found, certain=False, note=f"{found.note}; {text}" if found.note else text)
 
     def _in_gradient(self, optimizer: Any, notes: Notes) -> Found | None:
         calls = list(self._calls.calls)
