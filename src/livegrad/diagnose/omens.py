@@ -50,7 +50,7 @@ def omens(patient: Patient, findings: list[Finding], reach: DepthReach | None) -
     found = [omen for finding in findings if (omen := _of_finding(patient, finding)) is not None]
     found += _of_depth(patient, reach, {omen.code for omen in found})
     found += _of_course(patient, {omen.code for omen in found})
-    found += _of_pace(patient)
+    found += _of_pace(patient) + _of_direction(patient)
     worst: dict[str, Omen] = {}
     for omen in sorted(found, key=lambda omen: omen.weight != "fatal"):
         worst.setdefault(omen.code, omen)
@@ -232,7 +232,20 @@ def _of_pace(patient: Patient) -> list[Omen]:
     if max(ratios) == 0:
         return [Omen("LG401", "fatal", "no weight matrix moves at all")]
     text = f"at this pace the fastest weights could be others after {short(1 / max(ratios))} steps"
-    return [Omen("LG401", "fatal" if max(ratios) < STARVED_ALONE else "doubt", text)]
+    # Small steps may be right for a network that knows something already, never for one that has to learn.
+    level = patient.constant_loss
+    begins = level is not None and patient.learning.last >= level
+    return [Omen("LG401", "fatal" if begins or max(ratios) < STARVED_ALONE else "doubt", text)]
+
+
+def _of_direction(patient: Patient) -> list[Omen]:
+    """The loss, which is over what a constant answer costs, goes up."""
+    level, learning = patient.constant_loss, patient.learning
+    if level is None or learning.state != "rising" or learning.last <= max(level, learning.first):
+        return []
+    climbing = any(optimizer.settings.get("maximize") for optimizer in patient.subject.optimizers)
+    text = "the optimizer climbs the loss: maximize=True" if climbing else "the loss rises with the steps"
+    return [Omen("LG106", "fatal" if climbing else "doubt", text)]
 
 
 def is_carried(patient: Patient) -> bool:

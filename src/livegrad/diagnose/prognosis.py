@@ -31,7 +31,30 @@ _SEVERITY = {"fatal": "error", "doubt": "warning"}
 _OVERALL = {WILL_NOT: "unwell", DOUBTFUL: "warning", TRAINS: "healthy"}
 # What run.json calls the mode of a model that was looked at without taking a step.
 AT_REST = "rest"
-_NAMES = {"LG101": "vanishing-gradient", "LG103": "exploding-gradient", "LG401": "starved-layer"}
+_NAMES = {
+    "LG101": "vanishing-gradient",
+    "LG103": "exploding-gradient",
+    "LG106": "diverging",
+    "LG401": "starved-layer",
+}
+# What can be seen without any finding of a rule: what is behind it, what is usual, what to do.
+_WORDS = {
+    "LG106": (
+        "the steps lead uphill",
+        "A step along the negative gradient lowers the loss, if it is small enough.",
+        "Lower the learning rate ten times, and look for maximize=True or a loss with the wrong sign.",
+    ),
+    "LG401": (
+        "the steps are too small for these weights",
+        "A usual step changes a weight matrix by about a thousandth of its norm.",
+        "Raise the learning rate, or look for what makes the gradient so small.",
+    ),
+}
+_DEPTH_WORDS = (
+    "each layer multiplies what is heard by less than one, or by more",
+    "A network trains to a depth of about six e-foldings of the signal.",
+    "The table says what each change would do at this depth.",
+)
 
 
 @dataclass(frozen=True)
@@ -148,14 +171,13 @@ def _each_once(findings: list[Finding]) -> list[Finding]:
 
 
 def _finding(patient: Patient, omen: Omen, reach: DepthReach | None) -> Finding:
-    by_depth = omen.code != "LG401" and bool(patient.profiles)
     spine = patient.profiles[-1].layers if patient.profiles else ()
     names = (spine[0].name, spine[-1].name) if spine else ()
     steps = patient.scalars["step"]
+    cause, explanation, advice = _WORDS.get(omen.code, _DEPTH_WORDS)
     evidence: dict[str, Any] = {"steps_count": len(steps)}
-    cause = Cause("the steps are too small for these weights")
-    if reach is not None and by_depth:
-        cause = Cause(f"each layer multiplies what is heard by {short(reach.factor)}")
+    if reach is not None and omen.code not in _WORDS:
+        cause = f"each layer multiplies what is heard by {short(reach.factor)}"
         evidence = {
             "layers_count": reach.layers,
             "factor_per_layer": reach.factor,
@@ -170,20 +192,12 @@ def _finding(patient: Patient, omen: Omen, reach: DepthReach | None) -> Finding:
         layers_text=f"{names[0]} … {names[-1]}" if names else None,
         source=patient.line(spine[0]) if spine else None,
         message=omen.text,
-        cause=cause,
+        cause=Cause(cause),
         evidence=evidence,
-        explanation=(
-            "A network trains to a depth of about six e-foldings of the signal."
-            if by_depth
-            else "A usual step changes a weight matrix by about a thousandth of its norm."
-        ),
+        explanation=explanation,
         first_step=int(steps[0]),
         last_step=int(steps[-1]),
-        next=(
-            "The table says what each change would do at this depth."
-            if by_depth
-            else "Raise the learning rate, or look for what makes the gradient so small."
-        ),
+        next=advice,
     )
 
 
