@@ -6,10 +6,11 @@ import pytest
 from tests.diagnose.invented_run import STUCK, Net
 
 from livegrad.diagnose.depth_reach import depth_reach, trainable_depth
-from livegrad.diagnose.omens import resolution, time_reach
+from livegrad.diagnose.omens import resolution
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.prognosis import foresee
 from livegrad.diagnose.report import Report
+from livegrad.diagnose.time_reach import time_reach
 
 STEPS = range(10)
 

@@ -16,7 +16,7 @@ from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.rules.dead_units import ALL_DEAD
 from livegrad.diagnose.rules.disconnected import SMALL_SHARE
 from livegrad.diagnose.spine_profile import SpineProfile
-from livegrad.diagnose.time_profile import time_profiles
+from livegrad.diagnose.time_reach import is_gated, time_reach
 
 FLOOR_DECADES = 3.0
 # A signal that sinks by this much within the steps looked at is being destroyed by them.
@@ -110,14 +110,6 @@ def _of_time(patient: Patient, finding: Finding) -> Omen | None:
     lost = reach.half_decades < -resolution(patient) and not is_gated(patient)
     text = f"the recurrence {reach.name} hears about the latest {reach.reach} of its {reach.steps} time steps"
     return Omen("LG102", "fatal" if lost else "doubt", text)
-
-
-def is_gated(patient: Patient) -> bool:
-    """True if a recurrence has gates, which can learn to stay open: LSTM, GRU, or a loop that multiplies by
-    sigmoids.
-    """
-    kinds = {layer.type.lower() for layer in patient.layers.values() if layer.kind == "time"}
-    return any("lstm" in kind or "gru" in kind for kind in kinds) or {"sigmoid", "mul"} <= kinds
 
 
 def _saturated(patient: Patient, finding: Finding) -> str:
@@ -298,30 +290,3 @@ def is_warming_up(patient: Patient) -> bool:
     rate = patient.scalars["learning_rate"]
     rate = rate[np.isfinite(rate)]
     return len(rate) > 1 and bool(rate[-1] > 1.001 * rate[0])
-
-
-@dataclass(frozen=True)
-class TimeReach:
-    """name: the recurrence. steps: how many it takes. factor: what one passes on to the one before. reach:
-    how many of the latest are within three decades of the loudest. half_decades: audibility half-way back.
-    """
-
-    name: str
-    steps: int
-    factor: float
-    reach: int
-    half_decades: float
-
-
-def time_reach(patient: Patient) -> tuple[TimeReach, ...]:
-    """Return how far back each recurrence hears at the latest scan."""
-    if not patient.scans:
-        return ()
-    found: list[TimeReach] = []
-    for profile in time_profiles(patient.scans[-1], patient.layers):
-        heard = profile.times[profile.relative > -FLOOR_DECADES]
-        reach = int(profile.times[-1] - heard[0]) + 1 if len(heard) else 0
-        factor = float(10**profile.per_step_decades)
-        half = float(profile.relative[len(profile.relative) // 2])
-        found.append(TimeReach(profile.name, profile.length, factor, reach, half))
-    return tuple(found)

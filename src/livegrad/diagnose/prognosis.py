@@ -20,9 +20,10 @@ from livegrad.diagnose.design import Design, design_of
 from livegrad.diagnose.diagnose import diagnose, examine
 from livegrad.diagnose.finding import Cause, Finding
 from livegrad.diagnose.number import short
-from livegrad.diagnose.omens import Omen, TimeReach, omens, time_reach
+from livegrad.diagnose.omens import Omen, omens
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.report import Report, severity_rank
+from livegrad.diagnose.time_reach import TimeReach, time_reach
 from livegrad.diagnose.what_if import Change, what_if
 from livegrad.run.reader import Run
 
