@@ -233,7 +233,7 @@ class NonfiniteOrigin(_Record):
     ("log", "LogBackward0"). layer, module, source: where; any may be None. made: "nan" or "inf". inputs:
     one object per operand with name, shape, dtype, min, max, nonfinite. propagators: sources that only passed
     it on, in order. certain: False where more than one operation could have made it. note: what the
-    evidence is.
+    evidence is. losses: of the backward passes before it, recorded or not, at most 64.
     """
 
     subject: int = 0
@@ -247,6 +247,7 @@ class NonfiniteOrigin(_Record):
     propagators: tuple[str, ...] = ()
     certain: bool = True
     note: str | None = None
+    losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

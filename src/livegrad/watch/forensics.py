@@ -27,13 +27,14 @@ from livegrad.probe.source import shown_path, user_line
 from livegrad.watch.compilation import has_compiled
 from livegrad.watch.evidence import broken_tensors, speaks_of_nan
 from livegrad.watch.kept_calls import KeptCalls
-from livegrad.watch.loss_guard import Hit, LossGuard
+from livegrad.watch.loss_guard import MOST_NODES, Hit, LossGuard
 from livegrad.watch.loss_lines import LossLines
 from livegrad.watch.nesting import in_compiled_function
 from livegrad.watch.sentinel import Sentinels, is_broken
 from livegrad.watch.subjects import Plan, Subject, SubjectTable, parameters_of
 
 MOST_SEARCHES = 3
+FEW_NODES = 16
 FIRST_BACKWARDS = 4
 BLACK_BOX = 64
 MOST_PLANS = 64
@@ -133,8 +134,9 @@ class Forensics:
             self._sentinels.learn(root)
         if self._lines.wanted and self._calls.calls:
             self._take_lines(root)
-        if found[0].is_cpu and self._calls.calls and not self._found:
-            self._guard.arm(root, self._calls.made)
+        if found[0].is_cpu and not self._found:
+            # Where no call is kept (a compiled model) the loss is what lies nearest to its root.
+            self._guard.arm(root, self._calls.made, MOST_NODES if self._calls.calls else FEW_NODES)
             self._began_at = root._sequence_nr()
 
     def before_step(self, plan: Plan | None, optimizer: Any, scaler: Any) -> bool:
@@ -277,6 +279,7 @@ class Forensics:
             "propagators": list(found.propagators),
             "certain": found.certain,
             "note": found.note,
+            "losses": list(self._losses),
         }
         self._found.append((found, entry))
         if found.nodes and found.at is not None and not (found.certain and found.source):

@@ -56,8 +56,8 @@ class LossGuard:
         self.nodes: list[tuple[int, str]] = []
         self._handles: list[Any] = []
 
-    def arm(self, root: Any, inside: Callable[[int], bool]) -> None:
-        """Hook what is not safe under `root`, as far as the modules' calls."""
+    def arm(self, root: Any, inside: Callable[[int], bool], most: int = MOST_NODES) -> None:
+        """Hook what is not safe under `root`, as far as the modules' calls, among the first `most` nodes."""
         self._handles = []
         self.nodes = []
         seen = {root}
@@ -70,7 +70,7 @@ class LossGuard:
             self.nodes.append((number, name))
             if name not in _SAFE and not _is_scaling(node, name):
                 self._handles.append(node.register_hook(self._look))
-            if len(seen) > MOST_NODES or len(self._handles) >= MOST_HOOKS:
+            if len(seen) > most or len(self._handles) >= MOST_HOOKS:
                 break
             for child, _ in node.next_functions:
                 if child is not None and child not in seen:
