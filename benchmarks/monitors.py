@@ -43,11 +43,12 @@ def _livegrad(training: Training, **options: int) -> Detach:
     def detach() -> dict[str, float]:
         watch.close()
         run = package.load(f"{folder}/run")
-        later = run.overhead_after_opening
+        info, later = run.info, run.overhead_after_opening
+        opening = (info.opening_overhead_seconds or 0.0) / (info.opening_seconds or float("nan"))
         told = {
-            "seconds_of_opening": run.info.opening_overhead_seconds or run.info.overhead_seconds,
-            "share": run.overhead,
+            "share_of_opening": opening,
             "share_after_opening": float("nan") if later is None else later,
+            "share": run.overhead,
         }
         stack.close()
         return told

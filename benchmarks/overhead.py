@@ -154,23 +154,24 @@ def show(results: dict[str, dict[str, dict[str, float]]], monitors: list[str], m
 
 def show_parts(results: dict[str, dict[str, dict[str, float]]], markdown: bool) -> None:
     """Print for livegrad what the first 100 steps cost, the step time after them, and what it reports."""
-    head = [
-        "workload",
-        "monitor",
-        "steps",
-        "the first 100 cost",
-        "step time after",
-        "reported after",
-        "reported in all",
+    rows = [
+        [
+            "workload",
+            "monitor",
+            "watched steps",
+            "the first 100 cost",
+            "step time after",
+            "reported: first 100",
+            "after",
+            "in all",
+        ]
     ]
-    rows = [head]
     for workload, result in results.items():
         for monitor, r in result.items():
             if "share" in r:
-                reported = 1000 * r["seconds_of_opening"] / r["milliseconds"]
-                opening = f"{r['opening']:.1f} steps (reported {reported:.1f})"
-                shares = (f"{r[key]:.2%}" for key in ("share_after_opening", "share"))
-                rows.append([workload, monitor, f"{r['steps']:.0f}", opening, f"{r['later']:.3f}", *shares])
+                shares = (f"{r[key]:.1%}" for key in ("share_of_opening", "share_after_opening", "share"))
+                measured = (f"{r['steps']:.0f}", f"{r['opening']:.1f} steps", f"{r['later']:.3f}")
+                rows.append([workload, monitor, *measured, *shares])
     if len(rows) > 1:
         print()
         print_table(rows, markdown)
