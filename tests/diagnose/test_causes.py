@@ -51,6 +51,21 @@ class TanhMethod(Stack):
         return x.tanh()
 
 
+class Gelu(Stack):
+    def step(self, layer, x):
+        x = layer(x)  # planted
+        return F.gelu(x)
+
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = he(nn.Linear(WIDTH, WIDTH))
+
+    def forward(self, x):
+        return x + torch.relu(self.inner(x))  # planted
+
+
 class Scaled(Stack):
     def step(self, layer, x):
         return torch.relu(layer(x) * 0.1)  # planted
@@ -201,6 +216,14 @@ CASES = {
     "F.softplus": (lambda: Softplus(30, 1.04), ROWS, "LG101", "Softplus", "activation-slope"),
     "small weights under x.tanh()": (lambda: TanhMethod(10, 0.3), ROWS, "LG101", "Linear", "weights-small"),
     "large weights under x.tanh()": (lambda: TanhMethod(12, 8.0), ROWS, "LG103", "Linear", "weights-large"),
+    "GELU at the gain of ReLU": (lambda: Gelu(60), ROWS, "LG101", "Linear", "weights-small"),
+    "blocks that end in a sum": (
+        lambda: nn.Sequential(*(Block() for _ in range(30)), nn.Linear(WIDTH, 10)),
+        ROWS,
+        "LG103",
+        "add",
+        "residual-scale",
+    ),
     "x * 0.1": (lambda: Scaled(8), ROWS, "LG101", "mul", "operation"),
     "x.mul_(0.1)": (lambda: ScaledInPlace(8), ROWS, "LG101", "mul", "operation"),
     "x / 10": (lambda: Divided(8), ROWS, "LG101", "div", "operation"),

@@ -18,19 +18,20 @@ operations stand out among many of their type, or an activation whose slope is t
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 
-from livegrad.diagnose.expected import steepest
+from livegrad.diagnose.expected import rms_slope, steepest
 from livegrad.diagnose.finding import Cause
 from livegrad.diagnose.ledger import Entry, Ledger, Line, ledger, line
 from livegrad.diagnose.ledger_rows import bill_rows
 from livegrad.diagnose.patient import Patient
+from livegrad.diagnose.recurrence import step_cause
 from livegrad.diagnose.role import activation_of, line_of
 from livegrad.diagnose.spine_profile import SpineProfile
+from livegrad.diagnose.time_profile import time_profiles
 from livegrad.run.schema import Layer
 from livegrad.theory.activation import backward_factor, gain, normalized_backward_factor
 
@@ -42,6 +43,9 @@ _GOOD_PART = 0.25
 _FEW = 1 / 3
 _MOST = 0.6
 _STANDS_OUT_DECADES = 0.5
+# Under this rms inputs are small for an activation.
+_SMALL_INPUT = 0.5
+_LESS = 0.95
 # A second type is worth a word if it makes up this share of what is wrong.
 _ALSO = 0.2
 
@@ -69,9 +73,20 @@ def blame(patient: Patient, profile: SpineProfile, growing: bool) -> tuple[Cause
         ), None
     found = suspects(steps, growing)
     if not found:
-        worst = (max if growing else min)(steps, key=lambda entry: entry.decades)
-        found = [Suspect(line(worst.layer.type, [worst]), 0.0)]
+        return _beside_the_spine(patient, profile), None
     return _Verdict(patient, profile, book, steps, found, growing).cause()
+
+
+def _beside_the_spine(patient: Patient, profile: SpineProfile) -> Cause:
+    """The cause where no operation of the spine does more or less than it should: in a loop, if there is
+    one.
+    """
+    scan = next(s for s in reversed(patient.scans) if s.step == profile.step)
+    loops = time_profiles(scan, patient.layers)
+    if loops:
+        loudest = max(loops, key=lambda p: abs(p.per_step_decades) * p.length)
+        return step_cause(patient, loudest, [loudest])
+    return Cause("no operation between output and input does more or less than it should")
 
 
 def _telling(patient: Patient, profile: SpineProfile, growing: bool) -> Ledger:
@@ -90,13 +105,20 @@ def suspects(steps: Sequence[Entry], growing: bool) -> list[Suspect]:
     sign = 1 if growing else -1
     beyond = sign * np.array(excess(steps))
     if growing:
-        # Nothing grows through an activation that is nowhere steeper than one.
-        tame = [steepest(activation_of(entry.layer) or "") <= 1 for entry in steps]
-        beyond[tame] = 0.0
+        # Nothing grows because of an activation; with a normalization they are one thing.
+        for i, entry in enumerate(steps):
+            if entry.role == "activation":
+                for norm in list(_normalizing(steps, i))[:1]:
+                    beyond[norm] += beyond[i]
+                beyond[i] = 0.0
     wrong = float(beyond[beyond > 0].sum())
     groups: dict[str, list[int]] = defaultdict(list)
     for i, entry in enumerate(steps):
         groups[entry.layer.type].append(i)
+    for kind, group in groups.items():
+        # A sum with something that does not lead to the input joins no paths.
+        joining = [i for i in group if steps[i].role == "join" and steps[i].expected is not None]
+        groups[kind] = joining or group
     found = [
         Suspect(_line(steps, group, beyond), float(beyond[group].sum()))
         for group in groups.values()
@@ -107,8 +129,34 @@ def suspects(steps: Sequence[Entry], growing: bool) -> list[Suspect]:
     if few is not None:
         return [few, *(s for s in found if s.line.label != few.line.label)]
     if not growing:
-        found = _lossy_first(steps, found)
+        found = _lossy_first(steps, _starving_first(steps, found))
     return found
+
+
+def _starving_first(steps: Sequence[Entry], found: list[Suspect]) -> list[Suspect]:
+    """An activation that is flatter on small inputs than on those of unit size (GELU, SiLU) is not driven
+    flat: the weights before it are too small.
+    """
+    if not found or activation_of(found[0].line.example) is None:
+        return found
+    names = set(found[0].line.layers)
+    given = [entry.given for entry in steps if entry.layer.name in names and np.isfinite(entry.given)]
+    weights = [suspect for suspect in found if suspect.line.role == "weights"]
+    name = activation_of(found[0].line.example) or ""
+    if not given or float(np.median(given)) > _SMALL_INPUT or not weights or not _flatter_when_small(name):
+        return found
+    return [weights[0], *(other for other in found if other is not weights[0])]
+
+
+def _flatter_when_small(name: str) -> bool:
+    return rms_slope(name, 0.0, 0.1) < _LESS * backward_factor(name) / gain(name)
+
+
+def _normalizing(steps: Sequence[Entry], i: int) -> Iterator[int]:
+    """The normalizations in whose section step i lies, the nearest first."""
+    for k in range(i + 1, len(steps)):
+        if steps[k].role == "norm" and i in _normalized_by(steps, k):
+            yield k
 
 
 def _line(steps: Sequence[Entry], group: Sequence[int], beyond: np.ndarray) -> Line:
@@ -149,8 +197,23 @@ def excess(steps: Sequence[Entry]) -> list[float]:
     found = _beyond_usual(steps)
     for i, entry in enumerate(steps):
         if entry.role == "norm":
-            for k in _normalized_by(steps, i):
+            section = _normalized_by(steps, i)
+            for k in section:
                 found[k] = _without_scale(steps[k])
+            # What weights add to the mean alone, the normalization right after them takes off: one thing.
+            for k in _right_before(steps, i):
+                found[i] += found[k]
+                found[k] = 0.0
+    return found
+
+
+def _right_before(steps: Sequence[Entry], norm: int) -> list[int]:
+    """The weights and factors that the normalization works on directly."""
+    found: list[int] = []
+    for k in range(norm - 1, -1, -1):
+        if steps[k].role not in ("weights", "rescale"):
+            break
+        found.append(k)
     return found
 
 
@@ -213,7 +276,7 @@ class _Verdict:
                 summary += f". Beside that {self._judged(other)[1]}"
         layer = first.line.example
         return Cause(
-            summary, first.line.label, self._decades(first), kind=kind, layers=first.line.layers,
+            summary, _operator(first.line), self._decades(first), kind=kind, layers=first.line.layers,
             source=line_of(layer, self.patient.tensors),
             bill=tuple(bill_rows(self.patient, self.book)),
         ), layer  # fmt: skip
@@ -224,7 +287,7 @@ class _Verdict:
         if what == "activation":
             return self._activation(item)
         counted = _counted(item, self._of_how_many(suspect))
-        if what == "weights" and (item.decades > 0) != self.growing:
+        if what == "weights" and (item.decades > 0) != self.growing and self._is_normalized(suspect, past=1):
             return "operation", self._against_the_grain(suspect)
         if what == "weights":
             kind = "weights-large" if self.growing else "weights-small"
@@ -268,10 +331,17 @@ class _Verdict:
         said = (
             f"their rms slope is {slope:.2f}" if np.isfinite(slope) else f"each passes on {item.factor:.3g}"
         )
+        small = self._given(item) < _SMALL_INPUT and _flatter_when_small(name)
+        where = "Their inputs are so small that they are flat there" if small else ""
+        where = where or "They are driven into their flat parts"
         return "activation-saturated", (
-            f"{_counted(item)}. They are driven into their flat parts: {said}, where inputs of unit size "
-            f"would give {usual:.2f}"
+            f"{_counted(item)}. {where}: {said}, where inputs of unit size would give {usual:.2f}"
         )
+
+    def _given(self, item: Line) -> float:
+        names = set(item.layers)
+        sizes = [e.given for e in self.steps if e.layer.name in names and np.isfinite(e.given)]
+        return float(np.median(sizes)) if sizes else float("nan")
 
     def _slope(self, item: Line) -> float:
         scan = next(s for s in reversed(self.patient.scans) if s.step == self.profile.step)
@@ -327,13 +397,19 @@ class _Verdict:
             return suspect.line.decades
         return suspect.excess if self.growing else -suspect.excess
 
-    def _is_normalized(self, suspect: Suspect) -> bool:
-        """True if it is a join whose sum is normalized, so that only the shares of its paths count."""
-        if suspect.line.role != "join" or self.growing:
+    def _is_normalized(self, suspect: Suspect, past: int = 0) -> bool:
+        """True if scale was not counted: a normalization follows right after, or after so many joins."""
+        if self.growing or suspect.line.role not in ("join", "weights"):
             return False
         names = set(suspect.line.layers)
-        above = [b for a, b in pairwise(self.steps) if a.layer.name in names]
-        return bool(above) and sum(entry.role == "norm" for entry in above) * 2 > len(above)
+        places = [i for i, entry in enumerate(self.steps) if entry.layer.name in names]
+        norms = [i for i, entry in enumerate(self.steps) if entry.role == "norm"]
+        sections = [set(_normalized_by(self.steps, i)) for i in norms]
+        right_before = {i - 1 for i in norms}
+        inside = [
+            i in right_before if not past else any(i in section for section in sections) for i in places
+        ]
+        return bool(places) and 2 * sum(inside) > len(places)
 
     def _join(self, suspect: Suspect) -> str:
         item = suspect.line
@@ -357,6 +433,11 @@ class _Verdict:
             if entry.layer.name in names and (entry.layer.segment is not None or "join" in near):
                 return True
         return False
+
+
+def _operator(item: Line) -> str:
+    """A block is known by its own name, what its last operation joins by that operation's."""
+    return (item.example.operator or item.label).lower() if item.role == "join" else item.label
 
 
 def _counted(item: Line, of: int | None = None) -> str:

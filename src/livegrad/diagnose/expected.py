@@ -110,11 +110,12 @@ def _activation(context: Context, row: int, below: int) -> float | None:
     spread = size**2 - mean**2
     if name is None or not np.isfinite(spread) or spread < 0 or size > 1e6:
         return _log(context.scan.activation_slope[row])
-    return _log(_rms_slope(name, float(f"{mean:.3g}"), float(f"{spread**0.5:.3g}")))
+    return _log(rms_slope(name, float(f"{mean:.3g}"), float(f"{spread**0.5:.3g}")))
 
 
 @cache
-def _rms_slope(name: str, mean: float, spread: float) -> float:
+def rms_slope(name: str, mean: float, spread: float) -> float:
+    """Return (E φ'(h)²)^½, h ~ N(mean, spread²), of the catalogue's activation."""
     phi = CATALOGUE[name]
     kinks = tuple(kink - mean for kink in phi.kinks)
     return expect(lambda x: phi.slope(mean + x) ** 2, kinks, spread) ** 0.5

@@ -28,7 +28,8 @@ from livegrad.theory.activation import gain
 class Entry:
     """One operation's step. expected: decades that theory gives for its weights and inputs, best: the most
     it can pass on, None where theory says nothing. forward: decades by which it makes the activation larger
-    (rms per entry), NaN if not known. paths: what runs side by side under it, () if nothing.
+    (rms per entry), NaN if not known. given: rms of what it works on. paths: what runs side by side under it,
+    () if nothing.
     """
 
     layer: Layer
@@ -37,6 +38,7 @@ class Entry:
     expected: float | None = None
     best: float | None = None
     forward: float = float("nan")
+    given: float = float("nan")
     paths: tuple["Branch", ...] = ()
 
     @property
@@ -177,7 +179,8 @@ class _Book:
         expected, best = expected_decades(self._expect, what, row, below)
         if paths:
             expected, best = None, None
-        return Entry(layer, what, decades, expected, best, self._forward(row, below), paths)
+        given = float(self._scan.activation_rms[below])
+        return Entry(layer, what, decades, expected, best, self._forward(row, below), given, paths)
 
     def _forward(self, row: int, below: int) -> float:
         after, before = self._scan.activation_rms[row], self._scan.activation_rms[below]
