@@ -17,7 +17,7 @@ operations stand out among many of their type, or an activation whose slope is t
 ((E φ'²/E φ²)^½ < 0.9) takes a good part of the whole.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -160,7 +160,11 @@ def _normalizing(steps: Sequence[Entry], i: int) -> Iterator[int]:
 
 
 def _line(steps: Sequence[Entry], group: Sequence[int], beyond: np.ndarray) -> Line:
-    worst = max(group, key=lambda i: beyond[i])
+    # Of many the line that most of them share is the one to edit, not that of an odd one out (a head).
+    lines = Counter((steps[i].layer.made, steps[i].layer.source) for i in group)
+    most = max(lines.values())
+    usual = [i for i in group if lines[steps[i].layer.made, steps[i].layer.source] == most]
+    worst = max(usual, key=lambda i: beyond[i])
     made = line(steps[group[0]].layer.type, [steps[i] for i in reversed(group)])
     return replace(made, example=steps[worst].layer)
 
