@@ -79,6 +79,7 @@ class Stop:
     def _end(self) -> NoReturn:
         self.raised += 1
         if self.raised == 1:
+            self._session.finish(0, None)
             self._wait_for_the_end()
         if self.raised > SWALLOWED_STOPS:
             self._last_resort()
