@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch import nn
 from torch.nn import functional as F
 
@@ -335,6 +336,26 @@ def test_of_two_heads_alike_the_same_one_is_measured() -> None:
         replay = replay_of(Heads(), torch.randn(32, 16), loss_of=loss_of)
         assert replay.result.outputs == (0, 1, 3)
         assert without_sigmoid(replay).note is None
+
+
+def test_a_sparse_input_is_kept() -> None:
+    class Spread(Bare):
+        def forward(self, graph: torch.Tensor, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            return super().forward(torch.sparse.mm(graph, x))
+
+    graph = torch.eye(32).to_sparse()
+    assert without_sigmoid(replay_of(Spread(), graph, torch.randn(32, 16))).note is None
+
+
+def test_what_is_taken_out_of_a_checkpointed_segment_stays_out() -> None:
+    class Checkpointed(Bare):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = torch.utils.checkpoint.checkpoint(self.body, x, use_reentrant=False)
+            return self.head(x)
+
+    outcome = without_sigmoid(replay_of(Checkpointed(), torch.randn(32, 16)))
+    assert outcome.before < -4
+    assert abs(outcome.after) < 1
 
 
 def test_a_custom_function_is_replaced_like_any_call() -> None:

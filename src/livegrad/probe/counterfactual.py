@@ -20,7 +20,7 @@ from livegrad.probe.intervention.removal import CannotRemove
 from livegrad.probe.obstacle import tracing_obstacle
 from livegrad.probe.output import output_tensors
 from livegrad.probe.random_state import replayed
-from livegrad.probe.replay import Replay
+from livegrad.probe.replay import Replay, without_checkpoints
 from livegrad.probe.scan import ScanResult, StepScan
 from livegrad.probe.side_effects import forward_effect
 from livegrad.probe.symptom import symptom
@@ -144,7 +144,7 @@ def _left(outcome: Outcome) -> float:
     if outcome.before is None or outcome.after is None:
         return float("inf")
     left = max(0.0, outcome.after if outcome.before > 0 else -outcome.after)
-    return left / abs(outcome.before) if left < float("inf") else 1.0
+    return left / max(abs(outcome.before), 1e-9) if left < float("inf") else 1.0
 
 
 def _measure(
@@ -170,7 +170,7 @@ def _measure(
         stack.enter_context(torch.autograd.set_detect_anomaly(False))
         try:
             scan.open()
-            with replay.batch.precision(), mode:
+            with replay.batch.precision(), without_checkpoints(), mode:
                 output = model(*args, **kwargs)
             scan.before_backward(_stand_in(output, replay.result.outputs), Target(replay.result.unit))
             places = {

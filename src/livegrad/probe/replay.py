@@ -12,13 +12,14 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch import Tensor, nn
 
 from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.operation import tensors_in
 from livegrad.probe.random_state import RandomState
 from livegrad.probe.scan import ScanResult
-from livegrad.probe.twin import CannotCopy, copy_obstacle, free_memory, has_hooks, make_twin
+from livegrad.probe.twin import CannotCopy, bytes_of, copy_obstacle, free_memory, has_hooks, make_twin
 
 MOST_INPUT_BYTES = 256 * 2**20
 INPUT_SHARE = 0.05
@@ -54,6 +55,30 @@ class Batch:
             yield
 
 
+@contextlib.contextmanager
+def without_checkpoints() -> Iterator[None]:
+    """Have checkpointed segments keep what they save: run again in the backward pass, the calls replaced in
+    them would be the old ones.
+    """
+    module, name = torch.utils.checkpoint, "_checkpoint_without_reentrant_generator"
+    original, thread = getattr(module, name, None), threading.get_ident()
+    if original is None:  # a torch that does it otherwise
+        yield
+        return
+
+    def kept(*args: Any, **kwargs: Any) -> Any:
+        if threading.get_ident() != thread:
+            yield from original(*args, **kwargs)
+        else:
+            yield
+
+    setattr(module, name, kept)
+    try:
+        yield
+    finally:
+        setattr(module, name, original)
+
+
 @dataclass(frozen=True)
 class Replay:
     """A scanned forward pass, ready to be run again on `twin`, the copy of the model.
@@ -72,7 +97,7 @@ class Replay:
     def nbytes(self) -> int:
         """Bytes that it holds."""
         own = (*self.twin.parameters(), *self.twin.buffers())
-        return sum(t.nbytes for t in (*own, *tensors_in((self.batch.args, self.batch.kwargs))))
+        return sum(map(bytes_of, (*own, *tensors_in((self.batch.args, self.batch.kwargs)))))
 
 
 class BatchKeeper:
@@ -143,8 +168,9 @@ def _autocast() -> dict[str, torch.dtype]:
 
 def _too_large(value: Any) -> str | None:
     for tensor in tensors_in(value):
-        if tensor.nbytes > min(MOST_INPUT_BYTES, INPUT_SHARE * free_memory(tensor.device)):
-            return f"its inputs are too large to keep a copy ({tensor.nbytes / 2**20:.0f} MiB)"
+        size = bytes_of(tensor)
+        if size > min(MOST_INPUT_BYTES, INPUT_SHARE * free_memory(tensor.device)):
+            return f"its inputs are too large to keep a copy ({size / 2**20:.0f} MiB)"
     return None
 
 

@@ -84,6 +84,14 @@ def fresh(twin: nn.Module) -> nn.Module:
     return _deepcopy(twin, memo)
 
 
+def bytes_of(tensor: Tensor) -> int:
+    """Bytes that the entries of `tensor` take; of a sparse one, roughly."""
+    try:
+        return tensor.nbytes
+    except RuntimeError:
+        return tensor._nnz() * (tensor.element_size() + 8 * tensor.ndim)
+
+
 def free_memory(device: torch.device) -> float:
     """Bytes that are free on `device`; infinite where nobody can tell."""
     with suppress(Exception):
@@ -133,7 +141,7 @@ def _other_tensors(root: nn.Module) -> Iterator[Tensor]:
         if isinstance(value, Tensor):
             yield value
         if isinstance(value, (Tensor, np.ndarray)):
-            size += value.nbytes
+            size += bytes_of(value) if isinstance(value, Tensor) else value.nbytes
         elif isinstance(value, nn.Module):
             size += sum(p.nbytes for p in value.parameters())
         elif isinstance(value, Mapping):
