@@ -21,6 +21,8 @@ CODES = {
     "LG201": "saturation",
     "LG202": "dead-units",
     "LG301": "nonfinite",
+    "LG302": "underflow",
+    "LG303": "loss-scale-thrash",
     "LG401": "starved-layer",
     "LG402": "update-too-large",
     "LG403": "clipping-always-on",

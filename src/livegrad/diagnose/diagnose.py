@@ -54,12 +54,13 @@ def examine(patient: Patient) -> list[Finding]:
 # steps that are too large, wreck the weights, and whatever is wrong with their transport afterwards is their
 # doing.
 _SIGNS = {
-    "LG101": ("LG401", "LG404"),
+    "LG101": ("LG302", "LG401", "LG404"),
     "LG103": ("LG101", "LG105", "LG106", "LG401", "LG402"),
     "LG105": ("LG106", "LG402"),
     "LG201": ("LG401",),
     "LG202": ("LG401", "LG404"),
     "LG301": ("LG105", "LG106", "LG401", "LG404"),
+    "LG302": ("LG401", "LG404"),
     "LG402": ("LG101", "LG103", "LG105", "LG106", "LG401"),
     "LG403": ("LG401",),
     "LG501": ("LG103", "LG105", "LG106", "LG201", "LG202", "LG203", "LG401", "LG402"),

@@ -169,7 +169,10 @@ class Patient:
 
 
 def _by_tensor(pulses: Pulses, values: np.ndarray, reduce: Callable) -> dict[int, float]:
-    known = np.isfinite(values) | np.isinf(values)
+    # A step that a gradient scaler skipped moves nothing and says nothing.
+    with np.errstate(invalid="ignore"):
+        skipped = (pulses.loss_scale != 1) & (np.nansum(pulses.update_norm, axis=1) == 0)
+    known = (np.isfinite(values) | np.isinf(values)) & ~skipped[:, None]
     return {
         int(k): float(reduce(values[known[:, j], j]))
         for j, k in enumerate(pulses.tensor)

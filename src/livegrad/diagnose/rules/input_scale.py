@@ -173,7 +173,8 @@ def _finding(patient: Patient, given: Given, harm: str | None, severity: str) ->
         subject=patient.subject.name,
         layers=(name,),
         layers_text=layers_text((name,)),
-        message=f"{name} is {words}: rms {given.rms:.3g}, mean {given.mean:.3g}",
+        message=f"{name} is {words}: rms {given.rms:.3g}"
+        + (f", mean {given.mean:.3g}" if np.isfinite(given.mean) else ""),
         cause=Cause(harm or "no harm by it is seen"),
         evidence={
             "input_rms": given.rms,
