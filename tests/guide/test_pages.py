@@ -75,6 +75,7 @@ def test_every_remedy_that_a_rule_names_is_one_for_its_finding():
     for source in RULE_SOURCES:
         codes = set(re.findall(r"\b(LG\d{3}) [a-z-]+:", source.partition('"""')[2].partition('"""')[0]))
         for name in set(re.findall(r'Remedy\(\s*"([a-z]+)"', source)):
+            assert name in GUIDE.pages, f"{codes} name a remedy that has no page: {name!r}"
             assert codes & set(GUIDE[name].treats), (codes, name)
 
 
