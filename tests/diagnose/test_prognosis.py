@@ -246,3 +246,19 @@ def test_resolution_follows_the_dtype(judge):
 def patient_of(judge, net):
     run = judge.run(net)
     return Patient(run, run.subjects[0])
+
+
+def test_a_loss_that_is_climbed_is_told_apart_from_an_opponents(judge):
+    rising = np.linspace(2.5, 9.0, 10)
+    known = {"constant_loss": 2.3, "task_loss": 1.0}
+
+    def climber(subject=0, maximize=True):
+        net = Net(2, subject=subject)
+        net.settings = {"type": "SGD", "settings": {"lr": 0.1, "maximize": maximize}}
+        for step in STEPS:
+            net.scan(step, **{**known, "task_loss": rising[step]})
+        return seen(net, rising)
+
+    assert foretell(judge, climber())["verdict"] == "will-not-train"
+    assert foretell(judge, climber(maximize=False))["verdict"] == "doubtful"
+    assert foretell(judge, climber(), climber(1))["verdict"] == "trains"

@@ -231,9 +231,14 @@ def _of_pace(patient: Patient) -> list[Omen]:
 
 
 def _of_direction(patient: Patient) -> list[Omen]:
-    """The loss, which is over what a constant answer costs, goes up."""
+    """The loss, which is over what a constant answer costs, goes up; and no other model is its opponent."""
     level, learning = patient.constant_loss, patient.learning
-    if level is None or learning.state != "rising" or learning.last <= max(level, learning.first):
+    if (
+        level is None
+        or len(patient.run.subjects) > 1
+        or learning.state != "rising"
+        or learning.last <= max(level, learning.first)
+    ):
         return []
     climbing = any(optimizer.settings.get("maximize") for optimizer in patient.subject.optimizers)
     text = "the optimizer climbs the loss: maximize=True" if climbing else "the loss rises with the steps"

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _MEANING = {"trains": "healthy", "doubtful": "warning", "will-not-train": "unwell"}
 # What stands beside the words of a change: its mark and three columns of numbers.
 _NUMBERS = 43
+# A shallower network's table is the same for all that train.
+_DEEP = 8
 
 
 def render_prognosis(document: Mapping[str, Any], console: "Console", page: Path | str | None = None) -> None:
@@ -53,7 +55,7 @@ class PrognosisScreen(Screen):
             self.line((f"{dash * 2} {title}", "name"))
         self._depth(subject)
         self._time(subject)
-        if subject["what_if"]:
+        if is_telling(subject):
             self.blank()
             for parts in what_if_lines(subject, self.width, self.ink.unicode):
                 self.line(*parts)
@@ -90,6 +92,14 @@ class PrognosisScreen(Screen):
             self.labelled("not observed:", text, gap=14, style="dim")
         if page is not None:
             self.line(("  report:       ", "dim"), self.ink.text(str(page)))
+
+
+def is_telling(subject: Mapping[str, Any]) -> bool:
+    """Whether the table of changes says something: a shallow network that trains would train with each."""
+    changes = subject["what_if"]
+    deep = bool(changes) and subject["design"]["layers"] >= _DEEP
+    troubled = subject["verdict"] != "trains" or not all(change["trains"] for change in changes)
+    return bool(changes) and (deep or troubled)
 
 
 def what_if_lines(
