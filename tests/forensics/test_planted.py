@@ -27,6 +27,8 @@ PHASE = {
     "adam_without_eps": "update",
     "anomaly_mode": "backward",
     "checkpointed_backward": "backward",
+    "clamped_infinity": "loss",
+    "closure_backward": "backward",
     "custom_function": "backward",
     "exits_on_nan": "loss",
     "lbfgs": "loss",

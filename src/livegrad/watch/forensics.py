@@ -21,6 +21,7 @@ from livegrad.probe.forensics.finding_out import Found, Notes, in_backward, in_f
 from livegrad.probe.forensics.operand import Operand, describe, flaw
 from livegrad.probe.forensics.replay import Call
 from livegrad.probe.forensics.script_part import lines_of, script_nodes
+from livegrad.probe.function_mode import next_number
 from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.operation import tensors_in
 from livegrad.probe.source import shown_path, user_line
@@ -35,6 +36,7 @@ from livegrad.watch.subjects import Plan, Subject, SubjectTable, parameters_of
 
 MOST_SEARCHES = 3
 FEW_NODES = 16
+MOST_UNFINISHED = 4
 FIRST_BACKWARDS = 4
 BLACK_BOX = 64
 MOST_PLANS = 64
@@ -62,6 +64,7 @@ class Forensics:
         self._step_lines: dict[int, tuple[str, int] | None] = {}
         self._backwards = 0
         self._began_at: int | None = None
+        self._backward_at = 0
         self._searches = 0
         self._steps = 0
         self._gradient_was_finite = False
@@ -127,6 +130,7 @@ class Forensics:
         if value is not None:
             self._losses.append(value)
         self._backwards += 1
+        self._backward_at = next_number()
         if not found:
             return
         root: Any = found[0].grad_fn if plain else max(found, key=number_of).grad_fn
@@ -180,6 +184,14 @@ class Forensics:
         broken = broken_tensors(trace)
         if broken or (error is not None and speaks_of_nan(str(error))):
             self._search(lambda notes: self._after_crash(broken, notes), False)
+        elif unfinished := self._unfinished():
+            # A program that has noticed by itself stops between forward and backward, with no exception.
+            self._search(lambda notes: in_forward(unfinished, [], (), notes), False, unless_unknown=True)
+
+    def _unfinished(self) -> list[Call]:
+        """The last calls, if no backward pass came after them."""
+        calls = [call for call in self._calls.calls if call.step == self._steps]
+        return [call for call in calls if call.first >= self._backward_at][-MOST_UNFINISHED:]
 
     @property
     def calls_cost(self) -> float:
@@ -242,7 +254,7 @@ class Forensics:
 
     # Searching.
 
-    def _search(self, look: Any, inside_step: bool) -> None:
+    def _search(self, look: Any, inside_step: bool, unless_unknown: bool = False) -> None:
         if self._searches >= MOST_SEARCHES or self._found:
             return
         self._searches += 1
@@ -251,15 +263,16 @@ class Forensics:
         notes = Notes([])
         try:
             with torch.enable_grad():
-                found = self._in_weights() or look(notes)
+                hits = self._guard.hits
+                found = self._hit(hits[0]) if hits else self._in_weights() or look(notes)
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             notes.add(f"the search failed: {type(error).__name__}: {error} ({where.filename}:{where.lineno})")
             found = None
         finally:
             self.searching = False
-        found = found or Found("?", certain=False, note="; ".join(notes.texts) or None)
-        self._keep(found, inside_step)
+        if found is not None or not unless_unknown:
+            self._keep(found or Found("?", certain=False, note="; ".join(notes.texts) or None), inside_step)
         self.cost += time.perf_counter() - begun
 
     def _keep(self, found: Found, inside_step: bool) -> None:
@@ -299,8 +312,6 @@ class Forensics:
         found = in_forward(calls, [], (), notes)
         if found is not None:
             return found
-        if self._guard.hits:
-            return self._hit(self._guard.hits[0])
         bad = {id(p): "" for p in parameters_of(optimizer) if p.grad is not None and flaw(p.grad)}
         return in_backward(calls, bad, self._began_at, notes)
 
@@ -376,8 +387,6 @@ class Forensics:
         found = in_forward(calls, roots, self._lines.programs, notes, broken_off)
         if found is not None:
             return found
-        if self._guard.hits:
-            return self._hit(self._guard.hits[0])
         return in_backward(calls, {}, self._began_at, notes)
 
     # Bookkeeping.
