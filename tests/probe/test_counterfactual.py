@@ -399,3 +399,23 @@ def test_saturation_goes_with_the_size_of_the_inputs() -> None:
     outcome = Experiment(replay).test(Accusation("LG201", ("tanh#1",), None, "Tanh"))
     assert confirmed(outcome) == (True, True)
     assert "tanh#1 at unit size" in outcome.change
+
+
+def test_of_matrix_products_only_those_with_a_parameter_have_weights() -> None:
+    class Spread(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = nn.ParameterList(0.05 * torch.randn(48, 48) for _ in range(12))
+            self.b = nn.ParameterList(0.1 * torch.randn(48) for _ in range(12))
+            self.graph = (torch.eye(32) * 0.5 + 0.5 / 32).to_sparse()
+            self.head = nn.Linear(48, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for w, b in zip(self.w, self.b, strict=True):
+                x = torch.relu(torch.mm(self.graph, torch.mm(x, w)) + b)
+            return self.head(x)
+
+    torch.manual_seed(0)
+    replay = replay_of(Spread(), torch.randn(32, 48))
+    outcome = Experiment(replay).test(accuse(replay, "LG101", "weights-small", "mm"))
+    assert confirmed(outcome)[0], outcome

@@ -66,7 +66,10 @@ def gained(gain: float) -> Callable[[Callable[..., Any], tuple[Any, ...], dict[s
     """
 
     def scaled(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        x, product, bias = _product(func, args, kwargs)
+        parts = _product(func, args, kwargs)
+        if parts is None:
+            return func(*args, **kwargs)
+        x, product, bias = parts
         y = product * _ratio(gain * _rms(x), _rms(product))
         return y if bias is None else y + bias
 
@@ -116,8 +119,10 @@ class SkipOnly(_Join):
 
 def _product(
     func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """The input, the product with the weights alone, and the bias in the output's shape."""
+) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    """The input, the product with the weights alone, and the bias in the output's shape; None without
+    weights.
+    """
     name = getattr(func, "__name__", "")
     if name in _WITH_BIAS:
         at = 3 if name == "bilinear" else 2
@@ -127,20 +132,27 @@ def _product(
         x = args[0] if args else kwargs["input"]
         return x, product, None if bias is None else _spread(bias, product, name)
     if name in _MATRIX_PRODUCTS:
-        return _activation_of(args[:2]), func(*args, **kwargs), None
+        x = _activation_of(args[:2])
+        return None if x is None else (x, func(*args, **kwargs), None)
     if name in _ADDED and not kwargs:
         product = args[1] @ args[2]
-        return _activation_of(args[1:3]), product, args[0]
+        x = _activation_of(args[1:3])
+        return None if x is None else (x, product, args[0])
     raise CannotRemove(f"the weights of {name} cannot be told from its input")
 
 
-def _activation_of(operands: Sequence[Any]) -> Tensor:
-    """The operand that is no parameter and no view of one."""
-    for tensor in operands:
-        base = tensor._base if tensor._base is not None else tensor
-        if not isinstance(base, torch.nn.Parameter):
+def _activation_of(operands: Sequence[Any]) -> Tensor | None:
+    """The operand that the other, a parameter, weights; None where the other is fixed (an adjacency)."""
+    for tensor, other in (operands, operands[::-1]):
+        if _is_parameter(other) and not _is_parameter(tensor):
             return tensor
+    if any(tensor.layout is not torch.strided or not tensor.requires_grad for tensor in operands):
+        return None
     return operands[0]
+
+
+def _is_parameter(tensor: Tensor) -> bool:
+    return isinstance(tensor if tensor._base is None else tensor._base, torch.nn.Parameter)
 
 
 def _spread(bias: Tensor, like: Tensor, name: str) -> Tensor:
