@@ -37,6 +37,7 @@ from livegrad.watch.subjects import Plan, Subject, SubjectTable, parameters_of
 MOST_SEARCHES = 3
 FEW_NODES = 16
 MOST_UNFINISHED = 4
+PATIENCE = 8
 FIRST_BACKWARDS = 4
 BLACK_BOX = 64
 MOST_PLANS = 64
@@ -65,6 +66,7 @@ class Forensics:
         self._backwards = 0
         self._began_at: int | None = None
         self._backward_at = 0
+        self._patience = PATIENCE
         self._searches = 0
         self._steps = 0
         self._gradient_was_finite = False
@@ -149,7 +151,7 @@ class Forensics:
         scaler: the GradScaler that decides over this step, or None.
         """
         self._lines.pause()
-        if self.closed or plan is None or not plan.parts:
+        if self.closed or self._found or plan is None or not plan.parts:
             return False
         known = self._watched.get(id(plan))
         if known is None or known[0] != self._sentinels.version:
@@ -170,6 +172,11 @@ class Forensics:
         """The step has been taken; the next call of a module begins another."""
         self._steps += 1
         self._calls.step = self._steps
+        if self._found:
+            self._patience -= 1
+            if self._doubtful is None or not self._patience:
+                self.close()  # the first is what counts: all that follows comes of it
+                return
         self._guard.clear()
         self._lines.forget()
 
