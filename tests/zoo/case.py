@@ -20,6 +20,7 @@ CODES = {
     "LG106": "diverging",
     "LG201": "saturation",
     "LG202": "dead-units",
+    "LG203": "representation-collapse",
     "LG301": "nonfinite",
     "LG302": "underflow",
     "LG303": "loss-scale-thrash",

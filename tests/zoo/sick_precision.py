@@ -61,7 +61,7 @@ def _():
 
 
 @precision(
-    "autocast-without-scaler-adam", "A mean over a million entries, written as a weight of 1e-6.", **UNDERFLOW
+    "half-without-scaler-adam", "A mean over a million entries, written as a weight of 1e-6.", **UNDERFLOW
 )
 def _():
     def build(dtype):
@@ -71,7 +71,7 @@ def _():
     return pair(build)
 
 
-@precision("scaler-too-low", "A loss weighted by 2e-6 and a GradScaler that begins at 2.", **UNDERFLOW)
+@precision("scaler-that-begins-too-low", "A loss weighted by 2e-6 and a GradScaler that begins at 2.", **UNDERFLOW)
 def _():
     def build(dtype):
         model = mlp(2, 64, nn.ReLU, "he")
@@ -82,7 +82,7 @@ def _():
     return pair(build)
 
 
-@precision("model-cast-to-half", "A whole model in half precision, a loss of 1e-5.",
+@precision("whole-model-in-half", "A whole model in half precision, a loss of 1e-5.",
            **UNDERFLOW)  # fmt: skip
 def _():
     def build(dtype):

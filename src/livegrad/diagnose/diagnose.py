@@ -66,8 +66,9 @@ _SIGNS = {
     "LG501": ("LG103", "LG105", "LG106", "LG201", "LG202", "LG203", "LG401", "LG402"),
     "LG502": ("LG106",),
 }
-# What says only that it does not work follows from anything that says why.
-_LAST_RESORT = ("LG503",)
+# What says only that it does not work follows from anything that says why, the earlier of these from the
+# later.
+_LAST_RESORT = ("LG503", "LG203")
 _FOLLOW_LATER = ("LG103", "LG105", "LG402")
 # Where both begin at one step the first of the pair is the cause.
 _FIRST_OF_TWO = (("LG103", "LG402"), ("LG105", "LG402"))
@@ -76,8 +77,9 @@ _FIRST_OF_TWO = (("LG103", "LG402"), ("LG105", "LG402"))
 def _explains(other: Finding, finding: Finding) -> bool:
     if other.severity == "info":
         return False
-    if finding.code in _LAST_RESORT and other.code not in _LAST_RESORT:
-        return True
+    if finding.code in _LAST_RESORT:
+        rank = _LAST_RESORT.index(finding.code)
+        return other.code not in _LAST_RESORT or _LAST_RESORT.index(other.code) > rank
     if (other.code, finding.code) == ("LG301", "LG202"):
         return (other.first_step or 0) < (finding.first_step or 0)
     if finding.code not in _SIGNS.get(other.code, ()):

@@ -1,0 +1,102 @@
+"""LG203 representation-collapse: after some layer all samples look the same, so the output cannot tell them
+apart.
+
+What it is. The activations of different samples point in one direction (mean pairwise cosine 1, effective
+rank 1). The layers above see one vector whatever the input is, and can learn at most a constant answer,
+however strong their gradients are.
+
+Why it happens. Large common biases or offsets, weights of rank one, attention that averages over everything
+with no skip around it, or depth itself: in a wide rectifier net the cosine of any two inputs goes to 1 with
+depth (the correlation map has its only stable fixed point there).
+
+How it is decided. From the cosine between 32 samples of the batch at each cut of the spine. Rectifiers,
+offsets and depth make samples alike in every healthy net; what counts is that they are no longer told apart:
+every hidden layer from one on up to the output has a mean cosine over 0.999 (what differs is a thousandth of
+the squared norm), an earlier one or the input is under 0.99, it persists over the scans, the loss does not
+come down, and the outputs are far from the targets where that is known. Outputs of one number, generators
+and critics are not judged. A network that learns is not judged either: converged classifiers collapse within
+a class, which is success. Where another finding says why nothing is learnt (a silent or exploding net, dead
+or saturated units), that is reported instead.
+"""
+
+import numpy as np
+
+from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.patient import WRONG, Patient, persists
+from livegrad.run.scans import Scan
+
+SAME, APART = 0.999, 0.99
+FEWEST_SAMPLES = 8
+
+
+def find(patient: Patient) -> list[Finding]:
+    """Return the finding for one subject, or nothing."""
+    if len(patient.run.subjects) > 1 or patient.is_learning or not patient.scans:
+        return []
+    if patient.learning.state == "unknown" or (patient.residuals and patient.residuals[-1] < WRONG):
+        return []
+    begun = [_begin(patient, scan) for scan in patient.scans]
+    if not persists([row is not None for row in begun]):
+        return []
+    return [_finding(patient, patient.scans[-1], begun[-1] or 0, begun)]
+
+
+def _spine(patient: Patient, scan: Scan) -> list[int]:
+    """Rows of the spine's layers of more than one number, input side first, without the output."""
+    rows = [row for row, key in enumerate(scan.layer) if patient.layers[int(key)].kind == "depth"]
+    rows.sort(key=lambda row: patient.layers[int(scan.layer[row])].depth)
+    return [row for row in rows[:-1] if scan.width[row] > 1]
+
+
+def _begin(patient: Patient, scan: Scan) -> int | None:
+    """The row of the first layer from which on up all samples are the same, or None."""
+    rows = _spine(patient, scan)
+    known = [row for row in rows if np.isfinite(scan.similarity[row])]
+    if not known or scan.samples[known[-1]] < FEWEST_SAMPLES or scan.similarity[known[-1]] <= SAME:
+        return None
+    first = len(known) - 1
+    while first > 0 and scan.similarity[known[first - 1]] > SAME:
+        first -= 1
+    inputs = [row for row, key in enumerate(scan.layer) if patient.layers[int(key)].kind == "input"]
+    before = [float(scan.similarity[row]) for row in (*inputs, *known[:first])]
+    return known[first] if any(value < APART for value in before if np.isfinite(value)) else None
+
+
+def _finding(patient: Patient, scan: Scan, row: int, begun: list[int | None]) -> Finding:
+    layer = patient.layers[int(scan.layer[row])]
+    rows = [r for r in _spine(patient, scan) if patient.layers[int(scan.layer[r])].depth >= layer.depth]
+    names = tuple(patient.layers[int(scan.layer[r])].name for r in rows)
+    since = next(s.step for s, found in zip(patient.scans, begun, strict=True) if found is not None)
+    rank = scan.effective_rank[row]
+    return Finding(
+        code="LG203",
+        name="representation-collapse",
+        severity="error",
+        subject=patient.subject.name,
+        layers=names,
+        layers_text=layers_text(names),
+        source=patient.line(layer),
+        message=f"from {layer.name} on all samples look the same: mean cosine {scan.similarity[row]:.4f}",
+        cause=Cause(f"{layer.name} maps all samples onto one direction", layer.type, layers=names),
+        evidence={
+            "similarity": float(scan.similarity[row]),
+            "effective_rank": float(rank) if np.isfinite(rank) else None,
+            "lowest_similarity_before": min(
+                (float(v) for v in scan.similarity if np.isfinite(v)), default=float("nan")
+            ),
+            "loss_at_start": patient.learning.first,
+            "loss_at_end": patient.learning.last,
+            "loss_of_a_constant_answer": patient.constant_loss,
+        },
+        explanation=(
+            "What the layers above are given hardly depends on the input, so the best they can learn is "
+            "one answer for all."
+        ),
+        first_step=since,
+        last_step=scan.step,
+        remedies=(Remedy("normalize"), Remedy("init"), Remedy("skip")),
+        next=(
+            "Give the layers a way past what averages or offsets them: residual connections, biases that "
+            "start at 0, BatchNorm (which takes the common part off; LayerNorm does not), or fewer layers."
+        ),
+    )

@@ -1,0 +1,48 @@
+"""LG203: layers from which on all samples are one."""
+
+import pytest
+from tests.diagnose.invented_run import FALLING, STUCK, Net
+
+COLLAPSED = [0.3, 0.5, 0.9, 0.9995, 0.9999, 1.0, 1.0]
+
+
+def net(similarity=COLLAPSED, loss=STUCK, **scan):
+    return Net(3).scan(0, 10, 30, similarity=similarity, effective_rank=1.1, **scan).train(loss)
+
+
+def test_the_first_layer_from_which_on_all_are_alike_is_named(judge):
+    finding = judge.one(net())
+    assert (finding["code"], finding["name"], finding["severity"]) == (
+        "LG203",
+        "representation-collapse",
+        "error",
+    )
+    assert finding["layers"] == ["acts.1", "layers.2", "acts.2"] and finding["source"] == "net.py:13"
+    assert finding["first_step"] == 0 and finding["evidence"]["lowest_similarity_before"] == 0.3
+
+
+@pytest.mark.parametrize(
+    "why, made",
+    [
+        ("it learns", net(loss=FALLING)),
+        ("the outputs fit", net(residual=0.1)),
+        ("rectifiers are alike by nature", net([0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.98])),
+        ("told apart again above", net([0.3, 1.0, 1.0, 1.0, 1.0, 0.9, 1.0])),
+        ("the inputs were all alike", net(1.0)),
+        ("one sample", net(samples=1)),
+        ("not measured", net(float("nan"))),
+    ],
+)
+def test_what_is_no_collapse(judge, why, made):
+    assert judge.codes(made) == {}, why
+
+
+def test_it_has_to_persist(judge):
+    made = Net(3).scan(0, similarity=COLLAPSED).scan(10, 30, similarity=0.3).train(STUCK)
+    assert judge.codes(made) == {}
+
+
+def test_a_silent_net_has_that_for_its_fault(judge):
+    made = Net(3)
+    made.scan(0, 10, 30, similarity=COLLAPSED, decades=made.ramp(-8)).train(STUCK)
+    assert set(judge.codes(made)) == {"LG101"}
