@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from livegrad.errors import UsageError
 from livegrad.treat.anatomy import Anatomy, examine
+from livegrad.treat.sites import Site, find_sites
 
 
 @dataclass
@@ -34,9 +36,19 @@ class Body:
         """
         return examine(self.model, self.args, self.kwargs)
 
+    @cached_property
+    def sites(self) -> tuple[Site, ...]:
+        """Its calls of activations, as one forward pass shows them; needs a batch."""
+        if self.args is None:
+            raise UsageError(
+                "nothing is known of the model's inputs: its calls cannot be seen without a batch"
+            )
+        return find_sites(self.model, self.args, self.kwargs)
+
     def changed(self) -> None:
         """Forget what was examined, after the model's structure has changed."""
         self.__dict__.pop("anatomy", None)
+        self.__dict__.pop("sites", None)
 
     @property
     def names(self) -> dict[nn.Module, str]:

@@ -1,6 +1,7 @@
 """The weight tensors of standard layers: how many inputs and outputs a unit has, and drawing them anew."""
 
 import math
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -59,6 +60,15 @@ def weights_of(model: nn.Module, parts: tuple[Part, ...]) -> Iterator[Weight]:
         seen.add(id(weight))
         bias = getattr(module, "bias", None)
         yield Weight(part, module, weight, bias if isinstance(bias, Tensor) else None, *fans)
+
+
+def median_gain(model: nn.Module, parts: tuple[Part, ...]) -> float:
+    """σ_w = √(fan-in · mean W²) as the weights are now, the median over the layers; 1 without any."""
+    found = [
+        math.sqrt(w.fan_in * float(w.weight.detach().double().square().mean()))
+        for w in weights_of(model, parts)
+    ]
+    return statistics.median(found) if found else 1.0
 
 
 def _fans(module: nn.Module | None) -> tuple[int, int] | None:

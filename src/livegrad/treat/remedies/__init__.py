@@ -5,7 +5,7 @@ from importlib import import_module
 from livegrad.errors import UsageError
 from livegrad.treat.remedy import Remedy
 
-_CLASSES: dict[str, str] = {"init": "init:Init"}
+_CLASSES: dict[str, str] = {"init": "init:Init", "activation": "activation:ActivationSwap"}
 """Name of a remedy -> "module:Class" under this package, in the order in which they are shown."""
 
 
