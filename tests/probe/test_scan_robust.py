@@ -358,7 +358,8 @@ def test_two_models_scanned_at_once(x):
     loss.backward()
     results = [scan.close() for scan in scans]
 
-    assert [[layer.name for layer in result.layers] for result in results] == [["a", "tanh", "b", "input"]] * 2
+    names = [[layer.name for layer in result.layers] for result in results]
+    assert names == [["a", "tanh", "b", "input"]] * 2
     assert modes() == []
 
 

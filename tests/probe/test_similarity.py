@@ -1,4 +1,4 @@
-"""Similarity and effective rank against their definitions, and what they say of nets that tell inputs apart."""
+"""Similarity and effective rank against their definitions, and on a net that cannot tell inputs apart."""
 
 import numpy as np
 import pytest

@@ -71,7 +71,9 @@ def _():
     return pair(build)
 
 
-@precision("scaler-that-begins-too-low", "A loss weighted by 2e-6 and a GradScaler that begins at 2.", **UNDERFLOW)
+@precision(
+    "scaler-that-begins-too-low", "A loss weighted by 2e-6 and a GradScaler that begins at 2.", **UNDERFLOW
+)
 def _():
     def build(dtype):
         model = mlp(2, 64, nn.ReLU, "he")
