@@ -139,15 +139,25 @@ def call_of(inputs: Any) -> tuple[tuple[Any, ...] | None, Mapping[str, Any]]:
     return (inputs,), {}
 
 
-def _outputs(body: Body) -> list[Tensor]:
-    """The output tensors of the body in float64, in evaluation mode, on a copy."""
+def _outputs(body: Body) -> list[Tensor] | None:
+    """The output tensors of the body in float64, in evaluation mode, on a copy; None where it cannot run so.
+
+    What the forward pass makes without saying the dtype is float64 too.
+    """
     import copy
 
     devices = {tensor.device for tensor in (*body.model.parameters(), *body.model.buffers())}
+    usual = torch.get_default_dtype()
     with replayed(RandomState.now(devices)), torch.no_grad():
         twin = copy.deepcopy(body.model).double().eval()
         args, kwargs = _double((body.args, dict(body.kwargs)))
-        return [y.detach().clone() for y in output_tensors(twin(*args, **kwargs))]
+        torch.set_default_dtype(torch.float64)
+        try:
+            return [y.detach().clone() for y in output_tensors(twin(*args, **kwargs))]
+        except RuntimeError:  # it converts to a dtype of its own
+            return None
+        finally:
+            torch.set_default_dtype(usual)
 
 
 def _double(value: Any) -> Any:
@@ -160,8 +170,8 @@ def _double(value: Any) -> Any:
     return value
 
 
-def _largest_change(before: list[Tensor] | None, after: list[Tensor]) -> float:
-    if before is None or len(before) != len(after):
+def _largest_change(before: list[Tensor] | None, after: list[Tensor] | None) -> float:
+    if before is None or after is None or len(before) != len(after):
         return math.nan
     pairs = zip(before, after, strict=True)
     return max(

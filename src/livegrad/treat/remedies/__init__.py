@@ -5,7 +5,11 @@ from importlib import import_module
 from livegrad.errors import UsageError
 from livegrad.treat.remedy import Remedy
 
-_CLASSES: dict[str, str] = {"init": "init:Init", "activation": "activation:ActivationSwap"}
+_CLASSES: dict[str, str] = {
+    "init": "init:Init",
+    "activation": "activation:ActivationSwap",
+    "normalize": "normalize:Normalize",
+}
 """Name of a remedy -> "module:Class" under this package, in the order in which they are shown."""
 
 

@@ -1,0 +1,63 @@
+"""Bringing new parameters into the optimizer that trains a model, and out again."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def join(
+    optimizers: Sequence[torch.optim.Optimizer],
+    beside: nn.Parameter | None,
+    new: Sequence[nn.Parameter],
+    decayed: bool = False,
+) -> tuple[str, Callable[[], None]]:
+    """Have `new` trained as `beside` is, without weight decay unless `decayed`; say how, and how to undo it.
+
+    Without decay they get a group of their own with otherwise the same settings. A learning-rate schedule
+    counts the groups when it is made and fails if there are more later: where one is attached they join the
+    group of `beside`, with its weight decay.
+    """
+    found = _home(optimizers, beside)
+    if found is None:
+        return ("trained by no optimizer that is known", _nothing) if optimizers else ("", _nothing)
+    optimizer, group = found
+    decay = group.get("weight_decay", 0)
+    same = decayed or not decay or hasattr(optimizer.step, "_wrapped_by_lr_sched")
+    if same:
+        group["params"].extend(new)
+        said = f"in its optimizer's group, weight decay {decay:g}" if decay else "in its optimizer's group"
+    else:
+        group = {
+            **{k: v for k, v in group.items() if k != "params"},
+            "params": list(new),
+            "weight_decay": 0.0,
+        }
+        optimizer.add_param_group(group)
+        group = optimizer.param_groups[-1]
+        said = "in an optimizer group of their own, without weight decay"
+
+    def undo() -> None:
+        leaving = {id(p) for p in new}
+        group["params"][:] = [p for p in group["params"] if id(p) not in leaving]
+        if not same:
+            optimizer.param_groups[:] = [g for g in optimizer.param_groups if g is not group]
+        for parameter in new:
+            optimizer.state.pop(parameter, None)
+
+    return said, undo
+
+
+def _home(
+    optimizers: Sequence[torch.optim.Optimizer], beside: nn.Parameter | None
+) -> tuple[torch.optim.Optimizer, dict[str, Any]] | None:
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            if any(p is beside for p in group["params"]):
+                return optimizer, group
+    return None
+
+
+def _nothing() -> None:
+    """Nothing was changed."""

@@ -1,0 +1,315 @@
+"""normalize: a normalization in front of each hidden activation, or behind it.
+
+It becomes a child of the weighted layer next to it, called `norm`, and an attribute `forward` of that layer
+calls it: the names of all other parameters stay as they are. What it does to a deep stack is known
+beforehand, per layer (livegrad.theory.propagation):
+
+    LayerNorm, RMSNorm, GroupNorm before φ    √(E φ'² / E φ²)      ReLU 1.00, tanh 1.09, sigmoid 0.39
+    BatchNorm before φ                        √(E φ'² / Var φ)     ReLU 1.21, tanh 1.09, sigmoid 1.02
+    LayerNorm, BatchNorm after φ              √(E φ'² / Var φ)     at the weights' own length
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from livegrad.theory.activation import CATALOGUE
+from livegrad.theory.propagation import Propagation, backward_gain
+from livegrad.treat.anatomy import Part
+from livegrad.treat.body import Body
+from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.optimizers import join
+from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.shapes import shapes_of
+from livegrad.treat.swapped_calls import Rewired
+from livegrad.treat.weights import median_gain
+
+_CHILD = "norm"
+_IN_THEORY = {"batch": "batch", "layer": "layer", "group": "layer", "rms": "rms"}
+_CONVOLUTIONS: dict[type[nn.Module], int] = {
+    nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3,
+    nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3,
+}  # fmt: skip
+_BATCH_NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_MOST_GROUPS = 32
+# Decades of audibility beyond which the deepest layer is not heard, or drowns everything.
+_FLOOR = 3.0
+_AS_GOOD = 0.5
+# Two samples become +1 and −1 whatever they were.
+_FEWEST_SAMPLES = 3
+
+
+class WithNorm(Rewired):
+    """A weighted layer that normalizes its output, or its input, by its child `norm`."""
+
+    def __init__(self, module: nn.Module, of_input: bool) -> None:
+        super().__init__(module)
+        self.of_input = of_input
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        norm = self.module.get_submodule(_CHILD)
+        if self.of_input:
+            return self.run(norm(args[0]), *args[1:], **kwargs)
+        return norm(self.run(*args, **kwargs))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A layer to normalize. units: channels or features. dims: spatial, 0 for features last. axes: of the
+    tensor, samples first. samples: of the batch, None if unknown.
+    """
+
+    part: Part
+    layer: nn.Module
+    units: int
+    dims: int
+    axes: int
+    samples: int | None
+
+    @property
+    def name(self) -> str:
+        return self.part.module or ""
+
+
+class Normalize(Remedy):
+    """Insert normalization layers."""
+
+    name = "normalize"
+    title = "insert normalization"
+    treats = ("LG101", "LG103", "LG106", "LG201", "LG202", "LG203", "LG303", "LG501")
+    not_when = (
+        "LayerNorm or RMSNorm in front of deep sigmoids, where nothing changes; BatchNorm in a deep plain "
+        "net, which explodes unless its activation is nearly linear, and with one or two samples; any in a "
+        "loop over time"
+    )
+    variants = ("layer", "batch", "rms", "group")
+    options: ClassVar = {
+        "position": '"before" each activation (default), or "after"',
+        "groups": "of GroupNorm; by default the most up to 32 that divide the channels",
+    }
+
+    def preserves_function(self, choice: Choice) -> bool:
+        return False
+
+    def resolve(self, body: Body, choice: Choice) -> Choice:
+        """Without a variant: the one that by closed form brings the deepest layer nearest to the output."""
+        if choice.variant != AUTO:
+            if choice.variant not in self.variants:
+                raise Refused(
+                    f"normalize knows no variant {choice.variant!r}. There are: {', '.join(self.variants)}"
+                )
+            return choice
+        asked = choice.options.get("position")
+        images = any(place.dims for place in _places(body, _position(choice)))
+        order = ("batch", "group") if images else ("layer", "batch")
+        pairs = [(v, "before") for v in order] + [("layer", "after")]
+        best: tuple[float, Choice] | None = None
+        for variant, position in pairs:
+            if asked not in (None, position):
+                continue
+            options = {**choice.options, **({"position": position} if position == "after" else {})}
+            trial = Choice(self.name, variant, options)
+            if _obstacle(trial, _places(body, position)) is None:
+                found = _predicted(body, trial)
+                decades = 0.0 if found is None else abs(found.audibility_decades)
+                if best is None or decades < best[0] - _AS_GOOD:
+                    best = (decades, trial)
+        return best[1] if best else Choice(self.name, order[0], choice.options)
+
+    def assess(self, body: Body, choice: Choice) -> Assessment:
+        places = _places(body, _position(choice))
+        obstacle = _obstacle(choice, places)
+        if obstacle is not None:
+            return Assessment(False, obstacle)
+        found = _predicted(body, choice)
+        if found is None:
+            return Assessment(None, "the model has branches; theory speaks of plain stacks")
+        decades = found.audibility_decades
+        predicted = {"backward_gain_per_layer": found.per_layer, "audibility_decades": decades}
+        activation = str(found.design.activation)
+        said = (
+            f"{_shown(choice)} {_position(choice)} {activation} passes back {found.per_layer:.3g} per layer"
+        )
+        if decades < -_FLOOR:
+            instead = "it only rescales, and cannot take away what all samples have in common; BatchNorm can"
+            return Assessment(False, f"{said}, {decades:.1f} decades: {instead}", predicted)
+        if decades > _FLOOR:
+            reason = f"{said}: over {found.depth} layers it explodes by {decades:.1f} decades without skips"
+            return Assessment(False, reason, predicted)
+        return Assessment(True, said, predicted)
+
+    def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
+        position = _position(choice)
+        places = _places(body, position)
+        obstacle = _obstacle(choice, places)
+        if obstacle is not None:
+            raise Refused(obstacle)
+        return [_insert(body, place, _norm(choice, place), position == "after") for place in places]
+
+    def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
+        if _position(choice) == "after":
+            return [Edit("instruction", c.source, f"{c.where}: {c.what}") for c in changes]
+        return _edits(body, changes)
+
+
+def _edits(body: Body, changes: Sequence[Change]) -> list[Edit]:
+    """The layer and its norm in one nn.Sequential, where all layers that a line makes get the same norm."""
+    modules = dict(body.model.named_modules())
+    lines: dict[str | None, list[Change]] = {}
+    for change in changes:
+        lines.setdefault(change.source, []).append(change)
+    edits = []
+    for line, made in lines.items():
+        kind = type(modules[made[0].where]).__name__
+        there = [n for n, s in body.sources.items() if s == line and type(modules.get(n)).__name__ == kind]
+        norms = {repr(modules[f"{c.where}.{_CHILD}"]) for c in made}
+        if line is None or len(norms) > 1 or len(there) > len(made):
+            edits += [Edit("instruction", line, f"{c.where}: {c.what}") for c in made]
+            continue
+        norm = modules[f"{made[0].where}.{_CHILD}"]
+        code = f"nn.Sequential(nn.{kind}({{arguments}}), {_code(norm)})"
+        edits.append(Edit("replace-call", line, code, kind, ("from torch import nn",)))
+    return edits
+
+
+def _code(norm: nn.Module) -> str:
+    if isinstance(norm, nn.GroupNorm):
+        return f"nn.GroupNorm({norm.num_groups}, {norm.num_channels})"
+    if isinstance(norm, (nn.LayerNorm, nn.RMSNorm)):
+        return f"nn.{type(norm).__name__}({norm.normalized_shape[0]})"
+    return f"nn.{type(norm).__name__}({norm.num_features})"
+
+
+def _position(choice: Choice) -> str:
+    position = choice.options.get("position", "before")
+    if position not in ("before", "after"):
+        raise Refused(f'a normalization stands "before" or "after" an activation, not {position!r}')
+    return str(position)
+
+
+def _shown(choice: Choice) -> str:
+    return {"layer": "LayerNorm", "batch": "BatchNorm", "rms": "RMSNorm", "group": "GroupNorm"}[
+        choice.variant
+    ]
+
+
+def _places(body: Body, position: str) -> list[_Place]:
+    """The layers next to hidden activations, on their output side or input side."""
+    parts = body.anatomy.parts
+    uses = Counter(part.module for part in parts)
+    gates = {(s.kind, s.source) for s in body.sites if s.gate} if body.args is not None else set()
+    chosen: list[Part] = []
+    for i, part in enumerate(parts):
+        beside = part.activation in CATALOGUE if position == "before" else part.before in CATALOGUE
+        free = part.normalization is None and uses[part.module] == 1 and part.kind != "time"
+        if position == "before":
+            # What follows the last layer is the model's own output link.
+            free = free and i < len(parts) - 1 and (part.activation, part.activation_source) not in gates
+        if beside and free and part.module is not None:
+            chosen.append(part)
+    modules = dict(body.model.named_modules())
+    shapes = shapes_of(body, [part.module for part in chosen if part.module is not None])
+    found = (_place(part, modules, shapes, position == "after") for part in chosen)
+    return [place for place in found if place is not None]
+
+
+def _place(
+    part: Part,
+    modules: Mapping[str, nn.Module],
+    shapes: Mapping[str, tuple[torch.Size, torch.Size]],
+    of_input: bool,
+) -> _Place | None:
+    layer = modules.get(part.module or "")
+    dims = next((n for kind, n in _CONVOLUTIONS.items() if isinstance(layer, kind)), 0)
+    if layer is None or _CHILD in layer._modules or not (dims or isinstance(layer, nn.Linear)):
+        return None
+    names = ("in_channels", "out_channels") if dims else ("in_features", "out_features")
+    shape = shapes[part.module or ""][0 if of_input else 1] if part.module in shapes else None
+    axes = len(shape) if shape is not None else dims + 2
+    return _Place(part, layer, getattr(layer, names[not of_input]), dims, axes, shape[0] if shape else None)
+
+
+def _obstacle(choice: Choice, places: Sequence[_Place]) -> str | None:
+    """Why it cannot be done at all."""
+    if not places:
+        return (
+            "there is no linear layer or convolution with a hidden activation beside it that is not "
+            "normalized already, a gate, or run again and again in a loop"
+        )
+    place = places[0]
+    if any(p.axes != p.dims + 2 for p in places) and choice.variant in ("batch", "group"):
+        return (
+            f"{_shown(choice)} takes channels from the second axis, and {places[0].name} gives "
+            f"{places[0].axes}: take normalize=layer"
+        )
+    if choice.variant == "batch" and place.samples is not None and place.samples < _FEWEST_SAMPLES:
+        return (
+            f"BatchNorm cannot tell samples apart in a batch of {place.samples}: "
+            f"take normalize={'group' if place.dims else 'layer'}"
+        )
+    if choice.variant == "rms" and place.dims:
+        return "RMSNorm acts on features, and these are images: take normalize=group"
+    groups = choice.options.get("groups")
+    if choice.variant == "group" and groups is not None:
+        bad = [p for p in places if p.units % int(groups)]
+        if bad:
+            return f"{groups} groups do not divide the {bad[0].units} channels of {bad[0].name}"
+    return None
+
+
+def _predicted(body: Body, choice: Choice) -> Propagation | None:
+    parts = body.anatomy.parts
+    if any(part.kind in ("branch", "path") for part in parts):
+        return None
+    position = _position(choice)
+    places = _places(body, position)
+    counts = Counter(p.part.activation if position == "before" else p.part.before for p in places)
+    activation = counts.most_common(1)[0][0]
+    return backward_gain(
+        activation or "ReLU",
+        median_gain(body.model, parts),
+        _IN_THEORY[choice.variant],
+        depth=len(places),
+        position=position,
+    )
+
+
+def _norm(choice: Choice, place: _Place) -> nn.Module:
+    units = place.units
+    if choice.variant == "batch":
+        return _BATCH_NORMS[place.dims or 1](units)
+    if choice.variant == "group" or place.dims:
+        groups = 1 if choice.variant == "layer" else int(choice.options.get("groups", _groups(units)))
+        return nn.GroupNorm(groups, units)
+    return nn.RMSNorm(units) if choice.variant == "rms" else nn.LayerNorm(units)
+
+
+def _groups(units: int) -> int:
+    """The most groups up to 32, of at least two channels, that divide them."""
+    return max(g for g in range(1, _MOST_GROUPS + 1) if units % g == 0 and (units // g > 1 or g == 1))
+
+
+def _insert(body: Body, place: _Place, norm: nn.Module, of_input: bool) -> Change:
+    layer, weight = place.layer, place.layer.weight
+    assert isinstance(weight, torch.Tensor)
+    norm = norm.to(device=weight.device, dtype=weight.dtype).train(layer.training)
+    layer.add_module(_CHILD, norm)
+    wrapper = WithNorm(layer, of_input)
+    wrapper.attach()
+    beside = weight if isinstance(weight, nn.Parameter) else None
+    said, leave = join(body.optimizers, beside, list(norm.parameters()))
+    what = f"{norm} on its {'input' if of_input else 'output'}" + (f"; {said}" if said else "")
+    return Change(place.name, what, _undo(layer, wrapper, leave), body.sources.get(place.name))
+
+
+def _undo(layer: nn.Module, wrapper: WithNorm, leave: Callable[[], None]) -> Callable[[], None]:
+    def undo() -> None:
+        leave()
+        wrapper.detach()
+        del layer._modules[_CHILD]
+
+    return undo
