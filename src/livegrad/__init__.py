@@ -2,6 +2,7 @@
 
     with livegrad.watch(model, optimizer) as run: ...   watch a training loop
     livegrad.check(model, inputs)                       will it train? asked before training
+    livegrad.treat(model, "init", optimizer)            cure it in place
     livegrad.load(path)                                 open a recorded run
 
 The names below are loaded on first use, so that `import livegrad` imports neither torch nor a view library.
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from livegrad.diagnose.report import Report
     from livegrad.errors import LivegradError
     from livegrad.run.reader import Run, load
+    from livegrad.treat.treatment import Treatment
+    from livegrad.treat.treatment import treat
     from livegrad.watch.check_model import check
     from livegrad.watch.context import watch
 
@@ -25,14 +28,17 @@ _HOMES = {
     "Run": "livegrad.run.reader",
     "Report": "livegrad.diagnose.report",
     "LivegradError": "livegrad.errors",
+    "Treatment": "livegrad.treat.treatment",
 }
 
-__all__ = ["LivegradError", "Report", "Run", "__version__", "check", "load", "watch"]
+__all__ = [
+    "LivegradError", "Report", "Run", "Treatment", "__version__", "check", "load", "treat", "watch",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name == "watch":
-        return import_module("livegrad.watch")
+    if name in ("treat", "watch"):
+        return import_module(f"livegrad.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'livegrad' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -48,3 +48,19 @@ def test_the_largest_change_of_the_output_is_measured_in_double_precision():
         after = model.double()(batch.double())
     assert proof.largest_output_change == pytest.approx(float((after - before).abs().max()), rel=1e-6)
     assert proof.preserves_function is False
+
+
+def test_treat_is_the_package_and_the_function_whichever_is_imported_first():
+    import subprocess
+    import sys
+
+    code = """
+import sys, livegrad
+assert "torch" not in sys.modules
+{first}
+from torch import nn
+assert livegrad.treat(nn.Linear(2, 2), "init=he").changes
+assert "treat" in dir(livegrad) and livegrad.treat.treatment.treat
+"""
+    for first in ("import livegrad.treat.choice", "from livegrad import treat, Treatment"):
+        subprocess.run([sys.executable, "-c", code.format(first=first)], check=True)
