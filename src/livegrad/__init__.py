@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from livegrad.diagnose.report import Report
     from livegrad.errors import LivegradError
     from livegrad.run.reader import Run, load
-    from livegrad.treat.treatment import Treatment
-    from livegrad.treat.treatment import treat
+    from livegrad.treat.treatment import Treatment, treat
     from livegrad.watch.check_model import check
     from livegrad.watch.context import watch
 

@@ -9,6 +9,7 @@ _CLASSES: dict[str, str] = {
     "init": "init:Init",
     "activation": "activation:ActivationSwap",
     "normalize": "normalize:Normalize",
+    "skip": "skip:Skip",
 }
 """Name of a remedy -> "module:Class" under this package, in the order in which they are shown."""
 

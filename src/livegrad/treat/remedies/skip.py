@@ -1,0 +1,237 @@
+"""skip: a way around each hidden layer of a plain chain, from one layer's output to the next one's.
+
+The branch is what lies between, φ and the next weights, so that nothing stands on the stream itself:
+
+    scaled     z + W φ(z) / √L             √(1 + b²/L) per layer: under e^{b²/2} over any depth
+    skipinit   z + α W φ(z), α = 1/√L      the same, α learnt; De & Smith 2020
+    rezero     z + α W φ(z), α = 0         the layers are the identity at first; Bachlechner et al. 2021
+    highway    t W φ(z) + (1 − t) z        t = σ(…) starts near 1/(L + 1); Srivastava et al. 2015
+    gated      W φ(z) + α z, α = 0         the same function as before: for use in mid-training
+
+Only `gated` preserves the function. Its gradient is at first what it was; the way opens as α is learnt, from
+the output down.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from math import log, log10, sqrt
+from typing import ClassVar
+
+import torch
+from torch import nn
+
+from livegrad.theory.propagation import Design, Residual, backward_gain
+from livegrad.treat.anatomy import Part
+from livegrad.treat.body import Body
+from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.optimizers import join
+from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.shapes import shapes_of
+from livegrad.treat.stream import GATE, SCALE, Stream, WithSkip
+from livegrad.treat.weights import median_gain
+
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_FEWEST = 3
+_FLOOR = 3.0
+
+
+class Skip(Remedy):
+    """Add skip connections."""
+
+    name = "skip"
+    title = "add skip connections"
+    treats = ("LG101", "LG103", "LG203")
+    not_when = (
+        "the shape changes from layer to layer; there are skip connections already; the net is shallow, so "
+        "that there is nothing to bridge; or it is a loop over time"
+    )
+    variants = ("scaled", "rezero", "skipinit", "highway", "gated")
+    options: ClassVar = {"scale": "s of the branches instead of 1/√L (scaled and skipinit)"}
+
+    def preserves_function(self, choice: Choice) -> bool:
+        return choice.variant == "gated"
+
+    def resolve(self, body: Body, choice: Choice) -> Choice:
+        """Without a variant: scaled branches before training, gated ones once it has begun."""
+        if choice.variant != AUTO:
+            if choice.variant not in self.variants:
+                raise Refused(
+                    f"skip knows no variant {choice.variant!r}. There are: {', '.join(self.variants)}"
+                )
+            return choice
+        begun = any(optimizer.state for optimizer in body.optimizers)
+        return Choice(self.name, "gated" if begun else "scaled", choice.options)
+
+    def assess(self, body: Body, choice: Choice) -> Assessment:
+        chains = _chains(body)
+        obstacle = _obstacle(body, choice, chains)
+        if obstacle is not None:
+            return Assessment(False, obstacle)
+        links = [part for chain in chains for part in chain[1:]]
+        activation = Counter(part.before for part in links).most_common(1)[0][0] or "ReLU"
+        sigma, blocks = median_gain(body.model, body.anatomy.parts), len(links)
+        now = backward_gain(activation, sigma, depth=blocks)
+        before = {"backward_gain_per_layer": now.per_layer, "audibility_decades": now.audibility_decades}
+        if choice.variant == "gated":
+            reason = "the function and its gradient are at first as they were; training opens the way around"
+            return Assessment(None, reason, before, before)
+        rest = sum(part.kind == "depth" for part in body.anatomy.parts) - len(chains) - blocks
+        per_layer, decades = _predicted(choice, activation, sigma, blocks, rest)
+        predicted = {"backward_gain_per_layer": per_layer, "audibility_decades": decades}
+        said = f"around {blocks} layers, {per_layer:.3g} of the gradient passes back per layer"
+        if not abs(decades) <= _FLOOR:
+            instead = f"scale the branches by 1/√{blocks}, or draw smaller weights"
+            reason = f"{said}, still {decades:.1f} decades: {instead}"
+            return Assessment(False, reason, predicted, before)
+        return Assessment(True, said, predicted, before)
+
+    def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
+        chains = _chains(body)
+        obstacle = _obstacle(body, choice, chains)
+        if obstacle is not None:
+            raise Refused(obstacle)
+        blocks = sum(len(chain) - 1 for chain in chains)
+        return [change for chain in chains for change in _bridge(body, chain, choice, blocks)]
+
+    def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
+        return [Edit("instruction", c.source, f"{c.where}: {c.what}") for c in changes]
+
+
+def _chains(body: Body) -> list[list[Part]]:
+    """Runs of weighted layers, each fed by the one before through an activation, all of one output shape."""
+    parts = body.anatomy.parts
+    modules = dict(body.model.named_modules())
+    uses = Counter(part.module for part in parts)
+    gates = {(s.kind, s.source) for s in body.sites if s.gate} if body.args is not None else set()
+    shapes = shapes_of(body, [p.module for p in parts if p.module is not None])
+    chains: list[list[Part]] = []
+    for part in parts:
+        fit = part.kind == "depth" and uses[part.module] == 1 and part.module in shapes
+        fit = fit and isinstance(modules.get(part.module or ""), _LAYERS) and part.normalization is None
+        if not fit or (part.activation, part.activation_source) in gates:
+            chains.append([])
+            continue
+        last = chains[-1][-1] if chains and chains[-1] else None
+        if last is not None and _linked(last, part, shapes):
+            chains[-1].append(part)
+        else:
+            chains.append([part])
+    return [chain for chain in chains if len(chain) > 1]
+
+
+def _linked(first: Part, second: Part, shapes: Mapping[str, tuple[torch.Size, torch.Size]]) -> bool:
+    through = first.activation is not None and first.activation == second.before
+    return through and shapes[first.module or ""][1] == shapes[second.module or ""][1]
+
+
+def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[Part]]) -> str | None:
+    if body.args is None:
+        return "the shapes are not known without a batch: treat(model, 'skip', inputs=batch)"
+    if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
+        return "it has paths side by side already"
+    if any(part.kind == "time" for part in body.anatomy.parts):
+        return "it is a loop over time: take recurrent"
+    blocks = sum(len(chain) - 1 for chain in chains)
+    if not blocks:
+        return "no two layers in a row give outputs of the same shape, so none can be added to the next"
+    if blocks < _FEWEST:
+        return f"only {blocks} layers could be bridged: there is next to nothing to go around"
+    modules = dict(body.model.named_modules())
+    held = [p.module for chain in chains for p in chain if hasattr(modules[p.module or ""], SCALE)]
+    if held:
+        return f"{held[0]} has a skip connection already"
+    if choice.variant == "highway":
+        images = [p.module for c in chains for p in c if not isinstance(modules[p.module or ""], nn.Linear)]
+        if images:
+            return f"a highway needs linear layers, and {images[0]} is a convolution: take skip=scaled"
+    return None
+
+
+def _predicted(choice: Choice, activation: str, sigma: float, blocks: int, rest: int) -> tuple[float, float]:
+    """The factor per bridged layer, and the decades over them and the `rest` that stays plain."""
+    if choice.variant == "highway":
+        per_layer, decades, length = _highway(activation, sigma, blocks)
+    else:
+        scale = 0.0 if choice.variant == "rezero" else _scale(choice, blocks)
+        found = backward_gain(activation, sigma, residual=Residual(scale), depth=blocks)
+        per_layer, decades = found.per_layer, found.audibility_decades
+        length = 10 ** float(found.log_lengths[-1])
+    plain = backward_gain(activation, sigma, depth=max(0, rest), length=length)
+    return per_layer, decades + plain.audibility_decades
+
+
+def _scale(choice: Choice, blocks: int) -> float:
+    return float(choice.options.get("scale", 1 / sqrt(blocks)))
+
+
+def _highway(activation: str, sigma: float, blocks: int) -> tuple[float, float, float]:
+    """Gates at t = 1/(L + 1): f² = (1 − t)² + t² b², and the same for the mean square, returned last."""
+    opened, length, decades, factor = 1 / (blocks + 1), 1.0, 0.0, 1.0
+    inside = Design(activation, sigma)
+    for _ in range(blocks):
+        size, square = inside.step(length)
+        after = (1 - opened) ** 2 * length + opened**2 * size
+        factor = sqrt((1 - opened) ** 2 + opened**2 * square)
+        decades += log10(factor) - log10(after / length) / 2
+        length = after
+    return factor, decades, length
+
+
+def _bridge(body: Body, chain: Sequence[Part], choice: Choice, blocks: int) -> list[Change]:
+    stream = Stream()
+    changes = []
+    for i, part in enumerate(chain):
+        name = part.module or ""
+        layer = body.model.get_submodule(name)
+        takes = chain[i - 1].module if i else None
+        leaves = name if i + 1 < len(chain) else None
+        said, leave = _equip(body, layer, choice, blocks) if i else ("leaves its output for the next", None)
+        form = choice.variant if choice.variant in ("gated", "highway") else "residual"
+        scale = _scale(choice, blocks) if choice.variant == "scaled" else None
+        wrapper = WithSkip(layer, stream, takes, leaves, form, scale)
+        wrapper.attach()
+        changes.append(Change(name, said, _undo(wrapper, leave), body.sources.get(name) or part.source))
+    return changes
+
+
+def _equip(
+    body: Body, layer: nn.Module, choice: Choice, blocks: int
+) -> tuple[str, Callable[[], None] | None]:
+    """Give the layer what its skip connection learns; return what is said of it and how to take it away."""
+    weight = layer.get_parameter("weight") if "weight" in layer._parameters else None
+    like = next(layer.parameters())
+    if choice.variant == "scaled":
+        return f"output → what the layer before gave + {_scale(choice, blocks):.3g} × output", None
+    if choice.variant == "highway":
+        assert isinstance(layer, nn.Linear)
+        gate = nn.Linear(layer.in_features, layer.out_features, device=like.device, dtype=like.dtype)
+        with torch.no_grad():
+            gate.weight.zero_()
+            gate.bias.fill_(-log(blocks))
+        layer.add_module(GATE, gate.train(layer.training))
+        said, leave = join(body.optimizers, weight, list(gate.parameters()), decayed=True)
+        what = "output → t × output + (1 − t) × what the layer before gave"
+    else:
+        start = _scale(choice, blocks) if choice.variant == "skipinit" else 0.0
+        scale = nn.Parameter(torch.full((), start, device=like.device, dtype=like.dtype))
+        layer.register_parameter(SCALE, scale)
+        said, leave = join(body.optimizers, weight, [scale])
+        gated = f"output → output + α × what the layer before gave, α = {start:.3g}"
+        what = f"output → what the layer before gave + α × output, α = {start:.3g}"
+        what = gated if choice.variant == "gated" else what
+
+    def remove() -> None:
+        leave()
+        layer._parameters.pop(SCALE, None)
+        layer._modules.pop(GATE, None)
+
+    return f"{what}; {said}" if said else what, remove
+
+
+def _undo(wrapper: WithSkip, leave: Callable[[], None] | None) -> Callable[[], None]:
+    def undo() -> None:
+        wrapper.detach()
+        if leave is not None:
+            leave()
+
+    return undo
