@@ -10,6 +10,7 @@ _CLASSES: dict[str, str] = {
     "activation": "activation:ActivationSwap",
     "normalize": "normalize:Normalize",
     "skip": "skip:Skip",
+    "recurrent": "recurrent:Recurrent",
 }
 """Name of a remedy -> "module:Class" under this package, in the order in which they are shown."""
 

@@ -1,0 +1,185 @@
+"""recurrent: the factor per step, measured through time, is the predicted one."""
+
+import pytest
+import torch
+from torch import nn
+
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+from livegrad.treat.remedies import remedy
+from livegrad.treat.remedy import Refused
+from livegrad.treat.treatment import treat
+
+HIDDEN, STEPS = 128, 100
+
+
+class Reader(nn.Module):
+    """A recurrent layer, read at its last step."""
+
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.rnn = kind(1, HIDDEN, batch_first=True, **options)
+        self.head = nn.Linear(HIDDEN, 1)
+
+    def forward(self, x):
+        return self.head(self.rnn(x)[0][:, -1])
+
+
+class Unrolled(nn.Module):
+    def __init__(self, cell):
+        super().__init__()
+        self.cell, self.head = cell(1, HIDDEN), nn.Linear(HIDDEN, 1)
+
+    def forward(self, x):
+        h = torch.zeros(len(x), HIDDEN)
+        for step in x.unbind(1):
+            h = self.cell(step, h)
+        return self.head(h)
+
+
+def measured(rnn, x, draws=4):
+    """‖(∂h_T/∂h_0)ᵀ v‖^(1/T), of the cell's state for an LSTM: rms over random v."""
+    h = torch.zeros(1, len(x), HIDDEN, requires_grad=True)
+    c = torch.zeros(1, len(x), HIDDEN, requires_grad=True)
+    if isinstance(rnn, nn.LSTM):
+        _, (_, end) = rnn(x, (h, c))
+        start = c
+    else:
+        _, end = rnn(x, h)
+        start = h
+    total = 0.0
+    for _ in range(draws):
+        v = torch.randn_like(end)
+        (g,) = torch.autograd.grad(end, start, v, retain_graph=True)
+        total += float(g.double().square().sum() / v.double().square().sum())
+    return (total / draws) ** (0.5 / STEPS)
+
+
+@pytest.fixture
+def batch():
+    return 0.4 * torch.randn(16, STEPS, 1, generator=torch.Generator().manual_seed(7))
+
+
+# Allowed: 2 % for gates that are not quite at rest, as benchmarks/theory.py allows.
+@pytest.mark.parametrize(
+    ("kind", "options", "spec"),
+    [
+        (nn.RNN, {}, "recurrent=orthogonal"),
+        (nn.RNN, {"nonlinearity": "relu"}, "recurrent=identity"),
+        (nn.RNN, {}, "recurrent=identity"),
+        (nn.LSTM, {}, "recurrent=chrono"),
+        (nn.LSTM, {}, "recurrent=forget"),
+        (nn.GRU, {}, "recurrent=chrono"),
+        (nn.GRU, {}, "recurrent=forget:bias=3"),
+    ],
+)
+def test_the_measured_factor_per_step_is_the_predicted_one(kind, options, spec, batch):
+    torch.manual_seed(0)
+    model = Reader(kind, **options)
+    treatment = treat(model, spec, inputs=batch, force=True)
+    predicted = treatment.assessments[0].predicted["backward_gain_per_step"]
+    assert measured(model.rnn, batch) == pytest.approx(predicted, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "variant"),
+    [
+        (nn.RNN, {}, "orthogonal"),
+        (nn.RNN, {"nonlinearity": "relu"}, "identity"),
+        (nn.LSTM, {}, "chrono"),
+        (nn.GRU, {"num_layers": 2, "bidirectional": True}, "chrono"),
+    ],
+)
+def test_auto_brings_the_state_through_and_undo_is_exact(kind, options, variant, batch):
+    torch.manual_seed(0)
+    model = Reader(kind, **options) if "num_layers" not in options else Wide(kind, options)
+    kept = [p.detach().clone() for p in model.parameters()]
+    treatment = treat(model, "recurrent", inputs=batch)
+    assert treatment.choices[0].variant == variant
+    (assessment,) = treatment.assessments
+    assert (
+        assessment.before["decades_over_sequence"] < -15 < -3 < assessment.predicted["decades_over_sequence"]
+    )
+    treatment.undo()
+    assert all(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
+
+
+class Wide(nn.Module):
+    def __init__(self, kind, options):
+        super().__init__()
+        self.rnn = kind(1, HIDDEN, batch_first=True, **options)
+
+    def forward(self, x):
+        return self.rnn(x)[0][:, -1]
+
+
+def test_the_two_bias_vectors_add_up_to_what_was_asked(batch):
+    for kind, gates in ((nn.LSTM, 4), (nn.GRU, 3)):
+        model = Reader(kind)
+        treat(model, "recurrent=forget:bias=2", inputs=batch, force=True)
+        both = (model.rnn.bias_ih_l0 + model.rnn.bias_hh_l0).detach().chunk(gates)[1]
+        assert torch.equal(both, torch.full((HIDDEN,), 2.0))
+
+
+def test_chrono_spans_reach_to_the_length_of_the_sequences(batch):
+    torch.manual_seed(0)
+    model = Reader(nn.LSTM)
+    treat(model, "recurrent=chrono", inputs=batch)
+    entry, forget, _, _ = (model.rnn.bias_ih_l0 + model.rnn.bias_hh_l0).detach().chunk(4)
+    assert torch.allclose(entry, -forget)
+    spans = forget.exp()
+    assert spans.min() >= 1 and spans.max() <= STEPS - 1
+    # U(1, 99): mean 50, standard error 98/√(12·128)
+    assert float(spans.mean()) == pytest.approx(50, abs=3 * 98 / (12 * HIDDEN) ** 0.5)
+
+
+def test_a_tanh_recurrence_made_an_identity_becomes_a_rectifier_and_back(batch):
+    model = Reader(nn.RNN)
+    before = model(batch)
+    treatment = treat(model, "recurrent=identity", inputs=batch)
+    h = torch.zeros(len(batch), HIDDEN)
+    for step in batch.unbind(1):
+        h = torch.relu(step @ model.rnn.weight_ih_l0.T + h)
+    assert torch.allclose(model(batch), model.head(h), atol=1e-5)
+    treatment.undo()
+    assert torch.equal(model(batch), before)
+
+
+def test_cells_are_treated_and_their_steps_counted(batch):
+    model = Unrolled(nn.GRUCell)
+    treatment = treat(model, "recurrent", inputs=batch)
+    assert str(treatment.choices[0]) == "recurrent=chrono"
+    assert any(f"1 to {STEPS - 1}" in c.what for c in treatment.changes)
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "spec", "why"),
+    [
+        (nn.LSTM, {}, "recurrent=orthogonal", "recurrent=chrono"),
+        (nn.LSTM, {}, "recurrent=forget", r"0\.8\d+ per step.*recurrent=chrono"),
+        (nn.LSTM, {"bias": False}, "recurrent=chrono", "no biases"),
+        (nn.RNN, {}, "recurrent=chrono", r"no nn\.LSTM or nn\.GRU"),
+        (nn.GRU, {}, "recurrent=identity", r"no nn\.RNN"),
+    ],
+)
+def test_what_cannot_bring_the_state_through_is_refused(kind, options, spec, why, batch):
+    with pytest.raises(Refused, match=why):
+        treat(Reader(kind, **options), spec, inputs=batch)
+
+
+def test_what_is_not_known_or_not_there_is_said(batch):
+    with pytest.raises(Refused, match="steps=100"):
+        treat(Reader(nn.LSTM), "recurrent=chrono")
+    treat(Reader(nn.LSTM), "recurrent=chrono:steps=100")
+    with pytest.raises(Refused, match=r"no nn\.RNN"):
+        treat(nn.Linear(2, 2), "recurrent")
+    with pytest.raises(Refused, match="no reach"):
+        treat(Reader(nn.LSTM), "recurrent=chrono", inputs=batch[:, :2])
+
+
+def test_gates_do_not_end_an_explosion(batch):
+    body = Body(Reader(nn.LSTM), (), (batch,), {}, {"code": "LG104"})
+    cure = remedy("recurrent")
+    assert cure.resolve(body, Choice("recurrent")).variant == "orthogonal"
+    assessment = cure.assess(body, Choice("recurrent", "chrono"))
+    assert assessment.works is False and "orthogonal" in assessment.reason
