@@ -107,11 +107,18 @@ def test_weights_too_large_make_it_explode(tmp_path):
     assert "LG101" not in serious(report)
 
 
-def test_inputs_far_too_large_saturate_a_tanh(tmp_path):
+def test_inputs_far_too_large_saturate_a_tanh_and_are_what_is_named(tmp_path):
     x, y = task()
-    finding = serious(trained(tmp_path, lambda: stack(2, nn.Tanh), (1000 * x, y), sgd(1e-4)))["LG201"]
-    assert finding["layers"] == ["1"] and is_from(finding, stack)
-    assert finding["evidence"]["rms_of_inputs"] > 100
+    found = serious(trained(tmp_path, lambda: stack(2, nn.Tanh), (1000 * x, y), sgd(1e-4)))
+    assert found.keys() == {"LG501"}
+    assert found["LG501"]["evidence"]["input_rms"] == pytest.approx(1000, rel=0.1)
+    assert "saturated" in found["LG501"]["cause"]["summary"]
+
+
+def test_weights_far_too_large_saturate_a_tanh(tmp_path):
+    found = serious(trained(tmp_path, lambda: stack(2, nn.Tanh, gain=300.0), task(), sgd(1e-4)))
+    finding = found["LG201"]
+    assert is_from(finding, stack) and finding["evidence"]["rms_of_inputs"] > 100
 
 
 def born_dead():
