@@ -134,9 +134,9 @@ def _add_entry(rows: list[dict[str, Any]], entry: Mapping[str, Any], level: int)
         title = named.get(branch["kind"], "branch")
         rows.append(_tree_row(title, "", branch, level + 1))
         if branch["kind"] == "chain":
-            for first in branch["entries"][:1]:
-                if abs(from_json(first["decades"]) or 0.0) > _WORTH_A_ROW:
-                    rows.append(_tree_row("what comes into it", "", first, level + 2))
+            first = next(iter(branch["entries"]), None)
+            if first is not None and abs(from_json(first["decades"]) or 0.0) > _WORTH_A_ROW:
+                rows.append(_tree_row("what comes into it", "", first, level + 2))
             for step in branch["entries"][1:]:
                 _add_entry(rows, step, level + 2)
 
