@@ -6,8 +6,8 @@
     chrono       its bias is ln u, u ~ U(1, T − 1), an LSTM's input gate −ln u   Tallec & Ollivier 2018
 
 torch's layers add two bias vectors: what is set is set in `bias_hh`, and `bias_ih` is zeroed there. The
-factor per step is known beforehand (livegrad.theory.recurrent) for small states; to the power of the batch's T
-steps it is what is left of the gradient.
+factor per step is known beforehand for small states (livegrad.theory.recurrent); to the power of the T steps
+of a batch it is what is left of the gradient.
 """
 
 from collections.abc import Callable, Iterator, Sequence
