@@ -1,12 +1,13 @@
-"""The shapes that a model's modules are given and give back, on one batch."""
+"""What a model's modules are given and give back, and how they are run, on one batch."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from livegrad.errors import UsageError
+from livegrad.probe.obstacle import packing_obstacle
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.probe.twin import CannotCopy, make_twin
 from livegrad.treat.body import Body
@@ -19,10 +20,6 @@ def shapes_of(body: Body, names: Iterable[str]) -> dict[str, tuple[torch.Size, t
     """
     if body.args is None:
         return {}
-    try:
-        twin = make_twin(body.model)
-    except CannotCopy as error:
-        raise UsageError(f"the model cannot be examined: {error}") from error
     found: dict[str, tuple[torch.Size, torch.Size]] = {}
 
     def noted(name: str) -> Any:
@@ -32,9 +29,35 @@ def shapes_of(body: Body, names: Iterable[str]) -> dict[str, tuple[torch.Size, t
 
         return hook
 
+    _run(body, names, noted, gradients=False)
+    return found
+
+
+def checkpointed_among(body: Body, names: Iterable[str]) -> str | None:
+    """Return the first of the modules `names` that runs inside an activation checkpoint, or None."""
+    found: list[str] = []
+
+    def noted(name: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            # A reentrant checkpoint runs its segment without gradients, any other saves tensors its own way.
+            if not torch.is_grad_enabled() or packing_obstacle()[1]:
+                found.append(name)
+
+        return hook
+
+    _run(body, names, noted, gradients=True)
+    return found[0] if found else None
+
+
+def _run(body: Body, names: Iterable[str], noted: Callable[[str], Any], gradients: bool) -> None:
+    """Run the forward pass once on a copy whose modules `names` have the hooks `noted(name)`."""
+    assert body.args is not None
+    try:
+        twin = make_twin(body.model)
+    except CannotCopy as error:
+        raise UsageError(f"the model cannot be examined: {error}") from error
     for name in names:
         twin.get_submodule(name).register_forward_hook(noted(name))
     devices = {tensor.device for tensor in (*body.model.parameters(), *body.model.buffers())}
-    with replayed(RandomState.now(devices)), torch.no_grad():
+    with replayed(RandomState.now(devices)), torch.set_grad_enabled(gradients):
         twin(*body.args, **body.kwargs)
-    return found

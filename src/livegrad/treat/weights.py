@@ -39,11 +39,12 @@ class Weight:
         return isinstance(self.module, _CONVOLUTIONS)
 
 
-def weights_of(model: nn.Module, parts: tuple[Part, ...]) -> Iterator[Weight]:
+def weights_of(model: nn.Module, parts: tuple[Part, ...], computed: bool = False) -> Iterator[Weight]:
     """Yield the weights of linear layers and convolutions among `parts`, each tensor once, in their order.
 
     Layers of other kinds (recurrent cells, attention with packed projections, a parameter used by hand) are
-    passed over: what their axes mean is not known from the tensor.
+    passed over: what their axes mean is not known from the tensor. So are weights that are computed from
+    parameters (weight norm, spectral norm) and cannot be written to, unless `computed`.
     """
     seen: set[int] = set()
     modules = dict(model.named_modules())
@@ -57,6 +58,8 @@ def weights_of(model: nn.Module, parts: tuple[Part, ...]) -> Iterator[Weight]:
         weight = module.weight
         if not isinstance(weight, Tensor) or not weight.is_floating_point() or id(weight) in seen:
             continue
+        if not (computed or isinstance(weight, nn.Parameter)):
+            continue
         seen.add(id(weight))
         bias = getattr(module, "bias", None)
         yield Weight(part, module, weight, bias if isinstance(bias, Tensor) else None, *fans)
@@ -66,7 +69,7 @@ def median_gain(model: nn.Module, parts: tuple[Part, ...]) -> float:
     """σ_w = √(fan-in · mean W²) as the weights are now, the median over the layers; 1 without any."""
     found = [
         math.sqrt(w.fan_in * float(w.weight.detach().double().square().mean()))
-        for w in weights_of(model, parts)
+        for w in weights_of(model, parts, computed=True)
     ]
     return statistics.median(found) if found else 1.0
 

@@ -116,6 +116,11 @@ def test_a_compiled_model_runs_the_swap_too(batch):
         assert torch.allclose(torch.compile(model, backend="eager")(batch), model(batch))
 
 
+def test_a_healthy_rectifier_is_never_taken_to_a_saturating_one(batch):
+    body = Body(stack(nn.ReLU, 4), (), (batch,), {})
+    assert remedy("activation").resolve(body, Choice("activation")).variant == "leaky-relu"
+
+
 class Gated(nn.Module):
     def __init__(self, width=WIDTH):
         super().__init__()

@@ -166,3 +166,9 @@ def test_a_model_without_such_layers_is_refused():
 def test_the_remedy_says_what_it_treats_and_when_not_to_use_it():
     cure = remedy("init")
     assert "LG101" in cure.treats and cure.not_when and not cure.preserves_function(None)
+
+
+def test_weights_that_are_computed_are_not_said_to_be_drawn():
+    layers = [nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)) for _ in range(3)]
+    with pytest.raises(Refused, match="no linear layer"):
+        treat(nn.Sequential(*layers), "init=he")

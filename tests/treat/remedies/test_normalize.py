@@ -189,3 +189,10 @@ def test_an_edit_puts_layer_and_norm_in_one_sequential(batch):
     (edit,) = remedy("normalize").edits(body, choice, changes)
     assert (edit.kind, edit.source, edit.target) == ("replace-call", "net.py:4", "Linear")
     assert edit.code == f"nn.Sequential(nn.Linear({{arguments}}), nn.LayerNorm({WIDTH}))"
+
+
+def test_what_is_normalized_already_stays_as_it_is(batch):
+    pairs = [(nn.Linear(WIDTH, WIDTH), nn.LayerNorm(WIDTH), nn.ReLU()) for _ in range(3)]
+    model = nn.Sequential(*[module for pair in pairs for module in pair], nn.Linear(WIDTH, 2))
+    with pytest.raises(Refused, match="normalized already"):
+        treat(model, "normalize", inputs=batch)

@@ -141,3 +141,19 @@ def test_where_it_cannot_be_is_said_beforehand(batch):
         treat(stack(nn.ReLU, 2), "skip", inputs=batch)
     with pytest.raises(Refused, match="without a batch"):
         treat(stack(nn.ReLU, 6), "skip")
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")  # the certificate needs none
+@pytest.mark.parametrize("reentrant", [False, True])
+def test_checkpointed_layers_are_refused(reentrant, batch):
+    from torch.utils.checkpoint import checkpoint
+
+    class Checkpointed(Functional):
+        def forward(self, x):
+            x = torch.tanh(self.layers[0](x))
+            for layer in self.layers[1:]:
+                x = torch.tanh(checkpoint(layer, x, use_reentrant=reentrant))
+            return self.head(x)
+
+    with pytest.raises(Refused, match="checkpointed"):
+        treat(Checkpointed(), "skip", inputs=batch.requires_grad_(), force=True)

@@ -26,7 +26,7 @@ from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.sites import Site
 from livegrad.treat.swapped_calls import Line, Swap, SwappedCalls
 from livegrad.treat.tailored import RECTIFIERS, SMOOTH, Tailored, tailor
-from livegrad.treat.weights import median_gain
+from livegrad.treat.weights import median_gain, weights_of
 
 _TAILORED = "tailored"
 _MODULES: dict[str, type[nn.Module]] = {
@@ -112,7 +112,7 @@ class ActivationSwap(Remedy):
         now = backward_gain(plan.kind, sigma, depth=depth)
         before = {"backward_gain_per_layer": now.per_layer, "audibility_decades": now.audibility_decades}
         new = _theory(choice.variant, plan.kind, depth)
-        weights, bias = _drawn(new, choice, depth, sigma)
+        weights, bias = _drawn(body, new, choice, depth)
         found = backward_gain(new, weights, depth=depth, bias_variance=bias)
         predicted = {
             "backward_gain_per_layer": found.per_layer,
@@ -138,12 +138,7 @@ class ActivationSwap(Remedy):
             )
         depth = _depth(body, plan)
         new = _module(choice.variant, plan.kind, depth)
-        _, bias = _drawn(
-            _theory(choice.variant, plan.kind, depth),
-            choice,
-            depth,
-            median_gain(body.model, body.anatomy.parts),
-        )
+        _, bias = _drawn(body, _theory(choice.variant, plan.kind, depth), choice, depth)
         changes = [*_swap_modules(body, plan, new), *_swap_calls(body, plan, new)]
         try:
             body.changed()
@@ -193,7 +188,8 @@ def _module_at(body: Body, name: str) -> nn.Module | None:
 
 def _order(body: Body, kind: str) -> tuple[str, ...]:
     code = (body.finding or {}).get("code")
-    order = _AGAINST_DEATH if code == "LG202" else _AGAINST_SATURATION if code == "LG201" else _ORDER
+    order = _ORDER if _takes_too_much(kind) else _AGAINST_DEATH
+    order = _AGAINST_SATURATION if code == "LG201" else order
     same = {name for name, module in _MODULES.items() if module.__name__ == kind}
     return tuple(name for name in order if name not in same)
 
@@ -238,14 +234,12 @@ def _kinds(body: Body, choice: Choice, hidden: Sequence[Site]) -> set[str]:
         return {cause["operator"]}
     same = next((m.__name__ for v, m in _MODULES.items() if v == choice.variant), None)
     there -= {same} if same else set()
-    lossy = {kind for kind in there if kind != "ReLU6" and CATALOGUE[kind].saturates} | {
-        kind for kind in there if _is_lossy(kind)
-    }
-    return lossy or there
+    return {kind for kind in there if _takes_too_much(kind)} or there
 
 
-def _is_lossy(kind: str) -> bool:
-    return backward_gain(kind).per_layer < _LOSSY
+def _takes_too_much(kind: str) -> bool:
+    """It is flat at both ends, or passes back too little even with the best weights."""
+    return (kind != "ReLU6" and CATALOGUE[kind].saturates) or backward_gain(kind).per_layer < _LOSSY
 
 
 def _sites(body: Body) -> tuple[Site, ...]:
@@ -292,10 +286,12 @@ def _decades(variant: str, kind: str, depth: int) -> float:
     return backward_gain(new, weights, depth=depth, bias_variance=bias).audibility_decades
 
 
-def _drawn(new: str | Activation, choice: Choice, depth: int, now: float) -> tuple[float, float]:
+def _drawn(body: Body, new: str | Activation, choice: Choice, depth: int) -> tuple[float, float]:
     """σ_w and σ_b² of the weights that the new activation will meet."""
     asked = choice.options.get("init", True)
-    return (now, 0.0) if asked is False else _matching(new, depth)
+    if asked is False or next(weights_of(body.model, body.anatomy.parts), None) is None:
+        return median_gain(body.model, body.anatomy.parts), 0.0
+    return _matching(new, depth)
 
 
 def _matching(new: str | Activation, depth: int) -> tuple[float, float]:

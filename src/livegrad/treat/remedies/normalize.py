@@ -96,7 +96,9 @@ class Normalize(Remedy):
         return False
 
     def resolve(self, body: Body, choice: Choice) -> Choice:
-        """Without a variant: the one that by closed form brings the deepest layer nearest to the output."""
+        """Without a variant: the one that by closed form brings the deepest layer nearest to the output;
+        behind activations only where there is room in front of them too.
+        """
         if choice.variant != AUTO:
             if choice.variant not in self.variants:
                 raise Refused(
@@ -109,7 +111,7 @@ class Normalize(Remedy):
         pairs = [(v, "before") for v in order] + [("layer", "after")]
         best: tuple[float, Choice] | None = None
         for variant, position in pairs:
-            if asked not in (None, position):
+            if asked not in (None, position) or (position == "after" != asked and best is None):
                 continue
             options = {**choice.options, **({"position": position} if position == "after" else {})}
             trial = Choice(self.name, variant, options)

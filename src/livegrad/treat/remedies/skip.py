@@ -26,7 +26,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
-from livegrad.treat.shapes import shapes_of
+from livegrad.treat.shapes import checkpointed_among, shapes_of
 from livegrad.treat.stream import GATE, SCALE, Stream, WithSkip
 from livegrad.treat.weights import median_gain
 
@@ -136,6 +136,11 @@ def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[Part]]) -> s
         return "no two layers in a row give outputs of the same shape, so none can be added to the next"
     if blocks < _FEWEST:
         return f"only {blocks} layers could be bridged: there is next to nothing to go around"
+    checkpointed = checkpointed_among(body, [p.module or "" for chain in chains for p in chain])
+    if checkpointed is not None:
+        return (
+            f"{checkpointed} is checkpointed: it runs again in the backward pass without the layer before it"
+        )
     modules = dict(body.model.named_modules())
     held = [p.module for chain in chains for p in chain if hasattr(modules[p.module or ""], SCALE)]
     if held:
