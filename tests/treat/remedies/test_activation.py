@@ -246,3 +246,12 @@ def test_edits_name_the_line_that_made_the_module(made, batch):
         ("replace-call", "net.py:4", made.__name__, "nn.ReLU()"),
         ("replace-call", "net.py:9", made.__name__, "nn.ReLU()"),
     ]
+
+
+def test_weights_that_cannot_be_drawn_are_predicted_as_they_are(batch):
+    """Weight norm keeps torch's σ_w² = 1/3: a ReLU then passes back √(1/6) per layer."""
+    norm = torch.nn.utils.parametrizations.weight_norm
+    layers = [(norm(nn.Linear(WIDTH, WIDTH)), nn.Tanh()) for _ in range(6)]
+    model = nn.Sequential(*[module for pair in layers for module in pair], nn.Linear(WIDTH, 2))
+    assessment = treat(model, "activation=relu", inputs=batch).assessments[0]
+    assert assessment.predicted["backward_gain_per_layer"] == pytest.approx(6**-0.5, rel=0.02)

@@ -289,8 +289,10 @@ def _decades(variant: str, kind: str, depth: int) -> float:
 def _drawn(body: Body, new: str | Activation, choice: Choice, depth: int) -> tuple[float, float]:
     """σ_w and σ_b² of the weights that the new activation will meet."""
     asked = choice.options.get("init", True)
-    if asked is False or next(weights_of(body.model, body.anatomy.parts), None) is None:
-        return median_gain(body.model, body.anatomy.parts), 0.0
+    parts = body.anatomy.parts
+    drawn, every = (len(list(weights_of(body.model, parts, computed))) for computed in (False, True))
+    if asked is False or 2 * drawn <= every:
+        return median_gain(body.model, parts), 0.0
     return _matching(new, depth)
 
 

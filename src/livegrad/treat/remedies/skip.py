@@ -138,9 +138,7 @@ def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[Part]]) -> s
         return f"only {blocks} layers could be bridged: there is next to nothing to go around"
     checkpointed = checkpointed_among(body, [p.module or "" for chain in chains for p in chain])
     if checkpointed is not None:
-        return (
-            f"{checkpointed} is checkpointed: it runs again in the backward pass without the layer before it"
-        )
+        return f"{checkpointed} is checkpointed, and will be run again without the layer before it"
     modules = dict(body.model.named_modules())
     held = [p.module for chain in chains for p in chain if hasattr(modules[p.module or ""], SCALE)]
     if held:
