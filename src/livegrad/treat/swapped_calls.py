@@ -54,8 +54,14 @@ class Rewired:
         self.module.__dict__["forward"] = self
 
     def detach(self) -> None:
-        """Put back what was there."""
-        if self.inner is None:
+        """Put back what was there, also from under others that were put on top since."""
+        top = self.module.__dict__.get("forward")
+        if top is not self:
+            while isinstance(top, Rewired) and top.inner is not self:
+                top = top.inner
+            if isinstance(top, Rewired):
+                top.inner = self.inner
+        elif self.inner is None:
             del self.module.__dict__["forward"]
         else:
             self.module.__dict__["forward"] = self.inner

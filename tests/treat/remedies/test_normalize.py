@@ -196,3 +196,18 @@ def test_what_is_normalized_already_stays_as_it_is(batch):
     model = nn.Sequential(*[module for pair in pairs for module in pair], nn.Linear(WIDTH, 2))
     with pytest.raises(Refused, match="normalized already"):
         treat(model, "normalize", inputs=batch)
+
+
+def test_two_treatments_of_one_layer_are_undone_in_either_order(batch):
+    for first in (0, 1):
+        model = stack(nn.Tanh, 5)
+        before = model(batch)
+        both = [treat(model, "skip=gated", inputs=batch), treat(model, "normalize=layer", inputs=batch)]
+        normalized = model(batch)
+        assert not torch.allclose(normalized, before)
+        both[first].undo()
+        # α = 0: taking the skips off changes nothing, taking the norms off brings back the start.
+        assert torch.equal(model(batch), normalized if first == 0 else before)
+        both[1 - first].undo()
+        assert torch.equal(model(batch), before)
+        assert not any("forward" in m.__dict__ for m in model.modules())
