@@ -14,13 +14,16 @@ class Memory:
     path = Path("memory")
 
     def __init__(self):
-        self.rows, self.info = [], {}
+        self.rows, self.info, self.history = [], {}, []
 
     def update(self, **info):
         self.info.update(info)
 
     def pulse(self, row):
         self.rows.append(row)
+
+    def losses(self, step, subject, loss):
+        self.history += zip(step.tolist(), subject.tolist(), loss.tolist(), strict=True)
 
     def scan(self, row):
         raise NotImplementedError

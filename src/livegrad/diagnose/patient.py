@@ -20,6 +20,8 @@ FITTED = 0.02
 LEARNT = 0.5
 # A loss over this share of a constant answer's is no better than that answer.
 NO_BETTER = 0.98
+# What is asked of the losses (robust trends over all pairs) takes time that grows with their square.
+MOST_LOSSES = 512
 # Outputs this far from the targets are wrong, whatever the loss does.
 WRONG = 0.3
 
@@ -65,7 +67,20 @@ class Patient:
     @cached_property
     def learning(self) -> Learning:
         """The course of the loss."""
-        return judge_learning(self.scalars["loss"])
+        return judge_learning(self.losses[1])
+
+    @cached_property
+    def losses(self) -> tuple[np.ndarray, np.ndarray]:
+        """Steps (S,) and losses (S,), NaN where one was not finite or unknown: evenly over all steps where
+        each was known, at most MOST_LOSSES of them, else those of the recorded steps.
+        """
+        step, loss = self.run.losses(self.subject.id)
+        recorded = self.scalars["step"]
+        if len(step) <= len(np.unique(recorded)):
+            return _first_of_each(recorded, self.scalars["loss"])
+        stride = -(-len(step) // MOST_LOSSES)
+        kept = np.unique(np.append(np.arange(0, len(step), stride), len(step) - 1))
+        return _first_of_each(step[kept], loss[kept])
 
     @cached_property
     def residuals(self) -> list[float]:
@@ -166,6 +181,12 @@ class Patient:
     def line(self, layer: Layer) -> str | None:
         """Return where a layer comes from: its module's creation, else its call site."""
         return layer.made or layer.source
+
+
+def _first_of_each(step: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of several rows with one step, the first."""
+    steps, first = np.unique(step, return_index=True)
+    return steps, loss[first]
 
 
 def _by_tensor(pulses: Pulses, values: np.ndarray, reduce: Callable) -> dict[int, float]:

@@ -122,3 +122,9 @@ SCAN_COLUMNS: tuple[Column, ...] = (
     ),
     Column("task_loss", "float64", "loss per target on this batch, in the unit of constant_loss"),
 )
+
+LOSS_COLUMNS: tuple[Column, ...] = (
+    Column("step", "int64", "optimizer steps of the subject, from 0"),
+    Column("subject", "int32", "id of the watched model in run.json"),
+    Column("loss", "float64", "the loss as it was; NaN and Inf are data"),
+)

@@ -29,6 +29,11 @@ def scan_file(rank: int) -> str:
     return f"rank{rank}.scans.arrows"
 
 
+def loss_file(rank: int) -> str:
+    """The loss history of a rank."""
+    return f"rank{rank}.losses.arrows"
+
+
 def create_run_folder(base: Path | str | None, name: str) -> Path:
     """Make a new folder `<base>/<YYYYmmdd-HHMMSS>-<name>[-2…]` and return it.
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from livegrad.errors import UsageError
-from livegrad.run.columns import SCAN_COLUMNS
-from livegrad.run.folder import pulse_file, scan_file
+from livegrad.run.columns import LOSS_COLUMNS, SCAN_COLUMNS
+from livegrad.run.folder import loss_file, pulse_file, scan_file
 from livegrad.run.info_file import InfoFile, ranks_in
 from livegrad.run.pulse_table import PulseTable
 from livegrad.run.pulses import SOURCES, TENSOR_STATISTICS, Pulses, derive, read_pulses
@@ -52,6 +52,8 @@ class Run:
         self._table = PulseTable(self.path / pulse_file(self.rank))
         self._scan_stream = Stream(self.path / scan_file(self.rank), SCAN_COLUMNS)
         self._scans: list[Scan] = []
+        self._loss_stream = Stream(self.path / loss_file(self.rank), LOSS_COLUMNS)
+        self._losses: list[np.ndarray] = []
         self._extend()
 
     def __repr__(self) -> str:
@@ -119,7 +121,7 @@ class Run:
 
         An unfinished last record is damage only when nobody is writing any more.
         """
-        streams = (self._table.stream, self._scan_stream)
+        streams = (self._table.stream, self._scan_stream, self._loss_stream)
         found = [stream.damage for stream in streams if stream.damage]
         if not found and not self.is_live:
             found = [
@@ -147,7 +149,9 @@ class Run:
     def _extend(self) -> bool:
         scans = [scan for scan in map(read_scan, self._scan_stream.extend()) if scan is not None]
         self._scans.extend(scans)
-        return bool(self._table.extend()) or bool(scans)
+        losses = [message.flat() for message in self._loss_stream.extend() if message.layout.rows]
+        self._losses.extend(losses)
+        return bool(self._table.extend()) or bool(scans) or bool(losses)
 
     def pulses(self, subject: int | None = None, limit: int | None = 2000) -> Pulses:
         """Recorded steps of one subject (None: all), thinned to `limit` (None: all) by `thinning.thin`.
@@ -173,6 +177,19 @@ class Run:
         with np.errstate(invalid="ignore"):
             table["gradient_norm"] = np.sqrt(table.pop("gradient_sum_squares"))
         return table
+
+    def losses(self, subject: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Steps (S,) and losses (S,) of every step whose loss was known, recorded or not, in their order.
+
+        Of very long runs every second, fourth, … step. Empty where losses live on a device, or several
+        optimizers train one model; `scalars` has those of recorded steps always.
+        """
+        parts = {name: [part[name] for part in self._losses] for name in ("step", "subject", "loss")}
+        if not self._losses:
+            return np.empty(0, np.int64), np.empty(0)
+        step, owner, loss = (np.concatenate(parts[name]) for name in ("step", "subject", "loss"))
+        mine = np.ones(len(step), bool) if subject is None else owner == subject
+        return step[mine].astype(np.int64), loss[mine].astype(float)
 
     def series(
         self, tensor: str | int, statistic: str, subject: int | None = None

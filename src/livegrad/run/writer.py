@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import livegrad
 from livegrad.errors import UsageError
 from livegrad.run import strict_json
 from livegrad.run.batch import END_OF_STREAM, BatchEncoder
-from livegrad.run.columns import PULSE_COLUMNS, SCAN_COLUMNS, SCHEMA_VERSION, Column
-from livegrad.run.folder import create_run_folder, pulse_file, rank_file, scan_file
+from livegrad.run.columns import LOSS_COLUMNS, PULSE_COLUMNS, SCAN_COLUMNS, SCHEMA_VERSION, Column
+from livegrad.run.folder import create_run_folder, loss_file, pulse_file, rank_file, scan_file
 from livegrad.run.schema import PulseRow, RunInfo, ScanRow
 
 __all__ = ["RunWriter", "create_run_folder", "utc_now"]
@@ -48,6 +50,7 @@ class RunWriter:
         self._refuse_existing()
         self._pulses = _StreamFile(self.path / pulse_file(rank), PULSE_COLUMNS)
         self._scans = _StreamFile(self.path / scan_file(rank), SCAN_COLUMNS)
+        self._losses: _StreamFile | None = None  # many programs keep theirs on a device, where none is read
         self.update(**{**self._defaults(), **info})
 
     def _defaults(self) -> dict[str, Any]:
@@ -98,18 +101,30 @@ class RunWriter:
         """Append one scan: one row per layer, in one batch. Raises as `pulse` does."""
         self._append(self._scans, row, len(row.layer), 0)
 
+    def losses(self, step: np.ndarray, subject: np.ndarray, loss: np.ndarray) -> None:
+        """Append the losses of some steps, arrays of one length, in one batch. Raises as `pulse` does."""
+        self._check_mine()
+        with self._lock:
+            if self._losses is None:
+                self._losses = _StreamFile(self.path / loss_file(self.rank), LOSS_COLUMNS)
+            self._losses.append({"step": step, "subject": subject, "loss": loss}, len(step), 0)
+
     def _append(self, stream: "_StreamFile", row: PulseRow | ScanRow, rows: int, entries: int) -> None:
+        self._check_mine()
+        with self._lock:
+            stream.append({name: getattr(row, name) for name in stream.names}, rows, entries)
+
+    def _check_mine(self) -> None:
         if not self._is_mine():
             raise OSError(
                 errno.EPERM, "a forked child does not write to its parent's run folder", str(self.path)
             )
-        with self._lock:
-            stream.append({name: getattr(row, name) for name in stream.names}, rows, entries)
 
     def close(self, **info: Any) -> None:
         """End both streams and write the last fields of run.json; `ended` is now unless given."""
-        for stream in (self._pulses, self._scans):
-            stream.close(mark_end=self._is_mine())
+        for stream in (self._pulses, self._scans, self._losses):
+            if stream is not None:
+                stream.close(mark_end=self._is_mine())
         self.update(**{"ended": utc_now(), **info})
 
     def _is_mine(self) -> bool:

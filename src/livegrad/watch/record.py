@@ -7,10 +7,13 @@ from collections import deque
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from livegrad.errors import UsageError
 from livegrad.run.schema import PulseRow, ScanRow
 from livegrad.run.writer import RunWriter
 from livegrad.watch.launch import Launch
+from livegrad.watch.loss_history import LossHistory
 from livegrad.watch.pulse import Pulse
 
 MOST_WAITING = 256
@@ -27,6 +30,7 @@ class Writer(Protocol):
     def update(self, **info: Any) -> None: ...
     def pulse(self, row: PulseRow) -> None: ...
     def scan(self, row: ScanRow) -> None: ...
+    def losses(self, step: np.ndarray, subject: np.ndarray, loss: np.ndarray) -> None: ...
     def close(self, **info: Any) -> None: ...
 
 
@@ -57,6 +61,7 @@ class Record:
         self.write_cost = 0.0
         self.scan_count = 0
         self.waiting: deque[Pulse] = deque()
+        self._losses = LossHistory()
         self.renewal_at = 0.0
         self._fresh_notes = False
 
@@ -77,6 +82,15 @@ class Record:
             self.write_cost = time.perf_counter() - started
         return written
 
+    def add_loss(self, step: int, subject: int, loss: float) -> None:
+        """Keep the loss of a step, recorded or not."""
+        if self._losses.add(step, subject, loss):
+            self.write_losses()
+
+    def write_losses(self) -> None:
+        """Write the losses that wait."""
+        self._losses.flush(self.writer.losses)
+
     def add_scan(self, row: ScanRow) -> None:
         """Write a scan at once."""
         self.writer.scan(row)
@@ -91,6 +105,7 @@ class Record:
     def renew(self, **fields: Any) -> None:
         """Rewrite run.json with these fields and any new notes; `renewal_at` is when to do it next."""
         started = time.perf_counter()
+        self.write_losses()
         if self._fresh_notes:
             fields["notes"] = list(self.notes)
             self._fresh_notes = False

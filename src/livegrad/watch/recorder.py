@@ -16,6 +16,7 @@ from livegrad.watch.alarms import LossAlarm
 from livegrad.watch.compilation import is_capturing
 from livegrad.watch.costs import Costs
 from livegrad.watch.forensics import Forensics
+from livegrad.watch.loss import LossLedger
 from livegrad.watch.nesting import in_compiled_function, with_first_call
 from livegrad.watch.origin import Origins
 from livegrad.watch.plans import Plans, is_stale
@@ -179,7 +180,11 @@ class Recorder:
             self._sample_now(scan=False)
         pulses: list[Pulse] = []
         state.steps.append((plan, pulses))
-        if plan is None or not self._sampling.advance(plan, state.losses.cycle) or is_capturing():
+        if plan is None:
+            return None
+        sampled = self._sampling.advance(plan, state.losses.cycle)
+        self._keep_loss(plan, state.losses)
+        if not sampled or is_capturing():
             return None
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if callable(closure):
@@ -189,6 +194,15 @@ class Recorder:
             return args, {**kwargs, "closure": taken}
         self._take(plan, optimizer, pulses)
         return None
+
+    def _keep_loss(self, plan: Plan, losses: LossLedger) -> None:
+        """Keep the loss of this step, if it is one model's, known at once and not computed in a closure."""
+        if self.record is not None and len(plan.parts) == 1 and not self.plans.several:
+            loss = losses.total(plan.members, plan.cycle)
+            if type(loss) is float:
+                subject = plan.parts[0].subject
+                with self.lock:
+                    self.record.add_loss(subject.iteration, subject.id, loss)
 
     def after_step(self, optimizer: Any) -> None:
         """The step has been applied: finish its pulse and scan, decide about the next step."""
@@ -230,6 +244,7 @@ class Recorder:
         self.scans.close()
         if self.record is not None:
             self.record.write_ready(wait=True)
+            self.record.write_losses()
 
     def _finish_step(
         self, plan: Plan, optimizer: Any, pulses: list[Pulse], record: Record, backward: float

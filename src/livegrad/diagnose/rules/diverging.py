@@ -28,9 +28,9 @@ UPPER, LOWER = 95, 5
 
 def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
-    scalars = patient.scalars
-    known = np.isfinite(scalars["loss"])
-    step, loss = scalars["step"][known].astype(float), scalars["loss"][known]
+    step, loss = patient.losses
+    known = np.isfinite(loss)
+    step, loss = step[known].astype(float), loss[known]
     if len(loss) < FEWEST or len(patient.run.subjects) > 1:
         return []
     third = len(loss) // 3

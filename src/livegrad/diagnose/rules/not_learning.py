@@ -57,10 +57,9 @@ def find(patient: Patient) -> list[Finding]:
 
 
 def _losses(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
-    scalars = patient.scalars
-    known = np.isfinite(scalars["loss"])
-    step, first = np.unique(scalars["step"][known], return_index=True)
-    return step, scalars["loss"][known][first]
+    step, loss = patient.losses
+    known = np.isfinite(loss)
+    return step[known], loss[known]
 
 
 def _stands(step: np.ndarray, loss: np.ndarray, level: float) -> Trend | None:
