@@ -11,12 +11,12 @@ instead.
 How it is decided. The level of a constant answer is read from the targets at the scans, and compared with
 the recorded losses only where these are that loss times a fixed factor. Over the later half of the recorded
 losses the mean lies no lower than 98 % of the level, three standard errors included; and the robust trend's
-95 % interval excludes that such a half again would take off a fifth. Nor does any mean of five losses in a
-row lie under 95 % of it, beyond what noise does. A run that has merely begun is no evidence: either the
-weights have come a long way, their steps adding up to their own size or more, or they do not move at all
-(under a hundred-thousandth of their size a step). In between, in fewer than 40 steps or 12 recorded losses,
-and in programs that train several models (GANs, actors and critics), nothing is said. Any other finding of
-severity warning or error comes first.
+95 % interval excludes that such a half again would take off a fifth. Nor does the mean of any stretch (an
+eighth of that half, five losses or more) lie under 95 % of it, beyond what noise does. A run that has merely
+begun is no evidence: either the weights have come a long way, their steps adding up to their own size or
+more, or they do not move at all (under a hundred-thousandth of their size a step). In between, in fewer than
+40 steps or 12 recorded losses, and in programs that train several models (GANs, actors and critics), nothing
+is said. Any other finding of severity warning or error comes first.
 """
 
 import numpy as np
@@ -34,7 +34,7 @@ FAR_WAY = 1.0
 # Three standard errors of the mean loss, over the level.
 SURE = 0.1
 STANDING_STILL = 1e-5
-WINDOW = 5
+STRETCHES, SHORTEST_STRETCH = 8, 5
 
 
 def find(patient: Patient) -> list[Finding]:
@@ -69,18 +69,19 @@ def _stands(step: np.ndarray, loss: np.ndarray, level: float) -> Trend | None:
     error = float(np.std(loss, ddof=1)) / len(loss) ** 0.5
     if np.mean(loss) < NO_BETTER * level or 3 * error > SURE * level:
         return None
-    if _lowest(loss) < min(0.95 * level, level - 4 * _noise(loss) / WINDOW**0.5):
+    stretch = max(SHORTEST_STRETCH, len(loss) // STRETCHES)
+    if _lowest(loss, stretch) < min(0.95 * level, level - 4 * _noise(loss) / stretch**0.5):
         return None
     trend = block_trend(step.astype(float), loss)
     ahead = float(step[-1] - step[0])
     return trend if np.isfinite(trend.low) and -trend.low * ahead < HOPE * level else None
 
 
-def _lowest(loss: np.ndarray) -> float:
-    """The lowest mean of WINDOW losses in a row."""
-    return (
-        float(np.convolve(loss, np.full(WINDOW, 1 / WINDOW), "valid").min()) if len(loss) >= WINDOW else 0.0
-    )
+def _lowest(loss: np.ndarray, stretch: int) -> float:
+    """The lowest mean of so many losses in a row."""
+    if len(loss) < stretch:
+        return 0.0
+    return float(np.convolve(loss, np.full(stretch, 1 / stretch), "valid").min())
 
 
 def _noise(loss: np.ndarray) -> float:
