@@ -110,7 +110,7 @@ SICK = [
     Script("hf_style.py mask_value=-inf", "model TinyBertForMaskedLM AdamW 45528", 120, "final != final",
            "LG301"),
     Script("graph_conv.py --layers 24 --dropout 0", "model GCN Adam 6868", 100, "final > 1.3", "LG101",
-           "GraphConvolution(a, b)"),
+           "support"),
     Script("realnvp.py relu", "flow RealNVP Adam 53796", 148, "True", "LG301", exit_code=1),
     Script("estimator.py --raw", "net_ Sequential SGD 4929", 200, "final != final",
            "LG301 LG402 LG202 LG501"),

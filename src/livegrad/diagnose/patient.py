@@ -102,13 +102,17 @@ class Patient:
 
     @property
     def is_learning(self) -> bool:
-        """True if the loss still falls or has come down to a tenth, or the outputs came near the targets.
+        """True if the loss still falls or has come down to a tenth, or to half of a constant answer's, or the
+        outputs came near the targets.
 
         A fall that ends no lower than a constant answer's loss only undoes a bad start: nothing is learnt.
         """
         level = self.constant_loss
-        if level is not None and level > 0 and self.learning.last > NO_BETTER * level:
-            return self.fits
+        if level is not None and level > 0:
+            if self.learning.last > NO_BETTER * level:
+                return self.fits
+            if self.learning.last < LEARNT * level:
+                return True
         known = self.residuals
         nearer = len(known) > 1 and known[-1] < LEARNT * min(1.0, known[0])
         learnt = nearer and self.learning.last < self.learning.first
