@@ -4,18 +4,15 @@ A is the earlier run, the one to compare with; B the later. Two runs are two sam
 each, a small difference says nothing, and the comparison says so.
 """
 
-import json
-from copy import deepcopy
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 import livegrad
+from livegrad.diagnose.document import Document
 from livegrad.diagnose.layer_change import LayerChange, common_step, judge_layer, layer_states
 from livegrad.diagnose.loss_comparison import LossComparison, compare_losses
-from livegrad.diagnose.number import count, short, to_json
+from livegrad.diagnose.number import count, short
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.report import severity_rank
 from livegrad.run.reader import Run
@@ -27,16 +24,14 @@ _WORDS = {
 }
 
 
-class Comparison:
+class Comparison(Document):
     """What two runs have in common and what they have not, as one JSON document.
 
     The document's form is `Comparison.json_schema()`; pairs are always [A, B].
     """
 
-    __slots__ = ("_document",)
-
-    def __init__(self, document: dict[str, Any]):
-        self._document = to_json(document)
+    __slots__ = ()
+    schema_file: ClassVar[str] = "comparison.schema.json"
 
     @property
     def health(self) -> str:
@@ -48,28 +43,8 @@ class Comparison:
         """The comparison in one sentence."""
         return self._document["summary"]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the whole document, a copy that is yours to change."""
-        return deepcopy(self._document)
-
-    def to_json(self, indent: int | None = 2) -> str:
-        """Return the whole document as strict JSON: no bare NaN, and ASCII."""
-        return json.dumps(self._document, indent=indent, allow_nan=False)
-
-    @staticmethod
-    def json_schema() -> dict[str, Any]:
-        """Return the JSON Schema (draft 2020-12) that every document fulfils, a copy."""
-        return deepcopy(_schema())
-
     def __repr__(self) -> str:
         return f"<Comparison: {self.health}: {self.summary}>"
-
-
-@lru_cache(maxsize=1)
-def _schema() -> dict[str, Any]:
-    return json.loads(
-        files("livegrad.diagnose").joinpath("comparison.schema.json").read_text(encoding="utf-8")
-    )
 
 
 def compare(before: Run, after: Run) -> Comparison:

@@ -1,17 +1,14 @@
 """The result of a diagnosis: one frozen JSON document that every view shares."""
 
-import json
 from copy import deepcopy
-from functools import lru_cache
-from importlib.resources import files
-from typing import Any
+from typing import Any, ClassVar
 
-from livegrad.diagnose.number import to_json
+from livegrad.diagnose.document import Document
 
 SEVERITIES = ("error", "warning", "info")
 
 
-class Report:
+class Report(Document):
     """What livegrad concluded about a run, as one JSON document.
 
     Numbers that JSON cannot hold are kept as the strings "NaN", "Infinity" and "-Infinity"; unknown numbers
@@ -24,10 +21,8 @@ class Report:
         TypeError: the document holds a value that has no place in JSON.
     """
 
-    __slots__ = ("_document",)
-
-    def __init__(self, document: dict[str, Any]):
-        object.__setattr__(self, "_document", to_json(document))
+    __slots__ = ()
+    schema_file: ClassVar[str] = "report.schema.json"
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError("a Report is read-only; change a copy: report.to_dict()")
@@ -61,19 +56,6 @@ class Report:
         """What was run, for how long, at what cost, and what was and was not observed."""
         return deepcopy(self._document["run"])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the whole document, a copy that is yours to change."""
-        return deepcopy(self._document)
-
-    def to_json(self, indent: int | None = 2) -> str:
-        """Return the whole document as strict JSON: no bare NaN, and ASCII, which any stream can carry."""
-        return json.dumps(self._document, indent=indent, allow_nan=False)
-
-    @staticmethod
-    def json_schema() -> dict[str, Any]:
-        """Return the JSON Schema (draft 2020-12) that every document fulfils, a copy."""
-        return deepcopy(_schema())
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Report) and self._document == other._document
 
@@ -95,8 +77,3 @@ class Report:
 def severity_rank(severity: Any) -> int:
     """Return 0 for "error", 1 for "warning", 2 for "info", 3 for anything else."""
     return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
-
-
-@lru_cache(maxsize=1)
-def _schema() -> dict[str, Any]:
-    return json.loads(files("livegrad.diagnose").joinpath("report.schema.json").read_text(encoding="utf-8"))

@@ -37,7 +37,7 @@ def load(path: Path | str, rank: int = 0) -> "Run":
 class Run:
     """One rank of a recorded run.
 
-    `info` is run.json; the arrays come from the two streams, as far as they are whole. A run that is still
+    `info` is run.json; the arrays come from the streams, as far as they are whole. A run that is still
     being written can be followed with `refresh`.
     """
 
