@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from livegrad.errors import UsageError
+from livegrad.run.reader import Run
 from livegrad.treat.anatomy import Anatomy, examine
 from livegrad.treat.sites import Site, find_sites
 
@@ -18,8 +19,12 @@ class Body:
     """A model to treat.
 
     args, kwargs: of one call of the model, or None where nothing is known of its inputs. finding: the finding
-    to cure, as the JSON document holds it, or None. sources: name of a module, "optimizer:0" (where it is
-    made), "step:0" (where it steps) or "backward" -> "file:line" of the user's source.
+    to cure, as the JSON document holds it, or None. sources: name of a module ("" for the model itself) or
+    "optimizer:0" (where each is made), "step:0" (where it steps), "backward" (where backward is called) or
+    "scaler" (where a GradScaler is made) -> "file:line" of the user's source. history: an earlier run of the
+    same script, for thresholds taken from what was recorded; None where there is none. seed: of every draw a
+    remedy makes: a generator of its own, so that the program's random numbers stay as they were; by default
+    the seed that torch was given last.
     """
 
     model: nn.Module
@@ -28,6 +33,12 @@ class Body:
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     finding: Mapping[str, Any] | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    history: Run | None = None
+    seed: int = field(default_factory=torch.initial_seed)
+
+    def generator(self) -> torch.Generator:
+        """A new generator on the CPU, seeded with `seed`."""
+        return torch.Generator().manual_seed(self.seed)
 
     @cached_property
     def anatomy(self) -> Anatomy:

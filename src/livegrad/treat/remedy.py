@@ -48,11 +48,17 @@ class Change:
 class Edit:
     """A change of the user's source that does the same as the treatment, as the rewriter understands it.
 
-    kind: "replace-call" (the call at `source` whose function or class is named `target` becomes `code`, with
-    `arguments` kept where code holds "{arguments}"), "after" (statements added below the statement at
-    `source`), "before" (above it), "argument" (argument `target` of the call at `source` becomes `code`),
-    or "instruction" (cannot be an edit: `code` is a sentence for the user). imports: what the code needs
-    ("from torch import nn").
+    kind: "replace-call" (each call at `source` whose function or class is named `target` becomes `code`),
+    "after" (statements below the statement at `source`), "before" (above it), "argument" (argument `target`
+    of the call at `source` becomes `code`, added if it was not given), "define" (a helper function, put once
+    above the first definition or statement that needs it), or "instruction" (cannot be an edit: `code` is a
+    sentence for the user). imports: what the code needs ("from torch import nn").
+
+    `code` may hold: {call} the whole call as it was; {arguments} its arguments; {0}, {1}, … {name} one of
+    them by place or keyword; {receiver} what stands before the dot of the call ("optimizer" of
+    optimizer.step()); {target} the name that the statement at `source` assigns to; {model} the name of the
+    model there. An edit whose placeholders cannot be filled becomes an instruction. The statements draw
+    random numbers only from a generator of their own, so that the script's other draws stay as they were.
     """
 
     kind: str
