@@ -24,7 +24,8 @@ class Body:
     "scaler" (where a GradScaler is made) -> "file:line" of the user's source. history: an earlier run of the
     same script, for thresholds taken from what was recorded; None where there is none. seed: of every draw a
     remedy makes: a generator of its own, so that the program's random numbers stay as they were; by default
-    the seed that torch was given last.
+    one more than torch was given last, because with that one weights would be the very numbers that the
+    program drew first, its data or an embedding.
     """
 
     model: nn.Module
@@ -34,7 +35,7 @@ class Body:
     finding: Mapping[str, Any] | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     history: Run | None = None
-    seed: int = field(default_factory=torch.initial_seed)
+    seed: int = field(default_factory=lambda: torch.initial_seed() + 1)
 
     def generator(self) -> torch.Generator:
         """A new generator on the CPU, seeded with `seed`."""

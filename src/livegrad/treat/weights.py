@@ -101,17 +101,6 @@ def rewritten(tensor: Tensor, new: Tensor, where: str, what: str, source: str | 
     return Change(where, what, undo, source)
 
 
-def orthogonal(shape: tuple[int, ...], generator: torch.Generator | None = None) -> Tensor:
-    """Draw a matrix (rows, columns) with orthonormal rows or columns, whichever are fewer, uniformly (Saxe et
-    al. 2014), in float64.
-    """
-    rows, columns = shape
-    gaussian = torch.randn(max(rows, columns), min(rows, columns), dtype=torch.float64, generator=generator)
-    q, r = torch.linalg.qr(gaussian)
-    q = q * torch.sign(torch.diagonal(r))
-    return q if rows >= columns else q.T
-
-
 def flat(weight: Tensor) -> tuple[int, int]:
     """The shape of a weight as a matrix: output units × everything that feeds one."""
     return weight.shape[0], weight[0].numel()

@@ -60,7 +60,8 @@ def batch():
     return 0.4 * torch.randn(16, STEPS, 1, generator=torch.Generator().manual_seed(7))
 
 
-# Allowed: 2 % for gates that are not quite at rest, as benchmarks/theory.py allows.
+# Allowed: 2 % for gates that are not quite at rest, as benchmarks/theory.py allows. One draw of a tanh layer
+# of this width lies 1.7 % (s.d.) off, the mean over eight 0.6 %.
 @pytest.mark.parametrize(
     ("kind", "options", "spec"),
     [
@@ -75,10 +76,14 @@ def batch():
 )
 def test_the_measured_factor_per_step_is_the_predicted_one(kind, options, spec, batch):
     torch.manual_seed(0)
-    model = Reader(kind, **options)
-    treatment = treat(model, spec, inputs=batch, force=True)
-    predicted = treatment.assessments[0].predicted["backward_gain_per_step"]
-    assert measured(model.rnn, batch) == pytest.approx(predicted, rel=0.02)
+    found, predicted = [], 0.0
+    for seed in range(8 if spec == "recurrent=orthogonal" else 1):
+        model = Reader(kind, **options)
+        drawn = "" if spec.startswith(("recurrent=identity", "recurrent=forget")) else f":seed={seed}"
+        treatment = treat(model, spec + drawn, inputs=batch, force=True)
+        predicted = treatment.assessments[0].predicted["backward_gain_per_step"]
+        found.append(measured(model.rnn, batch))
+    assert sum(found) / len(found) == pytest.approx(predicted, rel=0.02)
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ from livegrad.theory.recurrent import (
 )
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.draw import Draw, generator_of, put
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
-from livegrad.treat.weights import orthogonal, rewritten
 
 _GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 # Of i f g o, and of r z n, whose z keeps the old state.
@@ -40,6 +40,9 @@ _KEEPS, _TAKES = 1, 0
 _FLOOR = 3.0
 _SHORTEST = 4
 _STEPS = 100
+
+# A new tensor, and the statements that make it.
+_New = tuple[Tensor, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Recurrent(Remedy):
     options: ClassVar = {
         "steps": "T, over which to keep the state; by default the length of the batch's sequences",
         "bias": "of the gate that keeps the state (forget; default 1)",
-        "seed": "of the draw",
+        "seed": "of the draw; by default one more than torch's own",
     }
 
     def preserves_function(self, choice: Choice) -> bool:
@@ -148,8 +151,7 @@ class Recurrent(Remedy):
         obstacle = _obstacle(body, layers, choice)
         if obstacle is not None:
             raise Refused(obstacle)
-        seed = choice.options.get("seed")
-        generator = None if seed is None else torch.Generator().manual_seed(int(seed))
+        generator = generator_of(body, choice)
         act = {"orthogonal": _orthogonal, "identity": _identity, "forget": _forget, "chrono": _chrono}
         return [change for layer in layers for change in act[choice.variant](body, layer, choice, generator)]
 
@@ -276,27 +278,25 @@ def _gate(tensor: Tensor, kind: str, number: int) -> Tensor:
 
 
 def _written(
-    body: Body, layer: _Layer, prefix: str, new: Callable[[Tensor], Tensor], what: str
+    body: Body, layer: _Layer, prefix: str, new: Callable[[Tensor], _New], what: str
 ) -> Iterator[Change]:
     for name, tensor in layer.tensors(prefix):
         where = f"{layer.name}.{name}" if layer.name else name
-        yield rewritten(tensor, new(tensor.detach()).to(tensor), where, what, body.sources.get(layer.name))
+        yield put(tensor, *new(tensor.detach()), where, what, body.sources.get(layer.name))
 
 
-def _orthogonal(
-    body: Body, layer: _Layer, choice: Choice, generator: torch.Generator | None
-) -> Iterator[Change]:
-    def drawn(weight: Tensor) -> Tensor:
-        blocks = weight.chunk(_GATES[layer.kind])
-        return torch.cat([orthogonal((b.shape[0], b.shape[1]), generator) for b in blocks])
-
+def _orthogonal(body: Body, layer: _Layer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
+    draw = Draw("orthogonal", 1.0, blocks=_GATES[layer.kind])
     each = " of each gate" if layer.kind != "RNN" else ""
-    yield from _written(body, layer, "weight_hh", drawn, f"recurrent weights{each}: orthogonal")
+    what = f"recurrent weights{each}: orthogonal"
+    yield from _written(body, layer, "weight_hh", lambda w: (draw.tensor(w, generator), draw.code(w)), what)
 
 
-def _identity(
-    body: Body, layer: _Layer, choice: Choice, generator: torch.Generator | None
-) -> Iterator[Change]:
+def _zero(tensor: Tensor) -> _New:
+    return torch.zeros_like(tensor), ("nn.init.zeros_({tensor})",)
+
+
+def _identity(body: Body, layer: _Layer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
     module: Any = layer.module
     if not layer.rectified:
         kept = {name: module.__dict__[name] for name in ("nonlinearity", "mode") if name in module.__dict__}
@@ -305,25 +305,25 @@ def _identity(
             module.mode = "RNN_RELU"
         undo = _putting_back(module, kept)
         yield Change(layer.name, "nonlinearity: tanh → ReLU", undo, body.sources.get(layer.name))
-    yield from _written(
-        body, layer, "weight_hh", lambda w: torch.eye(*w.shape), "recurrent weights: the identity"
-    )
-    yield from _written(body, layer, "bias_", torch.zeros_like, "bias: zero")
+    eye = ("nn.init.eye_({tensor})",)
+    what = "recurrent weights: the identity"
+    yield from _written(body, layer, "weight_hh", lambda w: (torch.eye(*w.shape), eye), what)
+    yield from _written(body, layer, "bias_", _zero, "bias: zero")
 
 
 def _putting_back(module: nn.Module, kept: dict[str, Any]) -> Callable[[], None]:
     return lambda: module.__dict__.update(kept)
 
 
-def _forget(body: Body, layer: _Layer, choice: Choice, generator: torch.Generator | None) -> Iterator[Change]:
+def _forget(body: Body, layer: _Layer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
     bias = float(choice.options.get("bias", 1.0))
     gate = "forget" if layer.kind == "LSTM" else "update"
 
-    def with_keep(value: float) -> Callable[[Tensor], Tensor]:
-        def changed(tensor: Tensor) -> Tensor:
-            new = tensor.clone()
+    def with_keep(value: float) -> Callable[[Tensor], _New]:
+        def changed(tensor: Tensor) -> _New:
+            new, place = tensor.clone(), _rows(tensor, layer.kind, _KEEPS)
             _gate(new, layer.kind, _KEEPS).fill_(value)
-            return new
+            return new, (f"{{tensor}}.data[{place}].fill_({value:g})",)
 
         return changed
 
@@ -333,18 +333,30 @@ def _forget(body: Body, layer: _Layer, choice: Choice, generator: torch.Generato
     )
 
 
-def _chrono(body: Body, layer: _Layer, choice: Choice, generator: torch.Generator | None) -> Iterator[Change]:
+def _chrono(body: Body, layer: _Layer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
     longest = layer.steps or _STEPS
 
-    def drawn(tensor: Tensor) -> Tensor:
-        new = torch.zeros(tensor.shape, dtype=torch.float64)
+    def drawn(tensor: Tensor) -> _New:
+        new = torch.zeros(tensor.shape)
         units = len(new) // _GATES[layer.kind]
-        spans = 1 + torch.rand(units, dtype=torch.float64, generator=generator) * (longest - 2)
-        _gate(new, layer.kind, _KEEPS).copy_(spans.log())
+        spans = torch.empty(units).uniform_(1, longest - 1, generator=generator).log()
+        code = [
+            "nn.init.zeros_({tensor})",
+            f"spans = torch.empty({units}).uniform_(1, {longest - 1}, generator=generator).log()",
+            f"{{tensor}}.data[{_rows(tensor, layer.kind, _KEEPS)}] = spans",
+        ]
+        _gate(new, layer.kind, _KEEPS).copy_(spans)
         if layer.kind == "LSTM":
-            _gate(new, layer.kind, _TAKES).copy_(-spans.log())
-        return new
+            _gate(new, layer.kind, _TAKES).copy_(-spans)
+            code.append(f"{{tensor}}.data[{_rows(tensor, layer.kind, _TAKES)}] = -spans")
+        return new, tuple(code)
 
     what = f"gates for spans of 1 to {longest - 1} steps (chrono)"
     yield from _written(body, layer, "bias_hh", drawn, what)
-    yield from _written(body, layer, "bias_ih", torch.zeros_like, "bias: zero (the other vector has it)")
+    yield from _written(body, layer, "bias_ih", _zero, "bias: zero (the other vector has it)")
+
+
+def _rows(tensor: Tensor, kind: str, number: int) -> str:
+    """The place of a gate along the first axis, as a slice is written."""
+    units = len(tensor) // _GATES[kind]
+    return f"{number * units}:{(number + 1) * units}"

@@ -15,10 +15,11 @@ the output down.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from math import log, log10, sqrt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.nn.utils import skip_init
 
 from livegrad.theory.propagation import Design, Residual, backward_gain
 from livegrad.treat.anatomy import Part
@@ -207,7 +208,10 @@ def _equip(
         return f"output → what the layer before gave + {_scale(choice, blocks):.3g} × output", None
     if choice.variant == "highway":
         assert isinstance(layer, nn.Linear)
-        gate = nn.Linear(layer.in_features, layer.out_features, device=like.device, dtype=like.dtype)
+        # Nothing is drawn: the program's random numbers stay as they are.
+        gate: Any = skip_init(
+            nn.Linear, layer.in_features, layer.out_features, device=like.device, dtype=like.dtype
+        )
         with torch.no_grad():
             gate.weight.zero_()
             gate.bias.fill_(-log(blocks))

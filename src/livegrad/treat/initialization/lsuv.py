@@ -1,0 +1,66 @@
+"""Layers scaled, in order of execution, so that each one's output has variance one on the batch (LSUV;
+Mishkin & Matas 2016).
+"""
+
+import copy
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from livegrad.probe.random_state import RandomState, replayed
+from livegrad.treat.body import Body
+from livegrad.treat.draw import Draw, Drawn, redrawn
+from livegrad.treat.remedy import Refused
+from livegrad.treat.weights import Weight
+
+
+def unit_variance(body: Body, weights: Sequence[Weight]) -> list[Drawn]:
+    """Scale the weights, whose biases are zero, in one pass: dividing an output by its spread is dividing the
+    weights by it. Raises Refused without a batch.
+    """
+    if body.args is None:
+        raise Refused("lsuv measures on a batch: give one, treat(model, 'init=lsuv', inputs=batch)")
+    spreads = _spreads(body, weights)
+    generator = body.generator()
+    return [
+        redrawn(
+            w.weight,
+            Draw("scaled", 1 / spreads[id(w.module)]),
+            generator,
+            f"{w.name}.weight",
+            f"weights: divided by {spreads[id(w.module)]:.3g}, for unit variance on the batch",
+            w.part.made,
+        )
+        for w in weights
+        if id(w.module) in spreads
+    ]
+
+
+def _spreads(body: Body, weights: Sequence[Weight]) -> dict[int, float]:
+    assert body.args is not None
+    spreads: dict[int, float] = {}
+
+    def scaled(module: nn.Module, args: object, output: Tensor) -> Tensor:
+        spread = float(output.detach().double().std())
+        if id(module) in spreads or not math.isfinite(spread) or spread == 0:
+            return output
+        spreads[id(module)] = spread
+        return output / spread
+
+    handles = [w.module.register_forward_hook(scaled) for w in weights]
+    training = {m: m.training for m in body.model.modules()}
+    buffers = {b: b.clone() for b in body.model.buffers()}
+    try:
+        with torch.no_grad(), replayed(RandomState.now({w.weight.device for w in weights})):
+            body.model(*copy.deepcopy(body.args), **copy.deepcopy(dict(body.kwargs)))
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in training.items():
+            module.training = mode
+        with torch.no_grad():
+            for buffer, kept in buffers.items():
+                buffer.copy_(kept)
+    return spreads
