@@ -1,6 +1,6 @@
 """The body a remedy works on: a live model, its optimizers, a batch, and what is known of what ails it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -25,7 +25,8 @@ class Body:
     same script, for thresholds taken from what was recorded; None where there is none. seed: of every draw a
     remedy makes: a generator of its own, so that the program's random numbers stay as they were; by default
     one more than torch was given last, because with that one weights would be the very numbers that the
-    program drew first, its data or an embedding.
+    program drew first, its data or an embedding. more: gives further batches, each the arguments of a call;
+    None where only the one is known. memory: what remedies that act at each step remember in between.
     """
 
     model: nn.Module
@@ -36,6 +37,9 @@ class Body:
     sources: Mapping[str, str] = field(default_factory=dict)
     history: Run | None = None
     seed: int = field(default_factory=lambda: torch.initial_seed() + 1)
+
+    more: Callable[[], Iterable[tuple[Any, ...]]] | None = None
+    memory: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     def generator(self) -> torch.Generator:
         """A new generator on the CPU, seeded with `seed`."""

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
+
 from livegrad.errors import LivegradError
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
@@ -105,8 +107,19 @@ class Remedy(ABC):
         """Return the choice with "auto" replaced by the variant that suits this body."""
         return choice
 
-    def at_step(self, body: Body, choice: Choice, step: int) -> None:  # noqa: B027 (most act once)
-        """Act before optimizer step number `step` (from 0), after backward; most remedies need not."""
+    def at_step(  # noqa: B027 (most act once)
+        self, body: Body, choice: Choice, step: int, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Act before step number `step` (from 0) of `optimizer`, after backward; most remedies need not.
+
+        `livegrad.treat.stepping` calls it, without gradients recorded. What a remedy must remember from one
+        step to the next it keeps in `body.memory`.
+        """
+
+    def after_step(  # noqa: B027 (most act once)
+        self, body: Body, choice: Choice, step: int, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Act right behind that step."""
 
 
 def describe(changes: Sequence[Change]) -> list[dict[str, Any]]:

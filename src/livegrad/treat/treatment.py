@@ -4,7 +4,7 @@ an undo.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment, Change, describe
+from livegrad.treat.stepping import Stepping, acts_at_steps
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,15 @@ class Treatment:
     changes: tuple[Change, ...]
     assessments: tuple[Assessment, ...]
     certificate: Certificate | None = None
+    stepping: Stepping | None = field(default=None, repr=False)
     undone: bool = field(default=False, repr=False)
 
     def undo(self) -> None:
         """Put everything back; raises UsageError if that was done already."""
         if self.undone:
             raise UsageError("this treatment was undone already")
+        if self.stepping is not None:
+            self.stepping.stop()
         for change in reversed(self.changes):
             change.undo()
         self.undone = True
@@ -118,7 +122,15 @@ def treat_body(body: Body, choices: Sequence[Choice], force: bool = False) -> Tr
         certificate = Certificate(
             preserves, _largest_change(before, _outputs(body)), decades, predicted, body.anatomy.decades
         )
-    return Treatment(tuple(resolved), tuple(changes), tuple(assessments), certificate)
+    stepping = _stepping(body, resolved)
+    return Treatment(tuple(resolved), tuple(changes), tuple(assessments), certificate, stepping)
+
+
+def _stepping(body: Body, choices: Sequence[Choice]) -> Stepping | None:
+    """Have those remedies that act at each step do so from now on."""
+    acting = [(cure, choice) for choice in choices if acts_at_steps(cure := remedy(choice.remedy))]
+    # The batch is let go of; the memory stays the same one.
+    return Stepping(replace(body, args=None, kwargs={}), acting) if acting else None
 
 
 def choices_of(remedies: str | Choice | Sequence[Choice]) -> tuple[Choice, ...]:
