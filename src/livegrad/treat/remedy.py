@@ -56,11 +56,12 @@ class Edit:
     above the first definition or statement that needs it), or "instruction" (cannot be an edit: `code` is a
     sentence for the user). imports: what the code needs ("from torch import nn").
 
-    `code` may hold: {call} the whole call as it was; {arguments} its arguments; {0}, {1}, … {name} one of
-    them by place or keyword; {receiver} what stands before the dot of the call ("optimizer" of
-    optimizer.step()); {target} the name that the statement at `source` assigns to; {model} the name of the
-    model there. An edit whose placeholders cannot be filled becomes an instruction. The statements draw
-    random numbers only from a generator of their own, so that the script's other draws stay as they were.
+    `code` may hold: {call} the whole call as it was; {arguments} its arguments; {0}, {1}, … {name}, {1:name}
+    one of them by place, by keyword or by either (of a tensor's method the tensor is {0}); {receiver} what
+    stands before the dot of the call ("optimizer" of optimizer.step()); {target} the name that the statement
+    at `source` assigns to; {model} the name of the model there. otherwise: the edit to make where this one
+    cannot be made; without it, it becomes an instruction. The statements draw random numbers only from a
+    generator of their own, so that the script's other draws stay as they were.
     """
 
     kind: str
@@ -68,6 +69,25 @@ class Edit:
     code: str
     target: str | None = None
     imports: tuple[str, ...] = ()
+    otherwise: "Edit | None" = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The edit as a JSON object."""
+        other = self.otherwise
+        return {**vars(self), "imports": [*self.imports], "otherwise": other and other.to_dict()}
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> "Edit":
+        """Read what `to_dict` wrote."""
+        other = document.get("otherwise")
+        return cls(
+            kind=document["kind"],
+            source=document["source"],
+            code=document["code"],
+            target=document.get("target"),
+            imports=tuple(document.get("imports", ())),
+            otherwise=cls.from_dict(other) if other else None,
+        )
 
 
 class Remedy(ABC):
