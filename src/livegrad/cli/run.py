@@ -37,6 +37,8 @@ stderr, and to a run folder that `livegrad report` opens again.
               help="Record every Nth step, whatever it costs.")  # fmt: skip
 @click.option("--fail-on", type=click.Choice(["error", "warning"]),
               help="Exit with 3 on such a finding, if the script itself succeeded.")  # fmt: skip
+@click.option("--treat", metavar="REMEDIES",
+              help="Treat each model before it trains: init, or init=he,clip=norm:limit=1.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="At the end, print the report as JSON on stdout.")
 @click.option(
     "--quiet", "-q", is_flag=True, help="Say nothing on stderr; the run folder and report are written."
@@ -51,6 +53,7 @@ def run(
     budget: float,
     every: int | None,
     fail_on: str | None,
+    treat: str | None,
     as_json: bool,
     quiet: bool,
     arguments: tuple[str, ...],
@@ -63,5 +66,10 @@ def run(
     from livegrad.cli.watched_run import WatchedRun
 
     program = program_of("run", module, code, arguments)
-    watched = WatchedRun.prepare(program, out=out, budget=budget, every=every, quiet=quiet)
+    choices = ()
+    if treat is not None:
+        from livegrad.treat.choice import parse_choices
+
+        choices = parse_choices(treat)
+    watched = WatchedRun.prepare(program, out=out, budget=budget, every=every, quiet=quiet, treat=choices)
     return lambda: watched.run(as_json=as_json, fail_on=fail_on)

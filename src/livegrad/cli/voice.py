@@ -29,6 +29,11 @@ class Voice:
         self.warned = True
         self._write(f"livegrad: warning: {' '.join(text.split())}")
 
+    def fail(self, text: str) -> None:
+        """One line about why what was asked for cannot be done."""
+        self.warned = True
+        self._write(f"livegrad: error: {' '.join(text.split())}")
+
     def hear(self, kind: str, message: Mapping[str, Any]) -> None:
         """Say what the recorder reports: "attached", "finding" or "warning"."""
         if kind == "warning":

@@ -14,6 +14,7 @@ from livegrad.cli.at_start import LOADED_AT_START
 from livegrad.cli.exit_code import FINDINGS, fails
 from livegrad.cli.json_output import write_json
 from livegrad.cli.voice import Voice
+from livegrad.errors import LivegradError
 from livegrad.watch.launch import Launch, RunFolder
 from livegrad.watch.own_imports import forget_hiding, own_imports
 from livegrad.watch.program import Program
@@ -21,7 +22,9 @@ from livegrad.watch.script import Outcome, keep_interrupted, leave, one_line, ru
 from livegrad.watch.torch_import import after_import
 
 if TYPE_CHECKING:
+    from livegrad.cli.treated_program import TreatedProgram
     from livegrad.diagnose.report import Report
+    from livegrad.treat.choice import Choice
     from livegrad.watch.session import Session
 
 NO_TORCH = "livegrad: no optimizer step was seen: the program did not import torch."
@@ -40,6 +43,7 @@ class WatchedRun:
         search_path: the program's own entry in sys.path.
         pid: of the process that trains. A forked child runs the same code and must neither write nor speak.
         asked: whether the program has imported torch.
+        treat: remedies to apply to each model before it trains.
     """
 
     program: Program
@@ -49,25 +53,34 @@ class WatchedRun:
     voice: Voice
     search_path: str | None
     pid: int = field(default_factory=os.getpid)
+    treat: tuple[Choice, ...] = ()
     asked: bool = False
+    treated: Optional[TreatedProgram] = None  # noqa: UP045 - as session
     session: Optional[Session] = None  # noqa: UP045 - pyright cannot close the circle of imports over `|`
     outcome: Outcome | None = None
 
     @classmethod
     def prepare(
-        cls, program: Program, *, out: Path | None, budget: float, every: int | None, quiet: bool
+        cls,
+        program: Program,
+        *,
+        out: Path | None,
+        budget: float,
+        every: int | None,
+        quiet: bool,
+        treat: tuple[Choice, ...] = (),
     ) -> WatchedRun:
         """Make the run folder. Raises UsageError where it cannot be made; nothing has been run then."""
         launch = Launch.of_this_process()
         folder = launch.make_run_folder(out, _stem(program))
         voice = Voice(quiet=quiet, mute=launch.rank != 0)
-        return cls(program, folder, budget, every, voice, program.search_path())
+        return cls(program, folder, budget, every, voice, program.search_path(), treat=treat)
 
     def run(self, *, as_json: bool, fail_on: str | None) -> NoReturn:
         """Run the program to its end, say what was found and end the process."""
         # Registered first, so called last: the program's own callbacks have had their say.
         atexit.register(self._at_exit, as_json, fail_on)
-        if self.folder is not None:
+        if self.folder is not None or self.treat:
             after_import("torch", self._start)
         if self.search_path is not None:
             forget_hiding(LOADED_AT_START, self.search_path)
@@ -85,11 +98,30 @@ class WatchedRun:
         if os.getpid() != self.pid:
             return
         self.asked = True
+        if self.treat:
+            self._prepare_treatment()
+        if self.folder is None:
+            return
         try:
             with own_imports(self.search_path):
                 self.session = self._new_session()
+                if self.treated is not None:
+                    self.treated.watched_by(self.session)
         except Exception as error:
             self.voice.warn(f"could not start watching, the program runs unwatched ({one_line(error)})")
+
+    def _prepare_treatment(self) -> None:
+        """Have models treated when their training begins, before anything of them is watched."""
+        from livegrad.watch.enough import CannotGoOn
+
+        try:
+            with own_imports(self.search_path):
+                from livegrad.cli.treated_program import TreatedProgram
+
+                self.treated = TreatedProgram(self.treat, self.voice)
+        except Exception as error:
+            self.voice.fail(str(error) if isinstance(error, LivegradError) else one_line(error))
+            raise CannotGoOn from None
 
     def _new_session(self) -> Session:
         from livegrad.watch.session import WatchOptions, start
@@ -126,6 +158,8 @@ class WatchedRun:
         """End the recording and say what it shows; return the exit code that `--fail-on` asks for, if it
         does.
         """
+        if self.treated is not None:
+            self.treated.close()
         recorded = self.session.finish(outcome.exit_code, outcome.error) if self.session else None
         if self.voice.mute:
             return None

@@ -1,6 +1,7 @@
 """Listening to the calls of modules, from before their hooks to after them, however they end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -110,3 +111,19 @@ def stop_listening(listener: Listener) -> None:
         if not _current.listeners:
             _current.remove()
             _current = None
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Inside, nobody hears of module calls but who begins to listen there."""
+    global _current
+    outer, _current = _current, None
+    listeners = outer.listeners if outer is not None else ()
+    if outer is not None:
+        outer.listeners = ()
+    try:
+        yield
+    finally:
+        _current = outer
+        if outer is not None:
+            outer.listeners = listeners

@@ -25,6 +25,7 @@ __all__ = [
     "ScanRow",
     "Subject",
     "Tensor",
+    "TreatedModel",
 ]
 
 _NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -93,10 +94,18 @@ def _records(cls: type[_R], values: tuple[Any, ...]) -> tuple[_R, ...]:
 
 @dataclass(frozen=True)
 class Optimizer(_Record):
-    """One optimizer of a subject: its class and its settings (lr, betas, eps, …) when attached."""
+    """One optimizer of a subject: its class and its settings (lr, betas, eps, …) when attached.
+
+    source: the user's line that made it, step: that called its first step, backward: that called the backward
+    pass before, scaler: that made its GradScaler; each None where there is none or it is not known.
+    """
 
     type: str = "?"
     settings: dict[str, Any] = field(default_factory=dict)
+    source: str | None = None
+    step: str | None = None
+    backward: str | None = None
+    scaler: str | None = None
 
     def __post_init__(self) -> None:
         decoded = {k: _NON_FINITE.get(v, v) if isinstance(v, str) else v for k, v in self.settings.items()}
@@ -251,6 +260,23 @@ class NonfiniteOrigin(_Record):
 
 
 @dataclass(frozen=True)
+class TreatedModel(_Record):
+    """What livegrad was asked to change in one model before it trained.
+
+    choices: the remedies that were applied, as `--treat` takes them. changes: one object per change with
+    where, what and source. certificate: preserves_function, largest_output_change (max |Δy|), decades_before,
+    decades_predicted and decades_after (log10 of the deepest layer's audibility over the output's), or None.
+    refused: objects with choice and reason.
+    """
+
+    model: str = "model"
+    choices: tuple[str, ...] = ()
+    changes: tuple[Any, ...] = ()
+    certificate: dict[str, Any] | None = None
+    refused: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
 class Note(_Record):
     """Something the recorder wants known; `kind` is "not_observed", "warning" or "event"."""
 
@@ -266,6 +292,7 @@ _NESTED: tuple[tuple[str, type[_Record]], ...] = (
     ("notes", Note),
     ("counterfactuals", Counterfactual),
     ("origins", NonfiniteOrigin),
+    ("treatments", TreatedModel),
 )
 
 
@@ -316,6 +343,7 @@ class RunInfo(_Record):
     notes: tuple[Note, ...] = ()
     counterfactuals: tuple[Counterfactual, ...] = ()
     origins: tuple[NonfiniteOrigin, ...] = ()
+    treatments: tuple[TreatedModel, ...] = ()
 
     def __post_init__(self) -> None:
         for name, cls in _NESTED:

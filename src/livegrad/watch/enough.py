@@ -3,3 +3,11 @@
 
 class EnoughSteps(BaseException):
     """livegrad has seen the steps that it wanted to see: no error, neither the program's nor ours."""
+
+    exit_code = 0
+
+
+class CannotGoOn(EnoughSteps):
+    """What livegrad was asked to do with the program cannot be done; it has been said why."""
+
+    exit_code = 2

@@ -1,6 +1,7 @@
 """What run.json says of a run at each moment."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ from livegrad.watch.record import Record, open_run
 from livegrad.watch.recorder import Recorder
 
 
-def open_record(recorder: Recorder, options: WatchOptions) -> Record:
-    """Start the run: its folder is named after the script, or after the model where there is none."""
+def open_record(recorder: Recorder, options: WatchOptions, more: Mapping[str, Any]) -> Record:
+    """Start the run: its folder is named after the script, or after the model where there is none.
+
+    more: further fields of run.json.
+    """
     name = Path(options.script).stem if options.script else recorder.table.subjects[0].name
     info = {
         **describe_environment(),
@@ -21,6 +25,7 @@ def open_record(recorder: Recorder, options: WatchOptions) -> Record:
         "budget": options.budget,
         "every": options.every,
         **everything(recorder),
+        **more,
     }
     return Record(open_run(options.path, name, info))
 

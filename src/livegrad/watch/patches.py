@@ -10,14 +10,16 @@ arguments on, so an earlier reference to it stays valid for ever.
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Protocol
 
 import torch
 from torch.nn.utils import clip_grad
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
-from livegrad.probe.module_calls import start_listening, stop_listening, wrappers
+from livegrad.probe.module_calls import start_listening, stop_listening, unheard, wrappers
 from livegrad.watch.compilation import is_compiling, unseen
 
 _CLIPS = {"_clip_grads_with_norm_": "norm", "clip_grad_value_": "value"}
@@ -39,6 +41,9 @@ class Observer(Protocol):
     def before_unscale(self, scaler: Any, optimizer: Any) -> None: ...
     def before_scaler_step(self, scaler: Any, optimizer: Any) -> None: ...
     def after_scaler_step(self, scaler: Any, optimizer: Any) -> None: ...
+    def made(self, thing: Any) -> None:
+        """An optimizer or a GradScaler has been constructed."""
+        ...
 
 
 class CallObserver(Protocol):
@@ -110,6 +115,8 @@ def install(observer: Observer) -> None:
         _steps.replace(torch.amp.GradScaler, "scale", _watched_scale)
         _steps.replace(torch.amp.GradScaler, "unscale_", _watched_unscale)
         _steps.replace(torch.amp.GradScaler, "step", _watched_scaler_step)
+        _steps.replace(torch.amp.GradScaler, "__init__", _watched_init)
+        _steps.replace(torch.optim.Optimizer, "__init__", _watched_init)
     _steps.observers = (*_steps.observers, observer)
 
 
@@ -144,6 +151,30 @@ def stop_calls(observer: Any) -> None:
         stop_listening(calls)
     if _compiling is not None and _compiling.remove(observer):
         _compiling = None
+
+
+@contextmanager
+def set_aside() -> Iterator[None]:
+    """Inside, no observer hears of anything: what runs there is no part of the program's training.
+
+    Neither do hooks on the steps of all optimizers, the program's own ones included.
+    """
+    kept = _steps.observers if _steps is not None else ()
+    hooks = [
+        (known, list(known.items())) for known in (_global_optimizer_pre_hooks, _global_optimizer_post_hooks)
+    ]
+    if _steps is not None:
+        _steps.observers = ()
+    for known, _ in hooks:
+        known.clear()
+    try:
+        with unheard():
+            yield
+    finally:
+        for known, items in hooks:
+            known.update(items)
+        if _steps is not None:
+            _steps.observers = kept
 
 
 def watched() -> bool:
@@ -231,6 +262,16 @@ def _watched_scaler_step(patches: _Patches, original: Callable[..., Any]) -> Cal
         return result
 
     return step
+
+
+def _watched_init(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        for observer in patches.observers:
+            observer.made(self)
+
+    return __init__
 
 
 def _watched_compile(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -50,9 +50,9 @@ def run_program(program: Program, examine: Callable[[BaseException], None] = lam
     except SystemExit as stop:
         examine(stop)
         return _system_exit(stop)
-    except EnoughSteps:
+    except EnoughSteps as stop:
         _flush()
-        outcome = Outcome(0)
+        outcome = Outcome(stop.exit_code)
     except BaseException as error:
         outcome = _uncaught(error)
         examine(error)

@@ -23,6 +23,7 @@ from livegrad.watch.every_step import schedule_for
 from livegrad.watch.failure import describe, guarded
 from livegrad.watch.findings import Announcer, judged, load_diagnosis
 from livegrad.watch.info import counters, everything, open_record
+from livegrad.watch.lines import Lines
 from livegrad.watch.nesting import running_steps
 from livegrad.watch.options import WatchOptions
 from livegrad.watch.origin import Origins
@@ -60,6 +61,7 @@ def start(
     "before_unscale",
     "before_scaler_step",
     "after_scaler_step",
+    "made",
     "enter_module",
     "leave_module",
     "_before_step",
@@ -82,6 +84,7 @@ class Session:
         self.active = False
         self.cost = 0.0
         self.on_message: Callable[[str, dict[str, Any]], None] = lambda kind, document: None
+        self._more: dict[str, Any] = {}
         self._origins = Origins()
         self._handles: list[Any] = []
         self._calls = False
@@ -89,7 +92,8 @@ class Session:
         self._announcer = Announcer(lambda finding: self._say("finding", finding))
         self._judged = 1  # one scan alone confirms nothing
         self._path: Path | None = None
-        table = SubjectTable(self._origins, lambda: schedule_for(options), models)
+        self._lines = Lines()
+        table = SubjectTable(self._origins, lambda: schedule_for(options), models, self._lines)
         self._recorder = Recorder(
             table, self._origins, optimizers, self._open_record, self._run, lambda: self.cost, options.budget
         )
@@ -107,6 +111,11 @@ class Session:
         """Id in the run -> model, of the watched models that are alive."""
         found = {subject.id: subject.module() for subject in self._recorder.table.subjects}
         return {number: model for number, model in found.items() if model is not None}
+
+    def keep(self, **fields: Any) -> None:
+        """Write these fields of run.json too, when the run is opened or next renewed."""
+        self._more |= fields
+        self._recorder.table.changed = True
 
     def has_strangers(self) -> bool:
         """Whether a model with parameters to train was called that no optimizer has stepped yet."""
@@ -136,7 +145,7 @@ class Session:
             return
         self._recorder.finish()
         failed = error is not None or exit_code not in (None, 0)
-        record.renew(**everything(self._recorder))
+        record.renew(**everything(self._recorder), **self._more)
         explainable = self._recorder.scans.counterfactuals.kept.any and not self._announcer.failed
         if explainable and not failed:
             self._explain(record, judged(record.writer.path))
@@ -149,6 +158,7 @@ class Session:
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
         ]
+        patches.install(self._lines)
         patches.install(self)
         self.active = True
         self._watch_calls()
@@ -163,6 +173,7 @@ class Session:
         self._recorder.scans.close()
         self._recorder.forensics.close()
         patches.uninstall(self)
+        patches.uninstall(self._lines)
         self._stance.leave()
 
     def _remove_step_hooks(self) -> None:
@@ -239,6 +250,8 @@ class Session:
     def after_scaler_step(self, scaler: Any, optimizer: Any) -> None:
         self._recorder.after_scaler_step(scaler, optimizer)
 
+    def made(self, thing: Any) -> None: ...
+
     @guarded
     def enter_module(self, module: torch.nn.Module) -> None:
         if self._recorder.scans.counterfactuals.running or self._recorder.forensics.searching:
@@ -296,9 +309,11 @@ class Session:
     def _renew(self, record: Record) -> None:
         table = self._recorder.table
         with self._recorder.lock:
-            fields = everything if table.changed else counters
+            fields = (
+                {**everything(self._recorder), **self._more} if table.changed else counters(self._recorder)
+            )
             table.changed = False
-            record.renew(**fields(self._recorder))
+            record.renew(**fields)
 
     def _judge(self, record: Record) -> None:
         """Have the run judged if a scan looks wrong, or if there is time for it."""
@@ -329,7 +344,7 @@ class Session:
             self._stance.leave()
 
     def _open_record(self) -> Record:
-        record = open_record(self._recorder, self.options)
+        record = open_record(self._recorder, self.options, self._more)
         self._path = record.writer.path
         self._say("attached", {"path": str(self._path), **everything(self._recorder)})
         return record

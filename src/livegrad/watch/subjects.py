@@ -14,6 +14,7 @@ from torch.nn.parameter import is_lazy
 
 from livegrad.watch.alarms import RowAlarm
 from livegrad.watch.compilation import is_compiled
+from livegrad.watch.lines import Lines
 from livegrad.watch.naming import find_modules, unwrap, variable_name
 from livegrad.watch.origin import Origins, class_line
 from livegrad.watch.schedule import NOTHING, Decision, Schedule
@@ -139,7 +140,9 @@ class SubjectTable:
         origins: Origins,
         make_schedule: Callable[[], Schedule],
         models: Sequence[torch.nn.Module] = (),
+        lines: Lines | None = None,
     ) -> None:
+        self._lines = lines or Lines()
         self.subjects: list[Subject] = []
         self.tensors = TensorTable(origins)
         self.changed = False
@@ -180,6 +183,7 @@ class SubjectTable:
 
     def plan(self, optimizer: Any) -> Plan:
         """Decide which subjects `optimizer` trains and which row entries its parameters are."""
+        self._lines.steps(optimizer)
         parameters = parameters_of(optimizer)
         roots = self._owners({id(p) for p in parameters})
         left = dict.fromkeys(range(len(parameters)))
@@ -289,6 +293,7 @@ class SubjectTable:
             text = f"optimizers of {subject.name} after the first {MOST_OPTIMIZERS} that are in use at once"
             self.turned_away.add(text)
             return None
+        subject.optimizers[number] |= self._lines.of(optimizer).to_json()
         groups = [g for g, group in enumerate(optimizer.param_groups) for _ in group["params"]]
         ids = [
             self.tensors.claim(subject.id, parameters[i], number, groups[i], f"group{groups[i]}.{i}")

@@ -1,0 +1,138 @@
+"""Treating the models of a running program, each when its training begins."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, nan
+from typing import Any
+
+import torch
+
+from livegrad.errors import LivegradError
+from livegrad.run.reader import Run
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+from livegrad.treat.remedies import remedy
+from livegrad.treat.remedy import describe
+from livegrad.treat.treatment import Certificate, Treatment, treat_body
+from livegrad.watch.compilation import has_compiled
+from livegrad.watch.enough import CannotGoOn
+from livegrad.watch.onset import TrainingCall
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """A model whose training began: what was done to it, nothing where all was refused."""
+
+    name: str
+    treatments: tuple[Treatment, ...]
+    refused: tuple[tuple[Choice, str], ...]
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """Of all that was done: before the first, after the last."""
+        found = [t.certificate for t in self.treatments if t.certificate is not None]
+        if len(found) < 2:
+            return found[0] if found else None
+        change = (
+            sum(c.largest_output_change for c in found) if all(c.preserves_function for c in found) else nan
+        )
+        return Certificate(
+            all(c.preserves_function for c in found),
+            change,
+            found[0].decades_before,
+            found[-1].decades_predicted,
+            found[-1].decades_after,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As run.json keeps it."""
+        certificate = self.certificate
+        return {
+            "model": self.name,
+            "choices": [str(choice) for t in self.treatments for choice in t.choices],
+            "changes": [change for t in self.treatments for change in describe(t.changes)],
+            "certificate": None if certificate is None else vars(certificate),
+            "refused": [{"choice": str(choice), "reason": reason} for choice, reason in self.refused],
+        }
+
+
+class RunTimeTreatment:
+    """Applies `choices` to each model whose training begins; a listener of livegrad.watch.onset.Onset.
+
+    say: takes one line of news, warn: one of a failure. changed: called with all patients as JSON objects
+    when there is a new one. history: an earlier run of the same program. Raises UsageError for a remedy that
+    does not exist.
+    """
+
+    def __init__(
+        self,
+        choices: Sequence[Choice],
+        say: Callable[[str], None],
+        warn: Callable[[str], None],
+        changed: Callable[[list[dict[str, Any]]], None] = lambda patients: None,
+        history: Run | None = None,
+    ) -> None:
+        self.patients: list[Patient] = []
+        self._choices = tuple(choices)
+        self._say, self._warn, self._changed, self._history = say, warn, changed, history
+        for choice in choices:
+            remedy(choice.remedy)
+
+    def begins(self, call: TrainingCall) -> None:
+        """Treat this model. Raises CannotGoOn if everything was refused, and nothing is treated yet."""
+        body = Body(call.model, tuple(call.optimizers), call.args, dict(call.kwargs), sources=call.sources)
+        body.history = self._history
+        refused: list[tuple[Choice, str]] = []
+        done: list[Treatment] = []
+        for choice in self._choices:
+            try:
+                done.append(treat_body(body, (choice,)))
+            except LivegradError as error:
+                refused.append((choice, str(error)))
+            except Exception as error:
+                refused.append((choice, f"it failed ({type(error).__name__}: {error})"))
+        patient = Patient(call.name, tuple(done), tuple(refused))
+        self.patients.append(patient)
+        if has_compiled():  # what was compiled of the untreated model
+            torch.compiler.reset()
+        for choice, reason in refused:
+            self._say(f"livegrad: {call.name}: {choice} is not applied: {reason}")
+        if done:
+            self._say(f"livegrad: {call.name} is treated: {_summary(patient)}")
+        self._changed([patient.to_json() for patient in self.patients])
+        self._give_up_unless_treated()
+
+    def unreached(self, optimizer: torch.optim.Optimizer, reason: str) -> None:
+        """The model of this optimizer cannot be treated."""
+        self._say(f"livegrad: what {type(optimizer).__name__} trains is not treated: {reason}.")
+        self._give_up_unless_treated()
+
+    def _give_up_unless_treated(self) -> None:
+        if not any(patient.treatments for patient in self.patients):
+            self._warn("nothing could be treated, so the program was stopped before it trained.")
+            raise CannotGoOn
+
+
+def _summary(patient: Patient) -> str:
+    """What was done, in one line."""
+    parts = []
+    for treatment in patient.treatments:
+        changes, said = treatment.changes, ", ".join(str(choice) for choice in treatment.choices)
+        if changes:
+            more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+            said += f" ({changes[0].where or 'the model'}: {changes[0].what}{more})"
+        parts.append(said)
+    found = patient.certificate
+    if found is not None and isfinite(found.decades_before) and isfinite(found.decades_after):
+        parts.append(f"its deepest layer {found.decades_before:+.1f} → {found.decades_after:+.1f} decades")
+    return "; ".join(parts)
+
+
+def sources_of(run: Run, subject: int) -> Mapping[str, str]:
+    """The lines of a subject's optimizers as the run recorded them, named as in Body.sources."""
+    found: dict[str, str | None] = {}
+    for i, optimizer in enumerate(run.info.subjects[subject].optimizers):
+        found[f"optimizer:{i}"], found[f"step:{i}"] = optimizer.source, optimizer.step
+        found.setdefault("backward", optimizer.backward)
+        found.setdefault("scaler", optimizer.scaler)
+    return {name: line for name, line in found.items() if line is not None}
