@@ -1,0 +1,169 @@
+"""Which treatments may answer which finding, what cannot whatever the numbers are, and what only words can.
+
+Of each list all that a remedy of the model's kind exists for are tried; those that closed form or the
+remedy's own conditions refuse are said, with their reason. The order within a list only matters where no more
+can be measured than the first.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from livegrad.treat.choice import Choice, parse_choices
+from livegrad.treat.prescription.proposal import Refusal
+from livegrad.treat.remedies import names
+
+_DEPTH = (
+    "init", "skip", "init,skip", "activation", "activation,skip", "normalize", "activation=relu",
+    "init=residual", "init=orthogonal", "init=lsuv", "init,normalize", "activation=gelu", "normalize=batch",
+    "normalize=layer:position=after", "pretrain",
+)  # fmt: skip
+_TIME = (
+    "recurrent", "recurrent=orthogonal", "recurrent=chrono", "recurrent=forget", "recurrent=identity",
+    "recurrent,clip=norm", "recurrent=identity,clip=norm",
+)  # fmt: skip
+_GROWTH = (
+    "init", "init=orthogonal", "init=lsuv", "init=residual", "init,skip", "init,clip=norm", "normalize",
+    "skip", "activation", "schedule=warmup", "init,schedule=warmup",
+)  # fmt: skip
+_GROWTH_IN_TIME = (
+    "recurrent=orthogonal", "recurrent", "recurrent=orthogonal,clip=norm", "recurrent=identity,clip=norm",
+    "clip=norm",
+)  # fmt: skip
+_STEPS = (
+    "schedule=lr", "schedule=warmup", "clip=norm", "clip=agc", "schedule=warmup,clip=norm",
+    "schedule=lr,clip=norm",
+)  # fmt: skip
+
+_TREATS: dict[str, tuple[str, ...]] = {
+    "LG101": _DEPTH,
+    "LG102": _TIME,
+    "LG103": _GROWTH,
+    "LG104": _GROWTH_IN_TIME,
+    "LG105": ("clip=norm", "clip=robust", "clip=agc", "schedule=warmup"),
+    "LG106": (*_STEPS, "clip=robust"),
+    "LG201": (
+        "init", "init=lsuv", "normalize", "activation", "normalize=batch", "activation,normalize", "schedule",
+    ),
+    "LG202": (
+        "init", "activation", "init=lsuv", "normalize", "activation,normalize", "clip=robust", "schedule=lr",
+        "schedule=warmup", "clip=norm", "clip=agc",
+    ),
+    "LG203": (
+        "init", "skip", "init,skip", "normalize", "normalize=batch", "init=lsuv", "activation",
+        "activation,skip",
+    ),
+    "LG301": ("clip=robust", "precision", "schedule=lr", "clip=norm", "schedule=warmup", "precision=bf16"),
+    "LG302": ("precision", "precision=loss-scale", "precision=bf16"),
+    "LG303": ("precision", "precision=bf16", "clip=robust", "clip=norm"),
+    "LG401": (
+        "precision", "precision=eps", "precision=master", "schedule", "schedule=lr", "init", "skip", "clip",
+    ),
+    "LG402": _STEPS,
+    "LG403": ("clip", "clip=norm", "clip=agc", "schedule=lr"),
+    "LG501": ("normalize", "init=lsuv", "init", "schedule=lr", "activation,normalize"),
+    "LG503": ("schedule", "schedule=lr"),
+}  # fmt: skip
+"""Code of a finding -> treatments that may answer it."""
+
+_BY_CAUSE: dict[tuple[str, str], tuple[str, ...]] = {
+    ("LG101", "time"): _TIME,
+    ("LG103", "time"): _GROWTH_IN_TIME,
+    ("LG101", "weights-small"): (*_DEPTH, "regularize=decay", "schedule=lr"),
+    ("LG103", "normalization"): ("skip", "schedule=warmup", *_GROWTH),
+}
+"""(code, kind of its cause) -> the list to take instead."""
+
+_CANNOT: dict[str, dict[str, str]] = {
+    "LG101": {
+        "clip": "clipping only ever makes a gradient smaller: its factor is at most 1, so it never helps one "
+        "that vanishes",
+        "precision": "another number format postpones the zero and passes on no more of the signal",
+        "schedule=lr": "a rate high enough for the layers that hear nothing makes the others diverge first",
+        "regularize=l1": "it makes weights smaller, and the gradient with them",
+    },
+    "LG102": {
+        "clip": "clipping only ever makes a gradient smaller: its factor is at most 1, so it never helps one "
+        "that vanishes",
+        "regularize=decay": "decay pulls the singular values of recurrent weights down: that worsens "
+        "vanishing through time",
+        "regularize=l1": "L1 pulls the singular values of recurrent weights down: that worsens vanishing "
+        "through time",
+        "regularize=spectral": "a limit on the largest singular value takes nothing from a recurrence that "
+        "shrinks already",
+        "normalize": "a normalization inside a loop over time has other statistics at each step",
+    },
+    "LG103": {
+        "activation": "saturation does not make a gradient explode: its slope is never over its steepest, and "
+        "it is the weights that multiply",
+        "regularize": "it acts over hundreds of steps, and the explosion is there at the first",
+    },
+    "LG104": {
+        "recurrent=forget": "a gate that keeps more does not end an explosion; the matrices do",
+        "recurrent=chrono": "a gate that keeps more does not end an explosion; the matrices do",
+    },
+    "LG302": {"clip": "clipping does not bring back what was rounded to zero"},
+    "LG401": {"clip=robust": "it only ever makes a step smaller"},
+    "LG402": {"precision": "the steps are too large in any number format"},
+    "LG502": {"init": "a loss that expects another form of output is no matter of scale"},
+}
+"""Code -> treatment -> why it cannot help, whatever the numbers of this model are."""
+
+_WORDS: dict[str, str] = {
+    "LG404": "Connect what is cut off: {next}",
+    "LG501": "Scale the data: {next}",
+    "LG502": "Change the loss or the output: {next}",
+    "LG503": "Look at the data and the rate: {next}",
+    "LG301": "Mend the operation that makes it: {next}",
+    "LG303": "Find what overflows: {next}",
+    "LG105": "Look at the batch: {next}",
+    "LG403": "Set the limit by what is usual: {next}",
+}
+"""Code -> what is said where a remedy is not all, or none is to be had."""
+
+
+def candidates(findings: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[Choice, ...], tuple[str, ...]]]:
+    """Return (treatment, codes that it may answer), in the order of the findings' lists, each once.
+
+    Remedies that do not exist (yet) are left out, and what cannot help any of the findings.
+    """
+    there = set(names())
+    found: dict[str, list[str]] = {}
+    for finding in findings:
+        for text in _texts(finding):
+            choices = parse_choices(text)
+            if all(choice.remedy in there for choice in choices) and _impossible(finding, choices) is None:
+                found.setdefault(text, []).append(str(finding["code"]))
+    return [(parse_choices(text), tuple(dict.fromkeys(codes))) for text, codes in found.items()]
+
+
+def impossible(findings: Sequence[Mapping[str, Any]]) -> list[Refusal]:
+    """What cannot help any of the findings whatever the model's numbers are, and why."""
+    there = set(names())
+    found: dict[str, Refusal] = {}
+    for finding in findings:
+        for text, why in _CANNOT.get(str(finding["code"]), {}).items():
+            choices = parse_choices(text)
+            if choices[0].remedy in there and text not in found:
+                found[text] = Refusal(choices, f"{finding.get('name', finding['code'])}: {why}")
+    wanted = {str(choice) for choices, _ in candidates(findings) for choice in choices}
+    return [refusal for text, refusal in found.items() if not any(w.startswith(text) for w in wanted)]
+
+
+def words(finding: Mapping[str, Any]) -> str | None:
+    """What to do about a finding by hand, or None where that is a matter of remedies alone."""
+    text = _WORDS.get(str(finding["code"]))
+    said = finding.get("next")
+    return None if text is None or not said else text.format(next=said)
+
+
+def _texts(finding: Mapping[str, Any]) -> Iterable[str]:
+    code = str(finding["code"])
+    kind = str((finding.get("cause") or {}).get("kind"))
+    return _BY_CAUSE.get((code, kind), _TREATS.get(code, ()))
+
+
+def _impossible(finding: Mapping[str, Any], choices: Sequence[Choice]) -> str | None:
+    table = _CANNOT.get(str(finding["code"]), {})
+    if len(choices) > 1:
+        return None
+    return table.get(str(choices[0])) or table.get(choices[0].remedy)

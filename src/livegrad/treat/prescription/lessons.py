@@ -1,0 +1,163 @@
+"""Recording the first training steps of a program as lessons, while it takes them."""
+
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from livegrad.probe.function_mode import WatchOperations
+from livegrad.probe.module_calls import start_listening, stop_listening
+from livegrad.probe.operation import tensors_in
+from livegrad.probe.random_state import RandomState
+from livegrad.treat.prescription.lesson import Clip, Operation, RecordedLesson, version_of
+from livegrad.watch import patches
+
+_NO_STEP_OF_ITS_OWN = frozenset({"backward", "register_hook", "retain_grad"})
+
+
+class Lessons:
+    """Records from `start` to `stop` what the program does with `models` until its optimizers step.
+
+    lessons: those that are complete. Of the operations between the models' calls and `backward` those are
+    kept that what a model returned, or a parameter of one, went into.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        self.lessons: list[RecordedLesson] = []
+        self.trouble: Exception | None = None
+        self._models = tuple(models)
+        self._optimizers = tuple(optimizers)
+        self._places = {id(model): place for place, model in enumerate(self._models)}
+        self._open = RecordedLesson()
+        self._calls: list[tuple[int, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = []
+        self._follows: set[int] = set()
+        self._alive: list[Any] = []
+        self._listens = False
+        self._mode = WatchOperations(self._seen, self._failed)
+        self._hooks: list[Any] = []
+
+    def start(self) -> None:
+        """Listen from now on."""
+        start_listening(self)
+        patches.install(self)
+        self._hooks = [o.register_step_pre_hook(self._before_step) for o in self._optimizers]
+        self._mode.start()
+
+    def stop(self) -> None:
+        """Listen no more; what was recorded stays."""
+        self._mode.stop(here=True)
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+        patches.uninstall(self)
+        stop_listening(self)
+
+    def __enter__(self) -> "Lessons":
+        self.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.stop()
+
+    # What module calls tell: see livegrad.probe.module_calls.Listener.
+
+    def enter(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """A model of ours is called, unless it is called by another of ours or by a backward pass."""
+        place = self._places.get(id(module))
+        if place is None or self._calls or torch._C._current_autograd_node() is not None:
+            return False
+        if not self._listens and not torch.is_grad_enabled():
+            return False
+        self._begin()
+        self._calls.append((place, args, dict(kwargs), _versions((args, kwargs))))
+        return True
+
+    def leave(self, module: nn.Module, output: Any, failed: bool) -> None:
+        """It has returned."""
+        place, args, kwargs, versions = self._calls.pop()
+        if not failed:
+            self._keep(Operation(args, kwargs, output, root=place, versions=versions))
+
+    def _begin(self) -> None:
+        self._listens = True
+        if self._open.random is None:
+            devices = {p.device for model in self._models for p in model.parameters()}
+            self._open.random = RandomState.now(devices)
+            self._follows = {id(p) for model in self._models for p in model.parameters()}
+            self._alive = []
+
+    def _keep(self, operation: Operation) -> None:
+        self._open.operations.append(
+            Operation(
+                operation.args, operation.kwargs, operation.output, operation.function, operation.root,
+                operation.versions, torch.is_grad_enabled(), _autocast(),
+            )
+        )  # fmt: skip
+        self._follows.update(id(t) for t in tensors_in(operation.output))
+        self._alive.append((operation.args, operation.kwargs, operation.output))
+
+    def _seen(self, function: Any, args: Any, kwargs: dict[str, Any], output: Any, first: int) -> None:
+        if not self._listens or self._calls or getattr(function, "__name__", "") in _NO_STEP_OF_ITS_OWN:
+            return
+        given = list(tensors_in((tuple(args), kwargs)))
+        if any(id(t) in self._follows for t in given):
+            self._keep(Operation(tuple(args), kwargs, output, function, versions=_versions((args, kwargs))))
+
+    def _failed(self, error: Exception) -> None:
+        self.trouble = self.trouble or error
+
+    # What torch tells: see livegrad.watch.patches.Observer.
+
+    def before_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        tensors = _several(args[0] if args else kwargs.get("tensors"))
+        gradients = _several(args[1] if len(args) > 1 else kwargs.get("grad_tensors"))
+        if self._open.random is not None and any(id(t) in self._follows for t in tensors):
+            gradients = gradients or (None,) * len(tensors)
+            self._open.operations.append(Operation((tensors, gradients), {}))
+            with torch.no_grad(), torch._C.DisableTorchFunction():
+                self._open.values.append(float(sum(t.detach().double().sum().item() for t in tensors)))
+        self._listens = False
+        return False
+
+    def after_backward(self, failed: bool) -> None: ...
+
+    def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
+        values = frame.f_locals
+        limit = values.get("max_norm" if kind == "norm" else "clip_value")
+        if limit is not None and self._open.operations:
+            self._open.clip = Clip(kind, float(limit), float(values.get("norm_type", 2.0)))
+
+    def made(self, *_: Any, **__: Any) -> None: ...
+    def loss_scaled(self, outputs: Any, scaled: Any) -> None: ...
+
+    def before_unscale(self, scaler: Any, optimizer: Any) -> None:
+        self._open.scale = float(scaler.get_scale())
+
+    def before_scaler_step(self, scaler: Any, optimizer: Any) -> None: ...
+    def after_scaler_step(self, scaler: Any, optimizer: Any) -> None: ...
+
+    def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:
+        if not any(operation.is_backward for operation in self._open.operations):
+            return
+        lesson, self._open = self._open, RecordedLesson()
+        lesson.optimizers = tuple(i for i, o in enumerate(self._optimizers) if o is optimizer)
+        lesson.rates = tuple(tuple(float(g["lr"]) for g in o.param_groups) for o in self._optimizers)
+        self.lessons.append(lesson)
+        self._listens = False
+
+
+def _versions(value: Any) -> tuple[int, ...]:
+    return tuple(version_of(t) for t in tensors_in(value))
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, Tensor) else tuple(value)
+
+
+def _autocast() -> tuple[tuple[str, torch.dtype], ...]:
+    kinds = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    return tuple((k, torch.get_autocast_dtype(k)) for k in kinds if torch.is_autocast_enabled(k))

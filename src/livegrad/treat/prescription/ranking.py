@@ -1,0 +1,105 @@
+"""Which of the treatments that were tried is best: it ends the finding, it learns, and it changes little."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from livegrad.treat.choice import Choice
+from livegrad.treat.prescription.extent import size_of_change
+from livegrad.treat.prescription.rehearsal import Outcome
+
+# Of treatments that learn at least this share as much as the best (in nats of the loss), the smaller change
+# is preferred.
+NEARLY_AS_GOOD = 0.5
+# A rehearsal's loss has to lie this many standard errors, and this share, below the untreated one's.
+ERRORS, SHARE = 3.0, 0.01
+# Decades within which the deepest layer is heard; see docs/how-it-decides.md.
+HEARD = 3.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A treatment that was tried on a copy, or by closed form alone (outcome None)."""
+
+    choices: tuple[Choice, ...]
+    answers: tuple[str, ...]
+    outcome: Outcome | None
+    order: int
+
+
+@dataclass(frozen=True)
+class Judged:
+    """learns: the loss lies clearly under the untreated one's. progress: by how much, in nats (a share of the
+    untreated one's scatter where losses are not positive). left: codes to be cured that are still found; new:
+    serious ones that were not there before.
+    """
+
+    trial: Trial
+    learns: bool
+    progress: float
+    left: frozenset[str]
+    new: frozenset[str]
+
+    @property
+    def cures(self) -> bool:
+        return self.learns and not self.left and not self.new
+
+
+def judge(trial: Trial, control: Outcome, wanted: frozenset[str], known: frozenset[str]) -> Judged:
+    """Compare a rehearsal with the untreated one. wanted: codes to be cured; known: all that were found."""
+    outcome = trial.outcome
+    if outcome is None or outcome.trouble is not None or not math.isfinite(outcome.last):
+        return Judged(trial, False, -math.inf, wanted, frozenset())
+    progress, learns = _progress(outcome, control)
+    left = outcome.codes & wanted
+    return Judged(trial, learns, progress, left, outcome.codes - known - wanted)
+
+
+def rank(judged: Sequence[Judged]) -> list[Judged]:
+    """The best first. Those that cure come before those that only learn, and these before the others."""
+    best = max((j.progress for j in judged if j.cures), default=math.inf)
+
+    def key(j: Judged) -> tuple[float, ...]:
+        if j.cures:
+            tier = 0 if j.progress >= NEARLY_AS_GOOD * best else 1
+        elif j.learns and not j.left:
+            tier = 2
+        else:
+            tier = 3 if j.learns else 4
+        size = size_of_change(j.trial.choices) if tier in (0, 4) else (0, 0)
+        progress = round(j.progress, 3) if math.isfinite(j.progress) else -1e9
+        if tier == 4:
+            return (tier, len(j.left) + len(j.new), *size, j.trial.order)
+        return (tier, *size, -progress, j.trial.order)
+
+    return sorted(judged, key=key)
+
+
+def _progress(outcome: Outcome, control: Outcome) -> tuple[float, bool]:
+    now, before = outcome.last, control.last
+    if not math.isfinite(before):
+        first = control.losses[0] if control.losses else math.inf
+        before = first if math.isfinite(first) else math.inf
+        if not math.isfinite(before):
+            # The untreated one breaks off at once: whatever stays finite and falls is better.
+            return math.log(max(outcome.losses[0], 1e-30) / max(now, 1e-30)) if now > 0 else 0.0, True
+    error = math.hypot(_error(outcome), _error(control))
+    clear = before - now > max(ERRORS * error, SHARE * abs(before))
+    if now > 0 and before > 0:
+        return math.log(before / now), clear
+    scatter = max(error, SHARE * abs(before), 1e-12)
+    return (before - now) / scatter, clear
+
+
+def _error(outcome: Outcome) -> float:
+    """Standard error of the mean of the last fifth of the losses, by the first differences of the later half
+    (a loss that falls is not noise).
+    """
+    later = [x for x in outcome.losses[len(outcome.losses) // 2 :] if math.isfinite(x)]
+    if len(later) < 3:
+        return 0.0
+    steps = [b - a for a, b in pairwise(later)]
+    mean = sum(steps) / len(steps)
+    variance = sum((s - mean) ** 2 for s in steps) / (len(steps) - 1) / 2
+    return math.sqrt(variance / max(1, len(outcome.losses) // 5))

@@ -1,0 +1,247 @@
+"""Trying treatments on copies: the first training steps, as the program takes them, by a model that was
+treated, watched as any other training is.
+
+Copies are made of how models and optimizers were before the first step. Nothing of the program is changed,
+its random states included.
+"""
+
+import copy
+import math
+import shutil
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from livegrad.errors import LivegradError
+from livegrad.probe.random_state import RandomState, replayed
+from livegrad.probe.twin import make_twin
+from livegrad.run.reader import load
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+from livegrad.treat.prescription.lesson import CannotReplay, Lesson, own_steps
+from livegrad.treat.treatment import Treatment, treat_body
+from livegrad.watch.session import WatchOptions, start
+
+_STEP_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+_SERIOUS = ("error", "warning")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the first steps of a copy were like.
+
+    losses: of each step. codes: of serious findings about the patient. decades: of the deepest layer's
+    audibility after the treatment, before the first step. trouble: why it broke off, or None.
+    """
+
+    losses: tuple[float, ...] = ()
+    codes: frozenset[str] = frozenset()
+    infos: frozenset[str] = frozenset()
+    decades: float = math.nan
+    seconds: float = 0.0
+    trouble: str | None = None
+    choices: tuple[Choice, ...] = ()
+
+    @property
+    def last(self) -> float:
+        """Mean loss of the last fifth of the steps; infinite where it is not finite or nothing was taken."""
+        tail = self.losses[-max(1, len(self.losses) // 5) :]
+        mean = sum(tail) / len(tail) if tail else math.inf
+        return mean if math.isfinite(mean) and self.trouble is None else math.inf
+
+
+@dataclass
+class Copies:
+    """Copies of all models and optimizers of a program, in the same order. parameters: id of the original's
+    -> the copy's.
+    """
+
+    models: Sequence[nn.Module]
+    optimizers: Sequence[torch.optim.Optimizer]
+    parameters: Mapping[int, torch.Tensor]
+
+
+@dataclass
+class Stage:
+    """All models and optimizers of a program as they were before the first step, and its first lessons.
+
+    patient: place of the model to be treated, owned: of the optimizers that train it. originals: those that
+    the lessons speak of. kwargs, args: of the patient's first call.
+    """
+
+    base: Copies
+    originals: Sequence[nn.Module]
+    lessons: Sequence[Lesson]
+    patient: int
+    body: Body
+    steps: int = 24
+    verified: bool = field(default=False)
+
+    @classmethod
+    def of(
+        cls, body: Body, others: Sequence[nn.Module] = (), optimizers: Sequence[torch.optim.Optimizer] = ()
+    ) -> "Stage":
+        """Take copies of the body as it is, and of the program's other models and their optimizers; lessons
+        are given later.
+        """
+        models = (body.model, *others)
+        return cls(copies_of(models, (*body.optimizers, *optimizers)), models, (), 0, body)
+
+    def copies(self) -> Copies:
+        """Fresh copies for one rehearsal."""
+        return copies_of(self.base.models, self.base.optimizers, self.base.parameters)
+
+    def body_of(self, copies: Copies) -> Body:
+        """The patient among `copies`."""
+        own = {id(p) for p in copies.models[self.patient].parameters()}
+        trains = [
+            o for o in copies.optimizers if any(id(p) in own for g in o.param_groups for p in g["params"])
+        ]
+        return replace(self.body, model=copies.models[self.patient], optimizers=trains, memory={})
+
+    def treated(self, choices: Sequence[Choice], force: bool = False) -> tuple[Copies, Body, Treatment]:
+        """Treat fresh copies. Raises Refused."""
+        copies = self.copies()
+        body = self.body_of(copies)
+        with replayed(RandomState.now(_devices(copies.models))):
+            return copies, body, treat_body(body, choices, force)
+
+    def rehearse(self, choices: Sequence[Choice] = (), steps: int | None = None) -> Outcome:
+        """Treat fresh copies, let them take the first steps, and say how that went. Raises Refused."""
+        begun = time.perf_counter()
+        copies, body, treatment = self.treated(choices)
+        done = treatment.certificate
+        decades = math.nan if done is None else done.decades_after
+        folder = Path(tempfile.mkdtemp(prefix="livegrad-rehearsal-"))
+        losses: list[float] = []
+        trouble = None
+        try:
+            with replayed(RandomState.now(_devices(copies.models))), own_steps():
+                session = start(
+                    WatchOptions(path=folder / "run", mode="model", quiet=True),
+                    tuple(copies.models), tuple(copies.optimizers),
+                )  # fmt: skip
+                try:
+                    Course(copies, self.lessons).take(steps or self.steps, losses)
+                except (CannotReplay, RuntimeError, ValueError, LivegradError) as error:
+                    trouble = f"{type(error).__name__}: {error}"
+                finally:
+                    session.finish(None, None)
+            codes, infos = _found(folder / "run", type(body.model).__name__)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        seconds = time.perf_counter() - begun
+        return Outcome(tuple(losses), codes, infos, decades, seconds, trouble, treatment.choices)
+
+
+class Course:
+    """Lessons taken by copies, over and over where there are fewer than steps."""
+
+    def __init__(self, copies: Copies, lessons: Sequence[Lesson]) -> None:
+        self._copies = copies
+        self._lessons = lessons
+        self._rates: tuple[tuple[float, ...], ...] = ()
+
+    def take(self, steps: int, losses: list[float]) -> None:
+        """Take `steps` of the lessons, adding each one's loss to `losses`."""
+        with suppress(_Broken):
+            for number in range(steps):
+                self._take(self._lessons[number % len(self._lessons)], losses)
+
+    def _take(self, lesson: Lesson, losses: list[float]) -> None:
+        copies = self._copies
+        self._set_rates(lesson)
+        for optimizer in copies.optimizers:
+            optimizer.zero_grad()
+        value = 0.0
+        for loss in lesson.losses(copies.models, copies.parameters):
+            value += loss.value / lesson.scale
+            torch.autograd.backward(loss.tensors, loss.gradients)
+        losses.append(value)
+        if not math.isfinite(value):
+            raise _Broken
+        parameters = [
+            p for i in lesson.optimizers for g in copies.optimizers[i].param_groups for p in g["params"]
+        ]
+        parameters = [p for p in parameters if p.grad is not None]
+        if lesson.scale != 1:
+            for parameter in parameters:
+                parameter.grad.mul_(1 / lesson.scale)
+        if lesson.clip is not None:
+            lesson.clip.apply(parameters)
+        for i in lesson.optimizers:
+            copies.optimizers[i].step()
+
+    def _set_rates(self, lesson: Lesson) -> None:
+        """Follow the program's schedule by its ratios: a treatment may have set other rates."""
+        before, self._rates = self._rates, lesson.rates
+        if not before or before == lesson.rates or len(self._lessons) < 2:
+            return
+        for optimizer, old, new in zip(self._copies.optimizers, before, lesson.rates, strict=False):
+            for group, was, now in zip(optimizer.param_groups, old, new, strict=False):
+                group["lr"] = group["lr"] * now / was if was else now
+
+
+class _Broken(Exception):
+    """A loss is not finite: there is nothing more to learn."""
+
+
+def copies_of(
+    models: Sequence[nn.Module],
+    optimizers: Sequence[torch.optim.Optimizer],
+    known: Mapping[int, torch.Tensor] | None = None,
+) -> Copies:
+    """Copy models and optimizers together, without hooks of the program's. known: what `parameters` of the
+    copies is to start from, id -> parameter of `models`. Raises CannotCopy.
+    """
+    together = nn.ModuleList(models)
+    twin = make_twin(together)
+    memo: dict[int, Any] = {id(p): q for p, q in zip(together.parameters(), twin.parameters(), strict=True)}
+    found = [_copied(optimizer, memo) for optimizer in optimizers]
+    ids = {id(p): p for p in together.parameters()} if known is None else known
+    return Copies(list(twin.children()), found, {key: memo.get(id(p), p) for key, p in ids.items()})
+
+
+def _copied(optimizer: torch.optim.Optimizer, memo: dict[int, Any]) -> torch.optim.Optimizer:
+    memo = {**memo, **{id(getattr(optimizer, name)): OrderedDict() for name in _STEP_HOOKS}}
+    scheduled = optimizer.__dict__.pop("step", None)
+    try:
+        new = copy.deepcopy(optimizer, memo)
+    finally:
+        if scheduled is not None:
+            optimizer.__dict__["step"] = scheduled
+    if hasattr(scheduled, "_wrapped_by_lr_sched"):
+        _mark_as_scheduled(new)
+    return new
+
+
+def _mark_as_scheduled(optimizer: torch.optim.Optimizer) -> None:
+    """A schedule's wrapper steps the optimizer it was made for; a copy needs its mark alone."""
+    step = optimizer.step
+
+    def marked(*args: Any, **kwargs: Any) -> Any:
+        return step(*args, **kwargs)
+
+    marked._wrapped_by_lr_sched = True  # type: ignore[attr-defined]
+    optimizer.step = marked  # type: ignore[method-assign]
+
+
+def _devices(models: Sequence[nn.Module]) -> set[torch.device]:
+    return {t.device for model in models for t in (*model.parameters(), *model.buffers())}
+
+
+def _found(path: Path, model: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Codes of the serious findings, and of the others."""
+    if not path.exists():
+        return frozenset(), frozenset()
+    findings = load(path).report().findings
+    serious = frozenset(f["code"] for f in findings if f["severity"] in _SERIOUS)
+    return serious, frozenset(f["code"] for f in findings) - serious
