@@ -4,6 +4,7 @@
     livegrad.check(model, inputs)                       will it train? asked before training
     livegrad.treat(model, "init", optimizer)            cure it in place
     livegrad.load(path)                                 open a recorded run
+    livegrad.plot.spine(run)                            figures of it
 
 The names below are loaded on first use, so that `import livegrad` imports neither torch nor a view library.
 """
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from livegrad import plot
     from livegrad.diagnose.report import Report
     from livegrad.errors import LivegradError
     from livegrad.run.reader import Run, load
@@ -31,12 +33,12 @@ _HOMES = {
 }
 
 __all__ = [
-    "LivegradError", "Report", "Run", "Treatment", "__version__", "check", "load", "treat", "watch",
+    "LivegradError", "Report", "Run", "Treatment", "__version__", "check", "load", "plot", "treat", "watch",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("treat", "watch"):
+    if name in ("plot", "treat", "watch"):
         return import_module(f"livegrad.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'livegrad' has no attribute {name!r}")

@@ -24,35 +24,46 @@ class Grid:
         steps: (C,), ascending.
         logs: (R, C) decimal logarithms; -inf where the value is exactly 0, NaN where it is unknown.
         nonfinite: (R, C), where a NaN or an infinity was met.
+        low, high: (R, C), the range of the layers that a row stands for; None where each is one layer.
     """
 
     rows: tuple[tuple[str, ...], ...]
     steps: np.ndarray
     logs: np.ndarray
     nonfinite: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
 
     @property
     def folded(self) -> int:
         """The most layers that one row stands for."""
         return max(map(len, self.rows), default=0)
 
-    def fold(self, limit: int = _ROWS) -> "Grid":
-        """Return the grid with at most `limit` rows, neighbours replaced by their geometric mean."""
+    def fold(self, limit: int = _ROWS, centre: float | None = None) -> "Grid":
+        """Return the grid with at most `limit` rows. Of neighbours put together the one farthest from
+        `centre` is shown (None: the grid's median), so that no layer out of line is averaged away.
+        """
         if len(self.rows) <= limit:
             return self
+        known = self.logs[np.isfinite(self.logs)]
+        middle = centre if centre is not None else float(np.median(known)) if known.size else 0.0
         edges = [len(self.rows) * i // limit for i in range(limit + 1)]
         parts = [slice(a, b) for a, b in pairwise(edges)]
         rows = tuple(tuple(name for row in self.rows[part] for name in row) for part in parts)
-        logs = np.array([_mean(self.logs[part]) for part in parts])
-        return Grid(rows, self.steps, logs, np.array([self.nonfinite[part].any(axis=0) for part in parts]))
+        low = np.array([_lowest(self.logs[part]) for part in parts])
+        high = np.array([_highest(self.logs[part]) for part in parts])
+        logs = np.where(middle - low > high - middle, low, high)
+        broken = np.array([self.nonfinite[part].any(axis=0) for part in parts])
+        return Grid(rows, self.steps, logs, broken, low, high)
 
 
-def _mean(logs: np.ndarray) -> np.ndarray:
-    """Return the mean over rows of what is known; NaN where nothing is."""
-    known = ~np.isnan(logs)
-    total = np.where(known, logs, 0.0).sum(axis=0)
-    number = known.sum(axis=0)
-    return np.where(number > 0, total / np.maximum(number, 1), np.nan)
+def _lowest(logs: np.ndarray) -> np.ndarray:
+    """Return the least over rows of what is known; NaN where nothing is."""
+    return np.fmin.reduce(logs, axis=0)
+
+
+def _highest(logs: np.ndarray) -> np.ndarray:
+    return np.fmax.reduce(logs, axis=0)
 
 
 def pulse_limit(tensors: int) -> int:
@@ -85,7 +96,15 @@ def gradient_grid(run: "Run", subject: int, depth: Depth) -> Grid | None:
 
 
 def _groups(run: "Run", subject: int, depth: Depth) -> dict[str, list[int]]:
-    groups = {layer.name: list(layer.tensors) for layer in depth.layers if layer.tensors}
+    known = {layer.id for layer in depth.layers}
+    owners = [
+        x for x in run.layers if x.subject == subject and x.tensors and (x.id in known or x.kind != "depth")
+    ]
+    # What lies inside a block has the depth of the operation that ends it.
+    owners.sort(key=lambda layer: (layer.depth, layer.kind == "depth"))
+    groups: dict[str, list[int]] = {}
+    for layer in owners:
+        groups.setdefault(layer.name, []).extend(layer.tensors)
     placed = {i for ids in groups.values() for i in ids}
     for tensor in run.tensors:
         if tensor.subject == subject and tensor.id not in placed:
@@ -139,4 +158,23 @@ def audibility_grid(depth: Depth) -> Grid | None:
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.where(np.isinf(ratio), np.nan, np.log10(ratio))
     steps = np.array([scan.step for scan in scans])
-    return Grid(tuple((name,) for name in depth.names), steps, logs, broken).fold()
+    return Grid(tuple((name,) for name in depth.names), steps, logs, broken).fold(centre=0.0)
+
+
+def gain_grid(depth: Depth) -> Grid | None:
+    """Return what each layer passes back of the gradient's norm at every scan, the ratio of the transports
+    below and above it; None without a scan of two layers. The row of a layer is named after it; the first has
+    none, for there is nothing below.
+    """
+    if not depth.scans or len(depth.layers) < 2:
+        return None
+    scans = depth.scans
+    if len(scans) > _COLUMNS:
+        scans = tuple(scans[i] for i in np.linspace(0, len(scans) - 1, _COLUMNS).round().astype(int))
+    transport = np.array([depth.column(scan, "transport") for scan in scans]).T
+    with np.errstate(invalid="ignore"):
+        logs = transport[:-1] - transport[1:]
+    broken = np.array([depth.nonfinite(scan) for scan in scans]).T[1:]
+    steps = np.array([scan.step for scan in scans])
+    logs = np.where(np.isposinf(logs), np.nan, logs)
+    return Grid(tuple((name,) for name in depth.names[1:]), steps, logs, broken).fold(centre=0.0)

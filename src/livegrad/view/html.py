@@ -93,7 +93,7 @@ def script_json(value: Any) -> "Markup":
 
 
 def _figures_json(sections: list[SubjectSection]) -> "Markup":
-    figures = [{"id": figure.id, **figure.plot} for section in sections for figure in section.figures]
+    figures = [{"id": figure.id, **figure.drawing.plot} for section in sections for figure in section.figures]
     return script_json({"palettes": {"light": LIGHT, "dark": DARK}, "figures": figures})
 
 

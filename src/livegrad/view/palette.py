@@ -4,6 +4,9 @@ The hues (blue, vermillion, orange) stay apart under every common colour blindne
 by a word and a sign as well.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 LIGHT = {
     "paper": "#ffffff",
     "card": "#f6f8fa",
@@ -58,6 +61,8 @@ DARK = {
 
 # A control sign, which no shown name can hold, marks a colour that the browser fills in.
 _MARK = "\x01"
+# Numbers and names never hold a colour, and there may be very many of them.
+_PLAIN = frozenset({"x", "y", "z", "base", "text", "customdata", "ticktext", "tickvals", "hovertemplate"})
 
 
 def token(name: str) -> str:
@@ -65,6 +70,15 @@ def token(name: str) -> str:
     if name not in LIGHT:
         raise KeyError(name)
     return _MARK + name
+
+
+def painted(value: Any, palette: Mapping[str, str]) -> Any:
+    """Return a figure with the palette's colours in the place of its tokens."""
+    if isinstance(value, str):
+        return palette[value[1:]] if value.startswith(_MARK) else value
+    if isinstance(value, Mapping):
+        return {key: entry if key in _PLAIN else painted(entry, palette) for key, entry in value.items()}
+    return [painted(entry, palette) for entry in value] if isinstance(value, list | tuple) else value
 
 
 def style_variables(palette: dict[str, str]) -> str:

@@ -88,6 +88,10 @@ def _percentiles(ratio: np.ndarray, at: tuple[int, ...]) -> np.ndarray:
 def _loss(run: "Run", subject: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     table = run.scalars(subject)
     step, loss, known = table["step"], table["loss"], table["loss_known"].astype(bool)
+    every, losses = run.losses(subject)
+    if len(every) > len(np.unique(step)):
+        # A loss known to have been infinite or NaN is among these too.
+        step, loss, known = every, losses, np.ones(len(every), bool)
     broken = known & ~np.isfinite(loss)
     rows = np.arange(len(step))
     if len(rows) > _POINTS:

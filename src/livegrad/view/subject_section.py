@@ -6,17 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from livegrad.diagnose.number import count, log10, percent, short
 from livegrad.view.depth import Depth
 from livegrad.view.facts import subject_text
 from livegrad.view.figures.audibility_heatmap import audibility_heatmap
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.gradient_heatmap import gradient_heatmap
 from livegrad.view.figures.profile import profile
 from livegrad.view.figures.training import training
 from livegrad.view.fold import Row, fold, subject_layers, subjects, worst_findings
-from livegrad.view.grid import Grid, audibility_grid, gradient_grid
+from livegrad.view.grid import audibility_grid, gradient_grid
 from livegrad.view.ledger_table import subject_ledger
 from livegrad.view.progress import Progress
 from livegrad.view.text import shorten
@@ -40,17 +39,10 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class PageFigure:
-    """A figure and the words around it."""
+    """A figure at its place on the page."""
 
     id: str
-    title: str
-    caption: str
-    plot: dict[str, Any]
-    marks: Sequence[tuple[str, str]] = ()
-
-    @property
-    def height(self) -> int:
-        return int(self.plot["layout"]["height"])
+    drawing: Drawing
 
 
 @dataclass(frozen=True)
@@ -213,67 +205,21 @@ def _figures(
     worst = worst_findings(document, name)
     figures: list[PageFigure] = []
     missing: list[str] = []
-    sick = _SICK if worst else ""
     if depth.scans and depth.layers:
-        figures.append(_profile(anchor, depth, worst))
+        figures.append(PageFigure(f"{anchor}-profile", profile(depth, worst)))
     else:
         missing.append("No scan of this model was made, so there are no profiles over its depth.")
     if (grid := gradient_grid(run, number, depth)) is not None:
-        caption = f"Each row is {_row_words(grid)}, input at the top; bright is large, dark is small.{sick}"
-        plot = gradient_heatmap(grid, worst)
-        figures.append(
-            PageFigure(
-                f"{anchor}-gradient", "Gradient of the weights over the steps", caption, plot, _marks(grid)
-            )
-        )
+        figures.append(PageFigure(f"{anchor}-gradient", gradient_heatmap(grid, worst)))
     if len(depth.scans) > 1 and (grid := audibility_grid(depth)) is not None:
-        caption = f"Each row is {_row_words(grid)}; blue is quieter than the output, orange is louder.{sick}"
-        plot = audibility_heatmap(grid, worst)
-        figures.append(
-            PageFigure(f"{anchor}-audibility", "Audibility over the scans", caption, plot, _marks(grid))
-        )
+        figures.append(PageFigure(f"{anchor}-audibility", audibility_heatmap(grid, worst)))
     progress = Progress.of(run, number, _sick_tensors(run, number, worst))
     if progress.has_loss or progress.has_updates:
         findings = [finding for finding in document["findings"] if finding["subject"] in (name, None)]
-        figures.append(_training(anchor, progress, findings))
+        figures.append(PageFigure(f"{anchor}-training", training(progress, findings)))
     if not progress.has_loss:
         missing.append("The loss was not seen, so there is no curve of it.")
     return figures, missing
-
-
-_SICK = " Layers with an error (✗) or a warning (▲) are in bold, with a bar beside them."
-
-
-def _marks(grid: Grid) -> list[tuple[str, str]]:
-    """Return the key to the cells that have no colour of the scale, where there are any."""
-    kinds = (
-        ("nonfinite", "NaN or infinity", grid.nonfinite),
-        ("zero", "exactly zero", np.isneginf(grid.logs) & ~grid.nonfinite),
-        ("paper", "no gradient, or not measured", np.isnan(grid.logs) & ~grid.nonfinite),
-    )
-    return [(colour, words) for colour, words, cells in kinds if cells.any()]
-
-
-def _row_words(grid: Grid) -> str:
-    return "one layer" if grid.folded == 1 else f"up to {grid.folded} neighbouring layers (geometric mean)"
-
-
-def _profile(anchor: str, depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> PageFigure:
-    caption = (
-        "A healthy network's curves stay level. Audibility that falls towards the input means that the early "
-        "layers cannot be heard at the output, whatever the loss. Layers with a finding are shaded."
-    )
-    return PageFigure(f"{anchor}-profile", "Profile over the depth", caption, profile(depth, worst))
-
-
-def _training(anchor: str, progress: Progress, findings: Sequence[Mapping[str, Any]]) -> PageFigure:
-    caption = (
-        "Update ratio: how far one step moves a weight matrix, beside its own size. "
-        "The bars at the top show from when to when each finding was seen."
-    )
-    return PageFigure(
-        f"{anchor}-training", "Loss and updates over the steps", caption, training(progress, findings)
-    )
 
 
 def _sick_tensors(run: "Run", number: int, worst: Mapping[str, Mapping[str, Any]]) -> set[int]:

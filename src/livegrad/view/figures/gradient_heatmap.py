@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from livegrad.view.figures.heatmap import heatmap
-from livegrad.view.figures.style import Figure
+from livegrad.view.figures.drawing import Drawing
+from livegrad.view.figures.heatmap import SICK, heatmap, key, row_words
 from livegrad.view.grid import Grid
 
-# Matplotlib's viridis (CC0), at eight even points.
+# Matplotlib's viridis (CC0), at eight even points: even in lightness, so it keeps its order in grey.
 VIRIDIS = (
     (0.0, "#440154"),
     (0.143, "#46327e"),
@@ -22,8 +22,14 @@ VIRIDIS = (
 )
 
 
-def gradient_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Figure:
+def gradient_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Drawing:
     """Return the figure; its colours span three decades at least, so that noise looks like noise."""
     known = grid.logs[np.isfinite(grid.logs)]
     low, high = (float(known.min()), float(known.max())) if known.size else (-3.0, 0.0)
-    return heatmap(grid, worst, VIRIDIS, (min(low, high - 3.0), high), "gradient rms")
+    caption = (
+        f"Gradient rms. Each row is {row_words(grid)}, input at the top; bright is large, dark is small."
+    )
+    plot = heatmap(grid, worst, VIRIDIS, (min(low, high - 3.0), high), "gradient rms")
+    return Drawing(
+        "Gradient of the weights over the steps", caption + (SICK if worst else ""), plot, key(grid)
+    )

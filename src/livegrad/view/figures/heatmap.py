@@ -22,6 +22,34 @@ from livegrad.view.palette import token
 _ROW, _LABELS = 17, 32
 
 
+SICK = " Layers with an error (✗) or a warning (▲) are in bold, with a bar beside them."
+
+
+def row_words(grid: Grid) -> str:
+    """Return what one row stands for."""
+    if grid.folded == 1:
+        return "one layer"
+    return f"up to {grid.folded} neighbouring layers, of which it shows the one farthest from the rest"
+
+
+def key(grid: Grid) -> tuple[tuple[str, str], ...]:
+    """Return the key to the cells that have no colour of the scale, where there are any."""
+    kinds = (
+        ("nonfinite", "NaN or infinity", grid.nonfinite),
+        ("zero", "exactly zero", np.isneginf(grid.logs) & ~grid.nonfinite),
+        ("paper", "no gradient, or not measured", np.isnan(grid.logs) & ~grid.nonfinite),
+    )
+    return tuple((colour, words) for colour, words, cells in kinds if cells.any())
+
+
+def diverging(grid: Grid, least: float) -> tuple[list[tuple[float, str]], tuple[float, float]]:
+    """Return a scale centred on 10⁰ and its limits: as far as the grid goes, and at least `least` decades."""
+    known = grid.logs[np.isfinite(grid.logs)]
+    reach = max(least, float(np.abs(known).max()) if known.size else 0.0)
+    names = ("quiet", "quieter", "even", "louder", "loud")
+    return [(i / 4, token(name)) for i, name in enumerate(names)], (-reach, reach)
+
+
 def heatmap(
     grid: Grid,
     worst: Mapping[str, Mapping[str, Any]],
@@ -50,9 +78,12 @@ def heatmap(
         "zmax": limits[1],
         "colorscale": [[share, colour] for share, colour in scale],
         "hoverongaps": False,
-        "hovertemplate": f"%{{y}}<br>step %{{x}}<br>{unit} 10<sup>%{{z}}</sup><extra></extra>",
+        "hovertemplate": f"%{{y}}<br>step %{{x}}<br>{unit} 10<sup>%{{z}}</sup>{_span(grid)}<extra></extra>",
         "colorbar": _colour_bar(),
     }
+    if grid.low is not None and grid.high is not None:
+        trace["customdata"] = np.stack([grid.low, grid.high], axis=-1).round(1).astype(object)
+        trace["customdata"] = [[_pair(cell) for cell in row] for row in trace["customdata"]]
     height = max(200, min(_ROW * len(names), 620) + 70)
     return {
         "data": [trace, *_marks(grid, names)],
@@ -72,6 +103,18 @@ def heatmap(
             margin={"l": 8, "r": 4, "t": 28, "b": 8},
         ),
     }
+
+
+def _span(grid: Grid) -> str:
+    return "" if grid.low is None else "<br>its layers: %{customdata}"
+
+
+def _pair(cell: np.ndarray) -> str:
+    return (
+        " … ".join("0" if log == -np.inf else f"10<sup>{log}</sup>" for log in cell)
+        if cell[0] == cell[0]
+        else ""
+    )
 
 
 def _step_range(steps: np.ndarray) -> list[float]:

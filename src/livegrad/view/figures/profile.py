@@ -1,12 +1,13 @@
 """Profiles over depth: audibility, gradient and activation of every layer, at the first and last scan."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from livegrad.diagnose.number import short
 from livegrad.view.depth import Depth
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.style import (
     Figure,
     axis,
@@ -17,47 +18,70 @@ from livegrad.view.figures.style import (
     numbers,
     severities,
     stretches,
+    thinned,
     title,
 )
 from livegrad.view.palette import token
 
-_PANELS = (
-    ("audibility", "audibility / output's"),
-    ("gradient_rms", "gradient rms"),
-    ("activation_rms", "activation rms"),
-)
-_GAP, _HEIGHT = 0.07, 620
+PANELS = {
+    "audibility": ("audibility", "audibility / output's"),
+    "gradient": ("gradient_rms", "gradient rms"),
+    "activation": ("activation_rms", "activation rms"),
+}
+_GAP_PIXELS, _PANEL_PIXELS, _AROUND = 34, 168, 90
+_CAPTIONS = {
+    "audibility": (
+        "Audibility: how far the output moves, in its own unit, if a layer's activation is replaced by noise "
+        "of equal size. Where it falls towards the input, the early layers cannot be heard, whatever the "
+        "loss. "
+    ),
+    "gradient": "Gradient rms: of the loss, per entry of the layer's activation. ",
+    "activation": "Activation rms: root mean square over samples and units. ",
+}
+# More layers than this are thinned for drawing: of each stretch its lowest and its highest are kept.
+_MOST = 2000
 # A label's share of the figure's width.
 _LABEL_SHARE = 0.1
 
 
-def profile(depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """Return the figure: three panels over the same depth, the input at the left and the output at the right.
+def profile(
+    depth: Depth, worst: Mapping[str, Mapping[str, Any]], show: Sequence[str] = tuple(PANELS)
+) -> Drawing:
+    """Return the figure: a panel for each of `show` over the same depth, the input at the left and the output
+    at the right.
 
     Stretches of layers with a finding are shaded through all panels.
     """
+    words = " ".join(_CAPTIONS[name].strip() for name in show)
+    caption = f"A healthy network's curves stay level. {words} Layers with a finding are shaded."
+    heading = "Profile over the depth" if len(show) > 1 else f"{show[0].capitalize()} over the depth"
+    return Drawing(heading, caption, _plot(depth, worst, [PANELS[name] for name in show]))
+
+
+def _plot(depth: Depth, worst: Mapping[str, Mapping[str, Any]], panels: Sequence[tuple[str, str]]) -> Figure:
     scans = {depth.scans[-1].step: depth.scans[-1]}
     if len(depth.scans) > 1:
         scans = {depth.scans[0].step: depth.scans[0]} | scans
     data: list[Figure] = []
     axes: Figure = {"xaxis": _depth_axis(depth)}
-    height = (1 - _GAP * (len(_PANELS) - 1)) / len(_PANELS)
-    for i, (column, words) in enumerate(_PANELS):
+    pixels = _PANEL_PIXELS * len(panels) + _GAP_PIXELS * (len(panels) - 1)
+    gap, height = _GAP_PIXELS / pixels, _PANEL_PIXELS / pixels
+    for i, (column, words) in enumerate(panels):
         number = "" if i == 0 else str(i + 1)
         values = [
             depth.audibility_ratio(scan) if column == "audibility" else depth.column(scan, column)
             for scan in scans.values()
         ]
         low, high = _limits([decades(v) for v in values])
-        top = 1 - i * (height + _GAP)
+        top = 1 - i * (height + gap)
         axes[f"yaxis{number}"] = log_axis(low, high, title=title(words), domain=[max(0.0, top - height), top])
         for j, (step, scan) in enumerate(scans.items()):
             last = j == len(scans) - 1
             broken = depth.nonfinite(scan) if column != "activation_rms" else np.zeros(len(values[j]), bool)
             data += _lines(depth, values[j], broken, (low, high), f"y{number}", step, last, legend=i == 0)
-    axes["xaxis"]["anchor"] = f"y{len(_PANELS)}"
+    axes["xaxis"]["anchor"] = "y" if len(panels) == 1 else f"y{len(panels)}"
     shapes, notes = _sick(depth, worst)
-    return {"data": data, "layout": layout(_HEIGHT, shapes=shapes, annotations=notes, **axes)}
+    return {"data": data, "layout": layout(pixels + _AROUND, shapes=shapes, annotations=notes, **axes)}
 
 
 def _depth_axis(depth: Depth) -> Figure:
@@ -94,10 +118,11 @@ def _lines(
     """Return one scan's line, and marks at the panel's edge where a value has no place on it."""
     logs = decades(values)
     colour = token("series") if last else token("faint")
-    place = list(range(len(logs)))
+    place = thinned(logs, _MOST)
+    shown = [depth.layers[i] for i in place]
     words = [
-        f"{label(layer.name, 60)} ({label(layer.type)})<br>{short(float(value))} at step {step}"
-        for layer, value in zip(depth.layers, values, strict=True)
+        f"{label(layer.name, 60)} ({label(layer.type)})<br>{short(float(values[i]))} at step {step}"
+        for i, layer in zip(place, shown, strict=True)
     ]
     line: Figure = {
         "type": "scatter",
@@ -106,7 +131,7 @@ def _lines(
         "legendgroup": str(step),
         "showlegend": legend,
         "x": place,
-        "y": numbers(logs, 3),
+        "y": numbers(logs[place], 3),
         "yaxis": axis_name,
         "text": words,
         "hovertemplate": "%{text}<extra></extra>",
@@ -124,11 +149,11 @@ def _lines(
             "name": said,
             "legendgroup": said,
             "showlegend": legend and last,
-            "x": [i for i in place if where[i]],
+            "x": np.flatnonzero(where).tolist(),
             "y": [at] * int(where.sum()),
             "yaxis": axis_name,
             "cliponaxis": False,
-            "text": [f"{words[i]}<br>{said}" for i in place if where[i]],
+            "text": [f"{label(depth.layers[i].name, 60)}<br>{said}" for i in np.flatnonzero(where)],
             "hovertemplate": "%{text}<extra></extra>",
             "marker": {"symbol": symbol, "size": 9, "color": mark},
         }

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,25 @@ def numbers(values: np.ndarray, digits: int = 2) -> list[Any]:
     table = rounded.astype(object)
     table[~np.isfinite(rounded)] = None
     return table.tolist()
+
+
+def thinned(logs: np.ndarray, most: int) -> list[int]:
+    """Return at most about `most` places of a curve: both ends, and of each stretch its lowest and its
+    highest and the first and the last that has no logarithm, so that no spike is lost and a gap stays a gap.
+    """
+    if len(logs) <= most:
+        return list(range(len(logs)))
+    edges = np.linspace(0, len(logs), max(2, most // 4) + 1).round().astype(int)
+    kept = {0, len(logs) - 1}
+    for start, stop in pairwise(edges):
+        part = logs[start:stop]
+        known = np.flatnonzero(np.isfinite(part))
+        if len(known):
+            kept |= {int(start + known[np.argmin(part[known])]), int(start + known[np.argmax(part[known])])}
+        odd = np.flatnonzero(~np.isfinite(part))
+        if len(odd):
+            kept |= {int(start + odd[0]), int(start + odd[-1])}
+    return sorted(kept)
 
 
 def log_axis(low: float, high: float, **more: Any) -> Figure:

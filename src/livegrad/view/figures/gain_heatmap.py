@@ -1,0 +1,21 @@
+"""What each layer passes back of the gradient, over the scans: blue takes from it, orange adds to it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from livegrad.view.figures.drawing import Drawing
+from livegrad.view.figures.heatmap import SICK, diverging, heatmap, key, row_words
+from livegrad.view.grid import Grid
+
+_LEAST = 0.5
+
+
+def gain_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Drawing:
+    """Return the figure; the colours are centred on a gain of 1, which leaves the gradient as it is."""
+    caption = (
+        "Backward gain: the norm of the gradient below a layer over that above it. "
+        f"Each row is {row_words(grid)}, input at the top; blue passes on less than it was given, orange "
+        "more."
+    )
+    plot = heatmap(grid, worst, *diverging(grid, _LEAST), "gain")
+    return Drawing("Backward gain over the scans", caption + (SICK if worst else ""), plot, key(grid))
