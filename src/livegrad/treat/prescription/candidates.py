@@ -93,8 +93,8 @@ _CANNOT: dict[str, dict[str, str]] = {
         "normalize": "a normalization inside a loop over time has other statistics at each step",
     },
     "LG103": {
-        "activation": "saturation does not make a gradient explode: its slope is never over its steepest, and "
-        "it is the weights that multiply",
+        "activation": "saturation does not make a gradient explode: slopes are never over their steepest, "
+        "and it is the weights that multiply",
         "regularize": "it acts over hundreds of steps, and the explosion is there at the first",
     },
     "LG104": {
