@@ -1,0 +1,1 @@
+"""Trials: a script run with and without remedies, side by side, under the same seeds, data and budget."""

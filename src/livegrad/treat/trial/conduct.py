@@ -1,0 +1,325 @@
+"""How a trial goes: the control first, then what it calls for, then every arm beside the control.
+
+    conduct(trial, engine, commands, tell)
+
+Everything that was finished is on disk the moment it is, so that a trial goes on where it was interrupted.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from livegrad.errors import LivegradError
+from livegrad.treat.trial.arm import CONTROL, Arm, ArmRun
+from livegrad.treat.trial.budget import FEWEST_STEPS, MOST_SEEDS
+from livegrad.treat.trial.commands import PRESCRIPTION, Commands
+from livegrad.treat.trial.conclusion import effects
+from livegrad.treat.trial.course import Course
+from livegrad.treat.trial.engine import Engine, Job
+from livegrad.treat.trial.reading import choose_metric, error_codes, open_run, read_run
+from livegrad.treat.trial.state import Trial
+from livegrad.treat.trial.stopping import Look, broken, due, hopeless, lost
+
+_POLL_SECONDS = 0.1
+# Running arms are looked at as often as this.
+_LOOK_SECONDS = 1.0
+# Seeds are added as long as the trial has not taken this many times its minutes.
+_PATIENCE = 1.5
+_ADDED_SEEDS = 2
+
+
+class TrialError(LivegradError):
+    """The trial cannot go on: the script fails by itself, or never trains."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A running job as a screen shows it. steps: taken so far; of: to take, None if unknown. loss: its level
+    by now.
+    """
+
+    arm: str
+    repetition: int
+    steps: int
+    of: int | None
+    loss: float | None
+    seconds: float
+
+
+Tell = Callable[[Trial, Sequence[Progress]], None]
+
+
+@dataclass
+class _Running:
+    job: Job
+    started: float = field(default_factory=time.monotonic)
+    looked: int = 0
+    checked: float = 0.0
+    steps: int = 0
+    loss: float | None = None
+
+
+@dataclass
+class Conductor:
+    """Leads one trial to its end. tell: is called often with what is running. forced: arms that are tried in
+    place of a prescription's, by their specs.
+    """
+
+    trial: Trial
+    engine: Engine
+    commands: Commands
+    tell: Tell
+    forced: Sequence[str] = ()
+    _running: dict[Job, _Running] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+
+    def conduct(self) -> None:
+        """Lead the trial to its end. Raises TrialError; whatever is raised, no job is left running and no
+        folder of an unfinished run.
+        """
+        try:
+            self._control()
+            if self._sick() or self.forced:
+                self._choose_arms()
+                self._try_all()
+            self.trial.status = "finished"
+        except TrialError as error:
+            self.trial.status, self.trial.failure = "failed", str(error)
+            raise
+        finally:
+            self.engine.close()
+            self.trial.forget_unfinished()
+            self.trial.save()
+
+    # The control.
+
+    def _control(self) -> None:
+        trial = self.trial
+        trial.status, trial.failure = "running", None
+        if (CONTROL, 0) not in trial.runs:
+            trial.save()
+            asked = trial.budget.steps
+            seconds = None if asked else trial.budget.control_seconds()
+            self._start(trial.arms[0], 0, asked, seconds)
+            self._drain()
+        first = trial.runs[CONTROL, 0]
+        if first.steps == 0:
+            del trial.runs[CONTROL, 0]
+            raise TrialError(_why_no_control(first))
+        if trial.metric is None:
+            run = open_run(trial.run_folder(CONTROL, 0))
+            assert run is not None
+            trial.metric = choose_metric(run, first.findings)
+            level = Course.of(run, trial.metric["subject"])
+            trial.runs[CONTROL, 0] = _with_course(first, level) if first.end != "failed" else first
+            trial.steps = trial.budget.steps or _steps_for_all(first)
+            trial.save()
+
+    def _sick(self) -> bool:
+        return bool(self.trial.runs[CONTROL, 0].findings)
+
+    # The arms.
+
+    def _choose_arms(self) -> None:
+        trial = self.trial
+        known = {arm.name for arm in trial.arms}
+        specs: list[tuple[str, Mapping[str, Any]]] = [(spec, {}) for spec in self.forced]
+        if not self.forced:
+            if trial.prescription is None:
+                trial.prescription = self._prescribe()
+            remedies = [p for p in trial.prescription["proposals"] if p.get("kind", "remedy") == "remedy"]
+            specs = [(p["spec"], p) for p in remedies[: trial.budget.arms]]
+        for spec, proposal in specs:
+            arm = Arm.of(spec, proposal)
+            if arm.name not in known:
+                trial.arms.append(arm)
+                known.add(arm.name)
+        trial.save()
+
+    def _prescribe(self) -> dict[str, Any]:
+        """Ask the script itself, in a process of its own, at the moment its model is about to train."""
+        folder = self.trial.folder / "arms" / PRESCRIPTION
+        control = open_run(self.trial.run_folder(CONTROL, 0))
+        assert control is not None
+        job = Job(PRESCRIPTION, 0, self.commands.prescribe(control.path, folder), folder)
+        self.engine.start(job)
+        self._running[job] = _Running(job)
+        codes: dict[Job, int] = {}
+        while job not in codes:
+            codes.update(self._wait())
+        self._running.pop(job)
+        return self.commands.read_prescription(folder, codes[job])
+
+    def _try_all(self) -> None:
+        """Run every arm with every seed; add seeds where arms are undecided and there is time."""
+        while True:
+            while (following := self._next()) is not None or self._running:
+                while following is not None and len(self._running) < self.engine.slots:
+                    self._start(*following, self.trial.steps, None)
+                    following = self._next()
+                self._collect()
+            if not self._add_seeds():
+                return
+
+    def _next(self) -> tuple[Arm, int] | None:
+        """The next run to make: all arms with one seed before any with the next, the control first."""
+        trial = self.trial
+        busy = {(job.arm, job.repetition) for job in self._running}
+        for repetition in range(trial.budget.seeds):
+            for arm in trial.arms:
+                wanted = not arm.is_control or len(trial.over) < len(trial.candidates)
+                key = arm.name, repetition
+                if wanted and arm.name not in trial.over and key not in trial.runs and key not in busy:
+                    if repetition and not self._judged(arm):
+                        continue
+                    return arm, repetition
+        return None
+
+    def _judged(self, arm: Arm) -> bool:
+        """Whether it is known if the arm goes on after its first seed; the control waits for the first arm
+        that does.
+        """
+        if not arm.is_control:
+            return (arm.name, 0) in self.trial.runs
+        alive = [a for a in self.trial.candidates if a.name not in self.trial.dropped]
+        return any((a.name, 0) in self.trial.runs for a in alive)
+
+    def _add_seeds(self) -> bool:
+        """Whether two more seeds were added: once, where an arm is undecided and time is left."""
+        trial = self.trial
+        alive = [arm for arm in trial.candidates if arm.name not in trial.dropped]
+        found = effects(trial)
+        undecided = [arm.name for arm in alive if found[arm.name].verdict == "undecided"]
+        over = time.monotonic() - self._began > _PATIENCE * 60 * trial.budget.minutes
+        seeds = trial.budget.seeds
+        if not undecided or trial.looks or over or seeds < 2 or seeds >= MOST_SEEDS:
+            return False
+        for arm in alive:
+            if arm.name not in undecided:
+                trial.settled.append(arm.name)
+        trial.budget = replace(trial.budget, seeds=min(MOST_SEEDS, seeds + _ADDED_SEEDS))
+        trial.looks = 1
+        trial.save()
+        return True
+
+    # Jobs.
+
+    def _start(self, arm: Arm, repetition: int, steps: int | None, seconds: float | None) -> None:
+        folder = self.trial.run_folder(arm.name, repetition)
+        arguments = self.commands.run(arm, repetition, folder, steps, seconds)
+        job = Job(arm.name, repetition, arguments, folder)
+        self._running[job] = _Running(job)
+        self.engine.start(job)
+
+    def _drain(self) -> None:
+        while self._running:
+            self._collect()
+
+    def _wait(self) -> Sequence[tuple[Job, int]]:
+        time.sleep(_POLL_SECONDS)
+        self.tell(self.trial, [self._progress(one) for one in self._running.values()])
+        return self.engine.finished()
+
+    def _collect(self) -> None:
+        """Wait a little; note what ended, and look at what runs."""
+        for job, code in self._wait():
+            running = self._running.pop(job)
+            seconds = time.monotonic() - running.started
+            self._note(read_run(job, code, self.trial.folder, self._subject, self.trial.steps, seconds))
+        for running in list(self._running.values()):
+            if time.monotonic() - running.checked >= _LOOK_SECONDS:
+                running.checked = time.monotonic()
+                self._look(running)
+
+    @property
+    def _subject(self) -> str | None:
+        return (self.trial.metric or {}).get("subject")
+
+    def _note(self, run: ArmRun) -> None:
+        """Keep a finished run, and say whether its arm goes on."""
+        trial = self.trial
+        trial.add(run)
+        if run.arm == CONTROL or run.arm in trial.dropped or run.repetition:
+            return
+        why = run.reason if run.end in ("failed", "refused", "stopped") else None
+        control = trial.runs.get((CONTROL, 0))
+        if why is None and control is not None and run.loss is not None and control.loss is not None:
+            noise = self._noise(run, control)
+            why = lost(run.loss, control.loss, noise, error_codes(run.findings))
+        if why is not None:
+            trial.dropped[run.arm] = why
+            for job in [job for job in self._running if job.arm == run.arm]:
+                self._running.pop(job)
+                self.engine.end(job)
+            trial.save()
+
+    def _noise(self, *runs: ArmRun) -> float:
+        courses = []
+        for run in runs:
+            opened = open_run(self.trial.run_folder(run.arm, run.repetition))
+            if opened is not None:
+                courses.append(Course.of(opened, self._subject).noise)
+        return math.hypot(*courses)
+
+    def _look(self, running: _Running) -> None:
+        """Read how far a running arm is, and end it if it is hopeless."""
+        job, trial = running.job, self.trial
+        run = open_run(job.folder)
+        if run is None:
+            return
+        course = Course.of(run, self._subject)
+        running.steps = max(run.info.steps, int(course.steps[-1]) + 1 if len(course) else 0)
+        running.loss = course.level if len(course) else None
+        if job.arm == CONTROL or trial.steps is None:
+            return
+        control = open_run(trial.run_folder(CONTROL, 0))
+        if control is None:
+            return
+        beside = Course.of(control, self._subject)
+        why = broken(course, beside)
+        if why is None and due(running.steps, trial.steps, running.looked):
+            running.looked += 1
+            errors = error_codes(run.report().to_dict()["findings"])
+            why = hopeless(Look(course, beside, errors))
+        if why is not None:
+            self._stop(running, why)
+
+    def _stop(self, running: _Running, why: str) -> None:
+        job = running.job
+        self.engine.end(job)
+        self._running.pop(job)
+        seconds = time.monotonic() - running.started
+        seen = read_run(job, 0, self.trial.folder, self._subject, self.trial.steps, seconds)
+        self._note(replace(seen, end="stopped", reason=why))
+
+    def _progress(self, running: _Running) -> Progress:
+        job = running.job
+        seconds = time.monotonic() - running.started
+        of = self.trial.steps or self.trial.budget.steps
+        return Progress(job.arm, job.repetition, running.steps, of, running.loss, seconds)
+
+
+def _with_course(run: ArmRun, course: Course) -> ArmRun:
+    """The run with the losses of the model that turned out to be the one that counts."""
+    level = course.level
+    first = float(course.losses[0]) if len(course) else None
+    return replace(run, loss=None if math.isnan(level) else level, best=course.best, first=first)
+
+
+def _steps_for_all(first: ArmRun) -> int:
+    """The steps of every run: as many as the control took; where it failed, room to get beyond that."""
+    return max(first.steps, FEWEST_STEPS) if first.end != "failed" else max(10 * first.steps, 200)
+
+
+def _why_no_control(run: ArmRun) -> str:
+    if run.exit_code:
+        return (
+            f"the program fails by itself, before its first optimizer step: {run.reason}. "
+            "Nothing was treated; run it with plain python first"
+        )
+    return (
+        "the program took no optimizer step in its own process, so there is no training to treat. "
+        "If it needs arguments, give them behind its name; training in processes that it starts is not seen"
+    )

@@ -1,0 +1,121 @@
+"""What a run of an arm showed, read from its folder, while it runs or when it has ended."""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from livegrad.diagnose.learning import judge_learning
+from livegrad.diagnose.report import severity_rank
+from livegrad.errors import RunError
+from livegrad.run.folder import newest_run
+from livegrad.run.reader import Run, load
+from livegrad.treat.trial.arm import ArmRun
+from livegrad.treat.trial.course import Course
+from livegrad.treat.trial.engine import Job, exit_words
+from livegrad.treat.trial.process import last_words
+
+_REFUSAL = "livegrad: error: "
+
+
+def open_run(folder: Path) -> Run | None:
+    """The recording in a job's folder; None where there is none (yet)."""
+    path = newest_run(folder)
+    if path is None:
+        return None
+    try:
+        return load(path)
+    except RunError:
+        return None
+
+
+def read_run(
+    job: Job, code: int, root: Path, subject: str | None, steps: int | None, seconds: float
+) -> ArmRun:
+    """Return what a job that ended with exit code `code` showed.
+
+    root: the trial's folder. subject: whose loss counts; None: the first model's. steps: how many the run was
+    to take, None if it was to end by itself. seconds: it took in all.
+    """
+    run = open_run(job.folder)
+    if run is None:
+        return _without_steps(job, code, seconds)
+    course = Course.of(run, subject)
+    taken = max(run.info.steps, int(course.steps[-1]) + 1 if len(course) else 0)
+    if not taken:
+        return _without_steps(job, code, seconds)
+    report = run.report().to_dict()
+    failed = code != 0 and (steps is None or taken < steps)
+    losses = course.losses
+    level = math.inf if failed else course.level
+    info = run.info
+    pace = (info.seconds - info.overhead_seconds) / (info.steps - 1) if info.steps > 1 else None
+    return ArmRun(
+        arm=job.arm,
+        repetition=job.repetition,
+        end="failed" if failed else "finished",
+        folder=str(run.path.relative_to(root)),
+        steps=taken,
+        loss=None if math.isnan(level) else level,
+        first=float(losses[0]) if len(losses) else None,
+        best=course.best if len(losses) else None,
+        verdict=report["verdict"],
+        findings=tuple(_finding(f) for f in report["findings"] if f["severity"] != "info"),
+        learning=judge_learning(losses).state,
+        seconds_per_step=pace,
+        seconds=seconds,
+        exit_code=code,
+        reason=_failure(info.error, job, code) if failed else None,
+    )
+
+
+def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
+    kept = ("code", "name", "severity", "subject", "layers_text", "message", "source")
+    cause = finding.get("cause") or {}
+    return {**{key: finding.get(key) for key in kept}, "cause": cause.get("summary")}
+
+
+def _without_steps(job: Job, code: int, seconds: float) -> ArmRun:
+    """A run that left no recording: it was refused, failed, or never trained."""
+    words = last_words(job.folder, 12)
+    refusal = next((line for line in reversed(words.splitlines()) if _REFUSAL in line), None)
+    if code == 2 and refusal is not None:
+        reason = refusal.partition(_REFUSAL)[2]
+        return ArmRun(job.arm, job.repetition, "refused", seconds=seconds, exit_code=code, reason=reason)
+    reason = _failure(None, job, code) if code else "it took no optimizer step"
+    return ArmRun(job.arm, job.repetition, "failed", seconds=seconds, exit_code=code, reason=reason)
+
+
+def _failure(error: str | None, job: Job, code: int) -> str:
+    said = error or last_words(job.folder)
+    return f"{exit_words(code)}: {said}" if said else exit_words(code)
+
+
+def error_codes(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The codes of the findings of severity error, the first once."""
+    return list(dict.fromkeys(f["code"] for f in findings if f["severity"] == "error"))
+
+
+def choose_metric(run: Run, findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Whose loss the arms are compared by: that of the model with the worst finding, else of the largest.
+
+    Returns subject, of (the names of all models) and note: what a reader has to know, or None.
+    """
+    names = [subject.name for subject in run.subjects]
+    known = [s for s in run.subjects if len(Course.of(run, s.name))]
+    if not known:
+        note = "livegrad saw no loss in this script, so arms can only be compared by what their reports say"
+        return {"subject": None, "of": names, "note": note}
+    worst = {
+        s.name: min((severity_rank(f["severity"]) for f in findings if f["subject"] == s.name), default=9)
+        for s in known
+    }
+    chosen = min(known, key=lambda s: (worst[s.name], -s.parameters))
+    note = None
+    if len(names) > 1:
+        others = ", ".join(name for name in names if name != chosen.name)
+        note = (
+            f"the script trains {len(names)} models; arms are compared by the loss of {chosen.name}. Models "
+            f"trained against each other ({others}) have losses that say little by themselves"
+        )
+    return {"subject": chosen.name, "of": names, "note": note}

@@ -1,0 +1,101 @@
+"""A trial's result in sentences."""
+
+import math
+from collections.abc import Mapping
+
+from livegrad.diagnose.number import count, percent, short
+from livegrad.treat.trial.arm import CONTROL, ArmRun
+from livegrad.treat.trial.effect import Effect, confidence, smallest_visible
+from livegrad.treat.trial.state import Trial
+from livegrad.treat.trial.winner import Winner
+
+
+def summary(trial: Trial, verdict: str, winner: Winner, found: Mapping[str, Effect]) -> str:
+    """The conclusion in one sentence."""
+    if verdict == "failed":
+        return str(trial.failure)
+    first = trial.runs.get((CONTROL, 0))
+    if first is None:
+        return "nothing was run yet"
+    if verdict == "healthy":
+        return _nothing_to_treat(first)
+    if winner.name is not None:
+        words = effect_words(found[winner.name])
+        left = "" if winner.healthy else f", but it leaves {', '.join(winner.left)}"
+        return f"{winner.name} is better than doing nothing: {words}{left}"
+    return _no_winner(trial, verdict, found)
+
+
+def _nothing_to_treat(first: ArmRun) -> str:
+    moved = {"falling": "and the loss falls", "converged": "and the loss has come down"}.get(first.learning)
+    if moved:
+        return f"nothing to treat: the gradients arrive {moved}"
+    return (
+        f"nothing that livegrad could treat: the gradients arrive, though the loss is {first.learning} after "
+        f"{count(first.steps)} steps"
+    )
+
+
+def _no_winner(trial: Trial, verdict: str, found: Mapping[str, Effect]) -> str:
+    if not trial.candidates:
+        return "no remedy can be tried: none is known to work for what was found here"
+    if verdict == "uncured":
+        return f"none of the {len(found)} remedies that were tried is better than doing nothing"
+    if (trial.metric or {}).get("subject") is None:
+        return "livegrad saw no loss in this script, so no remedy can be proven better"
+    near = [name for name, one in found.items() if name not in trial.dropped and one.mean < 0]
+    seeds = trial.budget.seeds
+    seen = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    if near:
+        best = min(near, key=lambda name: found[name].mean)
+        return (
+            f"nothing is proven: {best} looks better, which {seen} cannot tell from chance. "
+            f"Add seeds: --seeds {seeds + 2}"
+        )
+    return f"nothing is proven with {seen}"
+
+
+def effect_words(found: Effect) -> str:
+    """An effect in words: "its loss is 0.012 of the control's (0.0094 to 0.016)"."""
+    without, with_ = found.diverged
+    if without and not with_:
+        seeds = len(found.seeds)
+        return f"without it the loss diverges ({without} of {seeds} seeds), with it in none"
+    if found.scale == "linear":
+        return f"its loss is lower by {short(-found.mean)} ({short(-found.high)} to {short(-found.low)})"
+    if found.ratio is None:
+        return "no loss is known of both"
+    ratio, low, high = found.ratio
+    if math.isinf(found.low):
+        return f"its loss is {share(ratio)} of the control's, with one seed"
+    return f"its loss is {share(ratio)} of the control's ({share(low)} to {share(high)})"
+
+
+def share(ratio: float) -> str:
+    """A ratio of losses: as a percentage below one, as a factor above."""
+    return percent(ratio) if ratio < 1 else f"{short(ratio)} times"
+
+
+def notes_of(trial: Trial, found: Mapping[str, Effect]) -> list[str]:
+    """What has to be known to read the result rightly."""
+    notes = []
+    if trial.metric and trial.metric.get("note"):
+        notes.append(str(trial.metric["note"]))
+    if found and trial.budget.seeds > 1:
+        level = confidence(len(found), trial.looks)
+        visible = smallest_visible(trial.budget.seeds, level)
+        together = f" and hold for all {len(found)} remedies together" if len(found) > 1 else ""
+        notes.append(
+            f"intervals are of 95 %{together}; with {trial.budget.seeds} seeds an effect shows if it is over "
+            f"{short(visible)} times its spread from seed to seed"
+        )
+    elif found:
+        notes.append("one seed has no interval, so nothing can be proven; ask for more: --seeds 3")
+    if any(not one.replicates for one in found.values()):
+        notes.append("the seed changes nothing in this script: all repetitions together are one sample")
+    if trial.steps is not None and not trial.whole and found:
+        notes.append(
+            f"every run was ended after {count(trial.steps)} steps; what comes later is not known "
+            "(--steps, --minutes)"
+        )
+    return notes
