@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 from livegrad.treat.run_time import RunTimeTreatment
 from livegrad.watch.onset import Onset
@@ -21,7 +21,7 @@ class TreatedProgram:
 
     def __init__(self, choices: tuple[Choice, ...], voice: Voice) -> None:
         self._treatment = RunTimeTreatment(choices, voice.say, voice.fail, self._note)
-        self._session: Session | None = None
+        self._session: Optional[Session] = None  # noqa: UP045 - pyright cannot close the circle of imports
         self._onset = Onset(self._treatment)
 
     def watched_by(self, session: Session) -> None:

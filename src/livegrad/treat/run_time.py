@@ -117,7 +117,8 @@ def _summary(patient: Patient) -> str:
     """What was done, in one line."""
     parts = []
     for treatment in patient.treatments:
-        changes, said = treatment.changes, ", ".join(str(choice) for choice in treatment.choices)
+        changes = list(treatment.changes)
+        said = ", ".join(str(choice) for choice in treatment.choices)
         if changes:
             more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
             said += f" ({changes[0].where or 'the model'}: {changes[0].what}{more})"

@@ -160,9 +160,8 @@ def set_aside() -> Iterator[None]:
     Neither do hooks on the steps of all optimizers, the program's own ones included.
     """
     kept = _steps.observers if _steps is not None else ()
-    hooks = [
-        (known, list(known.items())) for known in (_global_optimizer_pre_hooks, _global_optimizer_post_hooks)
-    ]
+    both: tuple[Any, ...] = (_global_optimizer_pre_hooks, _global_optimizer_post_hooks)
+    hooks = [(known, list(known.items())) for known in both]
     if _steps is not None:
         _steps.observers = ()
     for known, _ in hooks:
