@@ -28,11 +28,11 @@ class LayerSpec:
     """One row of a scan.
 
     depth counts spine cuts from the input side (0 nearest the input). kind: "depth" (a cut on the spine),
-    "branch" (an operation beside it), "time" (a step of an unrolled loop below the spine's end) or "path"
-    (one way through an opened segment). tensors: ids of the parameters it owns. width: entries of its
-    activation per sample. source: call site; made: where the module that stands for nothing else was
-    created. segment, path: name of the row at the output side of the innermost opened segment it lies in,
-    and which of its paths.
+    "branch" (an operation beside it), "time" (a step of an unrolled loop below the spine's end), "step" (a
+    recurrence's mean step, or an operation in it) or "path" (one way through an opened segment). tensors: ids
+    of the parameters it owns. width: entries of its activation per sample. source: call site; made: where the
+    module that stands for nothing else was created. segment, path: name of the row at the output side of the
+    innermost opened segment it lies in, and which of its paths.
     """
 
     name: str

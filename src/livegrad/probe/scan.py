@@ -44,7 +44,7 @@ from livegrad.probe.output_link import link_layers
 from livegrad.probe.pairing import PairingSpec, as_json, find_pairings
 from livegrad.probe.path_rows import PathRow, path_rows, with_paths
 from livegrad.probe.path_tap import PathTap
-from livegrad.probe.reach import RecurrentReach, TimeRow, with_time_rows
+from livegrad.probe.reach import PROBE, TRUTH, RecurrentReach
 from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
 from livegrad.probe.segments import open_segments
@@ -52,6 +52,7 @@ from livegrad.probe.similarity import likeness
 from livegrad.probe.spine import find_spine
 from livegrad.probe.squares import is_measurable, row_squares
 from livegrad.probe.target import Target, in_output_units, read_target
+from livegrad.probe.time_rows import TimeRow, with_time_rows
 from livegrad.probe.trace import ForwardTrace
 
 _HOOKED = "the model has tensor hooks of its own, which a probe would run"
@@ -155,6 +156,7 @@ class StepScan:
             self._tap.close()
         if self._path_tap is not None:
             self._path_tap.close()
+        self._reach.close()
 
     def close(self) -> ScanResult | None:
         """Remove every hook and return what was measured, or None with `reason` set. Nothing of the step is
@@ -250,7 +252,7 @@ class StepScan:
         try:
             probe = gaussian_probe(value.shape, output.dtype, output.device, self._seed)
             with unchanged_by_rerun(self._root, output.device, record.checkpointed):
-                self._reach.listen()
+                self._reach.listen(PROBE)
                 found = send_probe((data.nodes[0], number), probe, ends)
         except Exception as error:
             self.reason = (
@@ -261,13 +263,13 @@ class StepScan:
             self._probed = self._clear_tap()
             self._take_ends(ends, found)
             self._reach.take_ends(ends, found)
-            self._measure_time()
+            self._reach.listen(TRUTH)
 
-    def _measure_time(self) -> None:
-        self._reach.close()
+    def _measure_time(self, output: dict[int, Any] | None) -> None:
         depth = {layer.spec.module: layer.spec.depth for layer in self._layers}
+        said = list(output.values()) if output else None
         try:
-            self._time = self._reach.rows(self._names, lambda name: depth.get(name, 0))
+            self._time = self._reach.rows(self._names, lambda name: depth.get(name, 0), said)
         except Exception as error:
             self.reason = f"the reach through time was not measured: {type(error).__name__}: {error}"
 
@@ -290,6 +292,7 @@ class StepScan:
         assert self._tap is not None
         found = columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite)
         found |= likeness([layer.operation.values[0].sample for layer in self._layers])
+        self._measure_time(self._tap.squares.get(self._out))
         if self._path_tap is not None:
             out = self._tap.squares.get(self._out)
             found = with_paths(found, self._layers, self._paths, out, self._path_tap.squares)
