@@ -1,6 +1,5 @@
 """The patient: everything a rule may ask about one subject of a run, read once and derived on demand."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -137,7 +136,7 @@ class Patient:
         """Tensor id -> median over the sampled steps of ‖ΔW‖/‖W‖; sampled tensors only."""
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = self.pulses.update_norm / self.pulses.weight_norm
-        return _by_tensor(self.pulses, ratio, np.nanmedian)
+        return _median_by_tensor(self.pulses, ratio)
 
     @cached_property
     def answered_ratio(self) -> dict[int, float]:
@@ -145,17 +144,17 @@ class Patient:
         with np.errstate(divide="ignore", invalid="ignore"):
             ratio = self.pulses.update_norm / self.pulses.weight_norm
             ratio = np.where(self.pulses.gradient_norm > 0, ratio, np.nan)
-        return _by_tensor(self.pulses, ratio, np.nanmedian)
+        return _median_by_tensor(self.pulses, ratio)
 
     @cached_property
     def swallowed(self) -> dict[int, float]:
         """Tensor id -> median share of entries whose update the dtype swallowed (w + Δ == w)."""
-        return _by_tensor(self.pulses, self.pulses.swallowed, np.nanmedian)
+        return _median_by_tensor(self.pulses, self.pulses.swallowed)
 
     @cached_property
     def eps_dominated(self) -> dict[int, float]:
         """Tensor id -> median share of entries whose √v̂ lies under the optimizer's eps."""
-        return _by_tensor(self.pulses, self.pulses.eps_dominated, np.nanmedian)
+        return _median_by_tensor(self.pulses, self.pulses.eps_dominated)
 
     def optimizer_of(self, tensor: Tensor) -> str:
         """Return the class name of the optimizer that holds `tensor` ("?" if unknown)."""
@@ -193,16 +192,17 @@ def _first_of_each(step: np.ndarray, loss: np.ndarray) -> tuple[np.ndarray, np.n
     return steps, loss[first]
 
 
-def _by_tensor(pulses: Pulses, values: np.ndarray, reduce: Callable) -> dict[int, float]:
+def _median_by_tensor(pulses: Pulses, values: np.ndarray) -> dict[int, float]:
     # A step that a gradient scaler skipped moves nothing and says nothing.
     with np.errstate(invalid="ignore"):
         skipped = (pulses.loss_scale != 1) & (np.nansum(pulses.update_norm, axis=1) == 0)
-    known = (np.isfinite(values) | np.isinf(values)) & ~skipped[:, None]
-    return {
-        int(k): float(reduce(values[known[:, j], j]))
-        for j, k in enumerate(pulses.tensor)
-        if known[:, j].any()
-    }
+    ordered = np.sort(np.where(skipped[:, None], np.nan, values), axis=0)  # what is not known comes last
+    count = np.sum(~np.isnan(ordered), axis=0)
+    known = np.flatnonzero(count)
+    low, high = ordered[(count[known] - 1) // 2, known], ordered[count[known] // 2, known]
+    with np.errstate(invalid="ignore"):
+        middle = np.where(low == high, low, (low + high) / 2)
+    return {int(pulses.tensor[j]): float(value) for j, value in zip(known, middle, strict=True)}
 
 
 def persists(flags: list[bool]) -> bool:
