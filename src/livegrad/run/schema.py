@@ -266,7 +266,8 @@ class TreatedModel(_Record):
     choices: the remedies that were applied, as `--treat` takes them. changes: one object per change with
     where, what and source. certificate: preserves_function, largest_output_change (max |Δy|), decades_before,
     decades_predicted and decades_after (log10 of the deepest layer's audibility over the output's), or None.
-    refused: objects with choice and reason.
+    refused: objects with choice and reason. edits: what does the same to the program's source, as
+    livegrad.treat.remedy.Edit.from_dict reads it.
     """
 
     model: str = "model"
@@ -274,6 +275,7 @@ class TreatedModel(_Record):
     changes: tuple[Any, ...] = ()
     certificate: dict[str, Any] | None = None
     refused: tuple[Any, ...] = ()
+    edits: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,8 @@ class RunInfo(_Record):
     and `overhead_seconds` livegrad's own measured share of it; `opening_seconds` and
     `opening_overhead_seconds` are the same up to the end of the first 100 steps, which are watched more
     closely than the rest, null while they last. `pid` and `host` say whose run it is, so
-    that a reader can tell a live run from one that was killed.
+    that a reader can tell a live run from one that was killed. `step_limit`: the program was to be ended after
+    so many steps. `repetition`: whose seeds it was given, see livegrad.watch.seeds.
     """
 
     schema: int = SCHEMA_VERSION
@@ -344,6 +347,8 @@ class RunInfo(_Record):
     counterfactuals: tuple[Counterfactual, ...] = ()
     origins: tuple[NonfiniteOrigin, ...] = ()
     treatments: tuple[TreatedModel, ...] = ()
+    step_limit: int | None = None
+    repetition: int | None = None
 
     def __post_init__(self) -> None:
         for name, cls in _NESTED:

@@ -53,6 +53,7 @@ class Patient:
             "changes": [change for t in self.treatments for change in describe(t.changes)],
             "certificate": None if certificate is None else vars(certificate),
             "refused": [{"choice": str(choice), "reason": reason} for choice, reason in self.refused],
+            "edits": [edit.to_dict() for t in self.treatments for edit in t.edits],
         }
 
 

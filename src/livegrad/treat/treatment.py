@@ -16,7 +16,7 @@ from livegrad.probe.random_state import RandomState, replayed
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.remedies import remedy
-from livegrad.treat.remedy import Assessment, Change, describe
+from livegrad.treat.remedy import Assessment, Change, Edit, Remedy, describe
 from livegrad.treat.stepping import Stepping, acts_at_steps
 
 
@@ -38,13 +38,16 @@ class Certificate:
 
 @dataclass
 class Treatment:
-    """What was done to a model. `undo()` puts every part back as it was, the last change first."""
+    """What was done to a model. `undo()` puts every part back as it was, the last change first. edits: what
+    does the same to the source.
+    """
 
     choices: tuple[Choice, ...]
     changes: tuple[Change, ...]
     assessments: tuple[Assessment, ...]
     certificate: Certificate | None = None
     stepping: Stepping | None = field(default=None, repr=False)
+    edits: tuple[Edit, ...] = field(default=(), repr=False)
     undone: bool = field(default=False, repr=False)
 
     def undo(self) -> None:
@@ -97,6 +100,7 @@ def treat_body(body: Body, choices: Sequence[Choice], force: bool = False) -> Tr
     resolved: list[Choice] = []
     changes: list[Change] = []
     assessments: list[Assessment] = []
+    edits: list[Edit] = []
     preserves = True
     try:
         for asked in choices:
@@ -108,6 +112,7 @@ def treat_body(body: Body, choices: Sequence[Choice], force: bool = False) -> Tr
             made = cure.apply(body, choice)
             changes += made
             body.changed()
+            edits += _edits(cure, body, choice, made)
             resolved.append(choice)
             assessments.append(assessment)
             preserves &= cure.preserves_function(choice)
@@ -123,7 +128,18 @@ def treat_body(body: Body, choices: Sequence[Choice], force: bool = False) -> Tr
             preserves, _largest_change(before, _outputs(body)), decades, predicted, body.anatomy.decades
         )
     stepping = _stepping(body, resolved)
-    return Treatment(tuple(resolved), tuple(changes), tuple(assessments), certificate, stepping)
+    return Treatment(
+        tuple(resolved), tuple(changes), tuple(assessments), certificate, stepping, tuple(edits)
+    )
+
+
+def _edits(cure: Remedy, body: Body, choice: Choice, made: Sequence[Change]) -> Sequence[Edit]:
+    """What does the same to the source; a remedy that cannot say it has treated the model all the same."""
+    try:
+        return cure.edits(body, choice, made)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        return [Edit("instruction", None, f"{choice}: no edit of the source could be made ({reason})")]
 
 
 def _stepping(body: Body, choices: Sequence[Choice]) -> Stepping | None:

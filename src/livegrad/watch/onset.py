@@ -74,7 +74,7 @@ class Onset:
         self._taken: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
         self._listening = False
         self._hook = register_optimizer_step_pre_hook(self._before_step)
-        self._origins.open()
+        self._origins.open(constructors=True)
         patches.install(self.lines)
         patches.install(self)
         self._listen(True)
