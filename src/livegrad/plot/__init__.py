@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from livegrad.plot.ledger_waterfall import ledger
     from livegrad.plot.loss_curve import loss
     from livegrad.plot.saving import save
+    from livegrad.plot.spine_ribbon import spine
 
 # The modules have other names than what is in them: a submodule of the same name would take its place.
 _HOMES = {
@@ -35,9 +36,10 @@ _HOMES = {
     "ledger": "ledger_waterfall",
     "loss": "loss_curve",
     "save": "saving",
+    "spine": "spine_ribbon",
 }
 
-__all__ = ["depth", "heatmap", "ledger", "loss", "save"]
+__all__ = ["depth", "heatmap", "ledger", "loss", "save", "spine"]
 
 
 def __getattr__(name: str) -> Any:

@@ -23,6 +23,8 @@ def label(name: object, width: int = 28) -> str:
     A bare number, as nn.Sequential names its layers, becomes "layer 3": plotly would take it for a position.
     """
     text = clean(name)
+    if not text.strip():
+        return "(no name)"
     bare = text.replace(".", "").isdecimal()
     return escape(shorten(f"layer {text}" if bare else text, width), quote=False)
 
