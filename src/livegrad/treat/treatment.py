@@ -128,9 +128,7 @@ def treat_body(body: Body, choices: Sequence[Choice], force: bool = False) -> Tr
             preserves, _largest_change(before, _outputs(body)), decades, predicted, body.anatomy.decades
         )
     stepping = _stepping(body, resolved)
-    return Treatment(
-        tuple(resolved), tuple(changes), tuple(assessments), certificate, stepping, tuple(edits)
-    )
+    return Treatment(tuple(resolved), tuple(changes), tuple(assessments), certificate, stepping, tuple(edits))
 
 
 def _edits(cure: Remedy, body: Body, choice: Choice, made: Sequence[Change]) -> Sequence[Edit]:
