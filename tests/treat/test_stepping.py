@@ -109,6 +109,7 @@ def test_a_remedy_that_fails_says_so_once_and_training_goes_on():
 
 def test_the_hooks_go_with_the_optimizer():
     hooks = _global_optimizer_pre_hooks
+    gc.collect()
     before = len(hooks)
     _, stepping, body, optimizer = stepped(Halves)
     assert len(hooks) == before + 1

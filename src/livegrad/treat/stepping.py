@@ -111,9 +111,13 @@ def _then(closure: Callable[[], Any], act: Callable[[], None]) -> Callable[[], A
 
 
 def _to_front(handle: Any) -> None:
+    """Before every hook that is not of this kind; of those, behind the earlier ones."""
     hooks = handle.hooks_dict_ref()
-    if hooks is not None and handle.id in hooks:
-        hooks.move_to_end(handle.id, last=False)
+    if hooks is None:
+        return
+    mine = [key for key, hook in hooks.items() if getattr(hook, "func", None) is _before]
+    for key in reversed(mine):
+        hooks.move_to_end(key, last=False)
 
 
 def _remove(handles: Sequence[Any]) -> None:

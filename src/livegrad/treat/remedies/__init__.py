@@ -9,6 +9,7 @@ _CLASSES: dict[str, str] = {
     "init": "init:Init",
     "activation": "activation:ActivationSwap",
     "normalize": "normalize:Normalize",
+    "clip": "clip:Clip",
     "skip": "skip:Skip",
     "recurrent": "recurrent:Recurrent",
 }

@@ -1,0 +1,72 @@
+"""Clipping as lines of a program, above the one that calls optimizer.step()."""
+
+from collections.abc import Sequence
+
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+from livegrad.treat.remedy import Change, Edit
+
+_PARAMETERS = '[p for group in {optimizer}.param_groups for p in group["params"]]'
+
+_BY_UNIT = '''\
+def clip_by_unit_(parameters, limit):
+    """Hold each unit's gradient to a share of its weights' norm (Brock et al. 2021)."""
+    for p in parameters:
+        if p.grad is None:
+            continue
+        dims = tuple(range(1, p.ndim)) if p.ndim > 1 else None
+        weight, gradient = (
+            torch.linalg.vector_norm(x.float(), dim=dims, keepdim=p.ndim > 1) for x in (p.detach(), p.grad)
+        )
+        factor = (limit * weight.clamp_min(1e-3) / gradient.clamp_min(1e-6)).clamp_max(1.0)
+        p.grad.mul_(factor.to(p.grad.dtype))
+'''
+
+
+def edits_of(
+    body: Body, choice: Choice, changes: Sequence[Change], learnt: Sequence[float | None]
+) -> list[Edit]:
+    """The edits for each optimizer of the body. learnt: the limits found in its first steps, where none was
+    given.
+    """
+    if choice.variant in ("robust", "through-time") or (changes and changes[0].where == "clip_grad_norm_"):
+        return [Edit("instruction", c.source, _instruction(choice, c)) for c in changes if c.where or c.what]
+    found: list[Edit] = []
+    if choice.variant == "agc":
+        found.append(Edit("define", None, _BY_UNIT, "clip_by_unit_", ("import torch",)))
+    for i, _ in enumerate(body.optimizers):
+        source = body.sources.get(f"step:{i}")
+        limit = choice.options.get("limit", 0.01 if choice.variant == "agc" else learnt[i])
+        if limit is None:
+            text = "clip the gradient in front of optimizer.step(), at a little over its usual norm"
+            found.append(Edit("instruction", source, text))
+        else:
+            code = _lines(choice.variant, float(limit), "scaler" in body.sources)
+            found.append(Edit("before", source, code, "step", ("import torch",)))
+    return found
+
+
+def _lines(variant: str, limit: float, scaled: bool) -> str:
+    optimizer = "{0}" if scaled else "{receiver}"
+    parameters = _PARAMETERS.replace("{optimizer}", optimizer)
+    clipped = f"torch.nn.utils.clip_grad_norm_({parameters}, {limit:g})"
+    if variant == "norm":
+        # A scaler leaves a step with broken gradients out by itself.
+        act = clipped if scaled else f"if not {clipped}.isfinite():\n    {optimizer}.zero_grad()"
+    elif variant == "value":
+        act = f"torch.nn.utils.clip_grad_value_({parameters}, {limit:g})"
+    else:
+        act = f"clip_by_unit_({parameters}, {limit:g})"
+    return f"{{receiver}}.unscale_({optimizer})\n{act}" if scaled else act
+
+
+def _instruction(choice: Choice, change: Change) -> str:
+    limit = choice.options.get("limit")
+    if change.where == "clip_grad_norm_":
+        return f"call clip_grad_norm_ with the limit {limit:g}"
+    if choice.variant == "robust":
+        return (
+            "above optimizer.step(): hold the norm of the gradient to three times, or six robust deviations "
+            "of its logarithm over, the median of the last 32, and leave out a step whose norm is not finite"
+        )
+    return f"{change.where}: {change.what} (h.register_hook on the state that is handed on)"

@@ -1,0 +1,342 @@
+"""clip: bound the gradient in front of the step, so that one bad batch cannot throw the weights away.
+
+    norm          g ← g min(1, c/‖g‖), one factor for all of an optimizer's gradients; Pascanu et al. 2013
+    value         each entry into [−c, c]; turns the direction
+    agc           each unit's gradient to a share of its weights' norm; Brock et al. 2021
+    robust        c follows the recent norms (livegrad.treat.robust_threshold); Kumar et al. 2025
+    through-time  what goes back from one time step of a loop to the one before
+
+Without a limit, `norm` and `value` take the 90 % quantile of what an earlier run recorded before it broke
+(livegrad.treat.clip_limit), and without such a run they learn it from the first 25 steps.
+
+A gradient that is not finite is no direction. `torch.nn.utils.clip_grad_norm_` multiplies it by 1/∞ = 0, and
+0 · ∞ = NaN goes into the weights. Here the whole step is left out: no update, no momentum, no decay. On a
+device, where asking would make the program wait, the gradient is set to zero instead, and the optimizer goes
+on by its momentum alone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf, sqrt
+from typing import ClassVar
+
+import numpy as np
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from livegrad.diagnose.optimizer_kind import SCALE_FREE
+from livegrad.treat import clip_gradients, clip_through_time
+from livegrad.treat.body import Body
+from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.clip_edits import edits_of
+from livegrad.treat.clip_limit import FirstSteps, recorded_limit
+from livegrad.treat.gradients import coalesce, largest_entry, leave_out, parameters_with_gradient, total_norm
+from livegrad.treat.own_clip import with_limit
+from livegrad.treat.recorded import recorded
+from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.robust_threshold import RobustThreshold
+
+_SHARE = 0.01
+_VANISHING = ("LG101", "LG102")
+_LARGE_STEPS = ("LG106", "LG402")
+_SMALL_STEPS = ("LG302", "LG401", "LG503")
+_LOST_DECADES = -3.0
+# A step that changes the weights by more than this is too large; as in the finding LG402.
+_TOO_LARGE = 0.3
+
+
+@dataclass
+class _State:
+    """What is remembered of one optimizer between its steps."""
+
+    learnt: FirstSteps
+    robust: RobustThreshold
+    put_back: Callable[[], None] | None = None
+
+
+class Clip(Remedy):
+    """Clip the gradient."""
+
+    name = "clip"
+    title = "clip the gradient before the step"
+    treats = ("LG103", "LG104", "LG105", "LG106", "LG202", "LG301", "LG303", "LG402", "LG403")
+    not_when = (
+        "the gradient vanishes: its factor is at most one; under Adam as a cure for large steps, where a "
+        "factor that stays the same cancels; or one layer is loud and the rest is quiet, by norm"
+    )
+    variants = ("norm", "value", "agc", "robust", "through-time")
+    options: ClassVar = {
+        "limit": "the largest norm or entry (norm, value, through-time), or share of the weights (agc: 0.01)"
+    }
+
+    def preserves_function(self, choice: Choice) -> bool:
+        return True
+
+    def resolve(self, body: Body, choice: Choice) -> Choice:
+        """Without a variant: by norm. Without a limit: the one that the history gives, if there is one."""
+        variant = "norm" if choice.variant == AUTO else choice.variant
+        if variant not in self.variants:
+            raise Refused(f"clip knows no variant {variant!r}. There are: {', '.join(self.variants)}")
+        options = dict(choice.options)
+        limit = _limit_from_history(body, variant) if "limit" not in options else None
+        if limit is not None:
+            options["limit"] = limit
+        return Choice(self.name, variant, options)
+
+    def assess(self, body: Body, choice: Choice) -> Assessment:
+        obstacle = _obstacle(body, choice)
+        if obstacle is not None:
+            return Assessment(False, obstacle)
+        code = (body.finding or {}).get("code")
+        before, predicted = _norms(body, choice)
+        step = predicted.get("update_over_weights", 0.0)
+        if code in _LARGE_STEPS and step > _TOO_LARGE:
+            reason = (
+                f"a step along a gradient of norm {choice.options['limit']:g} still changes the weights by "
+                f"{step:.2g} of themselves: lower the learning rate"
+            )
+            return Assessment(False, reason, predicted, before)
+        works = True if code in ("LG104", "LG105", "LG403", *_LARGE_STEPS) else None
+        return Assessment(works, _said(body, choice, code), predicted, before)
+
+    def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
+        obstacle = _needs(body, choice)
+        if obstacle is not None:
+            raise Refused(obstacle)
+        if choice.variant == "through-time":
+            return _between_time_steps(body, choice)
+        if (body.finding or {}).get("code") == "LG403" and choice.variant == "norm":
+            return _raise_own_limit(body, choice)
+        body.memory[_key(choice)] = {}
+        body.memory[_key(choice), "spared"] = _head(body)
+        what = _what(choice)
+        return [
+            Change(f"optimizer {i}", what, _nothing, body.sources.get(f"step:{i}"))
+            for i in range(len(body.optimizers))
+        ]
+
+    def at_step(self, body: Body, choice: Choice, step: int, optimizer: Optimizer) -> None:
+        states = body.memory.get(_key(choice))
+        parameters = parameters_with_gradient(optimizer)
+        if states is None or not parameters:
+            return
+        state = states.setdefault(id(optimizer), _State(FirstSteps(), RobustThreshold()))
+        coalesce(parameters)
+        if clip_gradients.on_cpu(parameters):
+            norm = clip_gradients.finite_norm(parameters)
+            if norm is None:
+                state.put_back = leave_out(optimizer)
+                return
+        else:
+            norm = clip_gradients.zero_if_broken(parameters, total_norm(parameters))
+        self._clip(body, choice, optimizer, state, parameters, norm)
+
+    def after_step(self, body: Body, choice: Choice, step: int, optimizer: Optimizer) -> None:
+        state = body.memory.get(_key(choice), {}).get(id(optimizer))
+        if state is not None and state.put_back is not None:
+            state.put_back()
+            state.put_back = None
+
+    def _clip(
+        self,
+        body: Body,
+        choice: Choice,
+        optimizer: Optimizer,
+        state: _State,
+        parameters: list[Tensor],
+        norm: Tensor,
+    ) -> None:
+        scale = clip_gradients.scale_on(optimizer)
+        given = choice.options.get("limit")
+        if choice.variant == "agc":
+            spared = body.memory[_key(choice), "spared"]
+            clip_gradients.by_unit(parameters, float(given or _SHARE) * scale, spared)
+        elif choice.variant == "value":
+            limit = float(given) if given is not None else _learnt(state, largest_entry(parameters), scale)
+            clip_gradients.by_value(parameters, limit * scale)
+        elif choice.variant == "robust":
+            clip_gradients.by_norm(parameters, state.robust.look(norm / scale) * scale, norm)
+        else:
+            limit = float(given) if given is not None else _learnt(state, norm, scale)
+            clip_gradients.by_norm(parameters, limit * scale, norm)
+
+    def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
+        return edits_of(body, choice, changes, _learnt_limits(body, choice))
+
+
+def _key(choice: Choice) -> tuple[str, str]:
+    return ("clip", str(choice))
+
+
+def _nothing() -> None:
+    """It ends with the stepping."""
+
+
+def _learnt(state: _State, size: Tensor, scale: float) -> float:
+    # Once it is known nothing needs to be asked of a device any more.
+    if state.learnt.limit is not None:
+        return state.learnt.limit
+    return state.learnt(float(size) / scale)
+
+
+def _learnt_limits(body: Body, choice: Choice) -> list[float | None]:
+    states = body.memory.get(_key(choice), {})
+    return [
+        None if id(optimizer) not in states else states[id(optimizer)].learnt.limit
+        for optimizer in body.optimizers
+    ]
+
+
+def _limit_from_history(body: Body, variant: str) -> float | None:
+    finding = body.finding or {}
+    wanted = (finding.get("evidence") or {}).get("recommended_clip_limit")
+    if variant == "norm" and isinstance(wanted, (int, float)) and np.isfinite(wanted):
+        return float(f"{wanted:.1e}")
+    known = recorded(body)
+    if known is None or variant not in ("norm", "value"):
+        return None
+    rows = known.rows(0 if len(body.optimizers) == 1 else None)
+    sizes = (
+        known.scalars["gradient_norm"]
+        if variant == "norm"
+        else np.nanmax(np.nan_to_num(known.pulses.gradient_max, nan=0.0, posinf=inf), axis=1)
+    )
+    return recorded_limit(known.pulses.step[rows], sizes[rows], finding.get("first_step"))
+
+
+def _obstacle(body: Body, choice: Choice) -> str | None:
+    """Why clipping cannot help, by closed form."""
+    missing = _needs(body, choice)
+    if missing is not None:
+        return missing
+    code = (body.finding or {}).get("code")
+    vanishes = code in _VANISHING
+    if code is None and body.args is not None and body.anatomy.decades < _LOST_DECADES:
+        vanishes = True
+    if vanishes:
+        return (
+            "the gradient vanishes, and the factor of clipping, min(1, c/‖g‖), is at most one: it can only "
+            "make small gradients smaller"
+        )
+    if code in _SMALL_STEPS:
+        return "the steps are too small already, and clipping makes none larger"
+    kinds = {type(optimizer).__name__ for optimizer in body.optimizers}
+    if code in _LARGE_STEPS and kinds and kinds <= SCALE_FREE:
+        return (
+            f"{' and '.join(sorted(kinds))} divides by the gradient's own size, so its step is as long after "
+            "clipping: lower the learning rate, or warm up"
+        )
+    return None
+
+
+def _needs(body: Body, choice: Choice) -> str | None:
+    """What is missing without which it cannot act."""
+    limit = choice.options.get("limit")
+    if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
+        return f"a limit is a positive number, not {limit!r}: clip={choice.variant}:limit=1"
+    if choice.variant == "through-time":
+        if clip_through_time.looped(body):
+            return None
+        kind = clip_through_time.fused(body.model)
+        if kind is None:
+            return "it has no recurrent cell, and no layer that a forward pass calls again and again"
+        return (
+            f"nn.{kind} runs its time steps inside one operation, where nothing can be put between them: "
+            f"take clip=norm, or write the loop with nn.{kind}Cell"
+        )
+    if not body.optimizers:
+        return "it acts at the optimizer's step: treat(model, 'clip', optimizer)"
+    return None
+
+
+def _norms(body: Body, choice: Choice) -> tuple[dict[str, float], dict[str, float]]:
+    """Gradient norms as they were recorded, and what the limit makes of them."""
+    limit = choice.options.get("limit")
+    before: dict[str, float] = {}
+    predicted: dict[str, float] = {}
+    known = recorded(body)
+    if known is not None:
+        norms = known.scalars["gradient_norm"]
+        norms = norms[np.isfinite(norms)]
+        if len(norms):
+            before = {
+                "median_gradient_norm": float(np.median(norms)),
+                "largest_gradient_norm": float(norms.max()),
+            }
+            if limit is not None and choice.variant == "norm":
+                predicted["clipped_steps_share"] = float(np.mean(norms > limit))
+    if limit is not None and choice.variant == "norm":
+        predicted["largest_gradient_norm"] = float(limit)
+        step = _largest_step(body, float(limit))
+        if step is not None:
+            predicted["update_over_weights"] = step
+    return before, predicted
+
+
+def _largest_step(body: Body, limit: float) -> float | None:
+    """η c/(1 − β) over the norm of all weights, for SGD with momentum β; None for other optimizers."""
+    found = []
+    for optimizer in body.optimizers:
+        if type(optimizer).__name__ != "SGD":
+            continue
+        groups = optimizer.param_groups
+        size = sqrt(sum(float(p.detach().float().square().sum()) for g in groups for p in g["params"]))
+        rate = max(float(g["lr"]) / max(1e-3, 1 - float(g.get("momentum", 0))) for g in groups)
+        found.append(rate * limit / size if size > 0 else 0.0)
+    return max(found, default=None)
+
+
+def _said(body: Body, choice: Choice, code: str | None) -> str:
+    text = _what(choice)
+    if code == "LG103":
+        text += "; it keeps the weights finite, and does not make an exploding gradient a useful one"
+    known = recorded(body)
+    loud = next(iter(known.shares().items()), None) if known is not None else None
+    if loud is not None and loud[1] > 0.5 and choice.variant == "norm":
+        text += f"; {loud[0]} alone uses {loud[1]:.0%} of the budget: clip=agc leaves the others theirs"
+    return text
+
+
+def _what(choice: Choice) -> str:
+    limit = choice.options.get("limit")
+    held = f"held to {limit:g}" if limit is not None else "held to what the first steps show to be usual"
+    return {
+        "norm": f"the norm of the gradient is {held}",
+        "value": f"each entry of the gradient is {held}",
+        "agc": f"each unit's gradient is held to {limit or _SHARE:g} of its weights' norm",
+        "robust": "the norm of the gradient is held to what is usual of late",
+        "through-time": f"the gradient from one time step to the one before is held to "
+        f"{f'{limit:g}' if limit is not None else 'ten times the last one'}",
+    }[choice.variant]
+
+
+def _between_time_steps(body: Body, choice: Choice) -> list[Change]:
+    limit = choice.options.get("limit")
+    share = clip_through_time.PassGates()
+    names = clip_through_time.looped(body)
+    root = body.model.register_forward_pre_hook(share)
+    changes = [Change("", "a new limit for each forward pass", root.remove, body.sources.get(""))]
+    for name in names:
+        undo = clip_through_time.bound(body, name, None if limit is None else float(limit), share)
+        changes.append(Change(name, _what(choice), undo, body.sources.get(name)))
+    return changes
+
+
+def _raise_own_limit(body: Body, choice: Choice) -> list[Change]:
+    limit = choice.options.get("limit")
+    if limit is None:
+        raise Refused("the program clips already: say what its limit is to be, clip=norm:limit=…")
+    old = ((body.finding or {}).get("evidence") or {}).get("clip_limit")
+    parameters = {id(p) for p in body.model.parameters()}
+    what = f"the program's own clipping: limit {old if old is None else format(old, 'g')} → {limit:g}"
+    return [Change("clip_grad_norm_", what, with_limit(parameters, float(limit)))]
+
+
+def _head(body: Body) -> set[int]:
+    """The parameters of the last layer that the model calls, which per-unit clipping leaves alone."""
+    parts = [part for part in body.anatomy.parts if part.module is not None]
+    modules = dict(body.model.named_modules())
+    last = next((modules.get(p.module or "") for p in reversed(parts)), None)
+    if not isinstance(last, nn.Linear) or len(parts) < 2:
+        return set()
+    return {id(p) for p in last.parameters(recurse=False)}
