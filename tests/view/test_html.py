@@ -7,7 +7,8 @@ import pytest
 
 from livegrad.errors import LivegradError
 from livegrad.view import plotly_bundle
-from livegrad.view.html import render_html, script_json, write_report
+from livegrad.view.html import render_html, write_report
+from livegrad.view.page import script_json
 from livegrad.view.palette import DARK, LIGHT, token
 
 
