@@ -39,6 +39,10 @@ stderr, and to a run folder that `livegrad report` opens again.
               help="Exit with 3 on such a finding, if the script itself succeeded.")  # fmt: skip
 @click.option("--treat", metavar="REMEDIES",
               help="Treat each model before it trains: init, or init=he,clip=norm:limit=1.")  # fmt: skip
+@click.option("--steps", metavar="N", type=click.IntRange(min=1),
+              help="End the program after N optimizer steps.")  # fmt: skip
+@click.option("--repetition", metavar="K", type=click.IntRange(min=0), hidden=True,
+              help="Shift every seed that the program sets by K strides; seed what it does not.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="At the end, print the report as JSON on stdout.")
 @click.option(
     "--quiet", "-q", is_flag=True, help="Say nothing on stderr; the run folder and report are written."
@@ -54,6 +58,8 @@ def run(
     every: int | None,
     fail_on: str | None,
     treat: str | None,
+    steps: int | None,
+    repetition: int | None,
     as_json: bool,
     quiet: bool,
     arguments: tuple[str, ...],
@@ -71,5 +77,14 @@ def run(
         from livegrad.treat.choice import parse_choices
 
         choices = parse_choices(treat)
-    watched = WatchedRun.prepare(program, out=out, budget=budget, every=every, quiet=quiet, treat=choices)
+    watched = WatchedRun.prepare(
+        program,
+        out=out,
+        budget=budget,
+        every=every,
+        quiet=quiet,
+        treat=choices,
+        steps=steps,
+        repetition=repetition,
+    )
     return lambda: watched.run(as_json=as_json, fail_on=fail_on)

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from livegrad.cli.treated_program import TreatedProgram
     from livegrad.diagnose.report import Report
     from livegrad.treat.choice import Choice
+    from livegrad.watch.seeds import Repetition
     from livegrad.watch.session import Session
+    from livegrad.watch.step_limit import StepLimit
 
 NO_TORCH = "livegrad: no optimizer step was seen: the program did not import torch."
 NO_STEP = (
@@ -44,6 +46,8 @@ class WatchedRun:
         pid: of the process that trains. A forked child runs the same code and must neither write nor speak.
         asked: whether the program has imported torch.
         treat: remedies to apply to each model before it trains.
+        steps: optimizer steps after which the program is ended.
+        repetition: which seeds it is given, None: its own.
     """
 
     program: Program
@@ -54,10 +58,15 @@ class WatchedRun:
     search_path: str | None
     pid: int = field(default_factory=os.getpid)
     treat: tuple[Choice, ...] = ()
+    steps: int | None = None
+    repetition: int | None = None
+    seeds: Optional[Repetition] = None  # noqa: UP045 - as session
+    limit: Optional[StepLimit] = None  # noqa: UP045
     asked: bool = False
     treated: Optional[TreatedProgram] = None  # noqa: UP045 - as session
     session: Optional[Session] = None  # noqa: UP045 - pyright cannot close the circle of imports over `|`
     outcome: Outcome | None = None
+    asked_for: tuple[bool, str | None] = (False, None)
 
     @classmethod
     def prepare(
@@ -69,18 +78,36 @@ class WatchedRun:
         every: int | None,
         quiet: bool,
         treat: tuple[Choice, ...] = (),
+        steps: int | None = None,
+        repetition: int | None = None,
     ) -> WatchedRun:
         """Make the run folder. Raises UsageError where it cannot be made; nothing has been run then."""
         launch = Launch.of_this_process()
         folder = launch.make_run_folder(out, _stem(program))
         voice = Voice(quiet=quiet, mute=launch.rank != 0)
-        return cls(program, folder, budget, every, voice, program.search_path(), treat=treat)
+        return cls(
+            program,
+            folder,
+            budget,
+            every,
+            voice,
+            program.search_path(),
+            treat=treat,
+            steps=steps,
+            repetition=repetition,
+        )
 
     def run(self, *, as_json: bool, fail_on: str | None) -> NoReturn:
         """Run the program to its end, say what was found and end the process."""
         # Registered first, so called last: the program's own callbacks have had their say.
+        self.asked_for = (as_json, fail_on)
         atexit.register(self._at_exit, as_json, fail_on)
-        if self.folder is not None or self.treat:
+        if self.repetition is not None:
+            from livegrad.watch.seeds import Repetition
+
+            self.seeds = Repetition(self.repetition)
+            after_import("numpy", self.seeds.numpy_imported)
+        if self.folder is not None or self.treat or self.seeds is not None:
             after_import("torch", self._start)
         if self.search_path is not None:
             forget_hiding(LOADED_AT_START, self.search_path)
@@ -98,17 +125,22 @@ class WatchedRun:
         if os.getpid() != self.pid:
             return
         self.asked = True
+        if self.seeds is not None:
+            self.seeds.torch_imported()
         if self.treat:
             self._prepare_treatment()
-        if self.folder is None:
-            return
-        try:
+        if self.folder is not None:
+            try:
+                with own_imports(self.search_path):
+                    self.session = self._new_session()
+            except Exception as error:
+                text = f"could not start watching, the program runs unwatched ({one_line(error)})"
+                self.voice.warn(text)
+        if self.steps is not None:
             with own_imports(self.search_path):
-                self.session = self._new_session()
-                if self.treated is not None:
-                    self.treated.watched_by(self.session)
-        except Exception as error:
-            self.voice.warn(f"could not start watching, the program runs unwatched ({one_line(error)})")
+                from livegrad.watch.step_limit import StepLimit
+
+                self.limit = StepLimit(self.session, self.steps, self._end_now)
 
     def _prepare_treatment(self) -> None:
         """Have models treated when their training begins, before anything of them is watched."""
@@ -137,7 +169,17 @@ class WatchedRun:
         )
         session = start(options)
         session.on_message = self.voice.hear
+        given = {"step_limit": self.steps, "repetition": self.repetition}
+        session.keep(**{name: value for name, value in given.items() if value is not None})
+        if self.treated is not None:
+            self.treated.watched_by(session)
         return session
+
+    def _end_now(self) -> NoReturn:
+        """The program goes on after the last of its steps."""
+        self.outcome = Outcome(0)
+        self._at_exit(*self.asked_for)
+        _leave_at_once(0)
 
     def _at_exit(self, as_json: bool, fail_on: str | None) -> None:
         if os.getpid() != self.pid or self.outcome is None:
@@ -160,6 +202,9 @@ class WatchedRun:
         """
         if self.treated is not None:
             self.treated.close()
+        ended = self.limit is not None and self.limit.reached
+        if self.limit is not None:
+            self.limit.cancel()
         recorded = self.session.finish(outcome.exit_code, outcome.error) if self.session else None
         if self.voice.mute:
             return None
@@ -176,8 +221,9 @@ class WatchedRun:
         report = self._report(recorded)
         if as_json and sys.__stdout__ is not None:
             write_json(report, sys.__stdout__)
-        failed = outcome.exit_code == 0 and fails(report.to_dict(), fail_on)
-        return FINDINGS if failed else None
+        if (outcome.exit_code == 0 or ended) and fails(report.to_dict(), fail_on):
+            return FINDINGS
+        return 0 if ended and outcome.exit_code else None
 
     def _report(self, folder: Path) -> Report:
         """The report of the finished run, on the screen and as report.html."""

@@ -306,8 +306,8 @@ class RunInfo(_Record):
     and `overhead_seconds` livegrad's own measured share of it; `opening_seconds` and
     `opening_overhead_seconds` are the same up to the end of the first 100 steps, which are watched more
     closely than the rest, null while they last. `pid` and `host` say whose run it is, so
-    that a reader can tell a live run from one that was killed. `step_limit`: the program was to be ended after
-    so many steps. `repetition`: whose seeds it was given, see livegrad.watch.seeds.
+    that a reader can tell a live run from one that was killed. `step_limit`: the program was to be ended
+    after so many steps. `repetition`: whose seeds it was given, see livegrad.watch.seeds.
     """
 
     schema: int = SCHEMA_VERSION
