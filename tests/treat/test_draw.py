@@ -26,7 +26,8 @@ class Net(nn.Module):
     "spec",
     [
         "init=own-gain", "init=orthogonal", "init=critical", "init=delta-orthogonal", "init=lsuv",
-        "init=he:seed=5", "init=edge", "recurrent=orthogonal", "recurrent=chrono", "recurrent=forget",
+        "init=he:seed=5", "init=edge", "init=centred",
+        "recurrent=orthogonal", "recurrent=chrono", "recurrent=forget",
     ],
 )  # fmt: skip
 def test_the_statements_of_a_treatment_make_the_same_weights(spec):
@@ -38,7 +39,9 @@ def test_the_statements_of_a_treatment_make_the_same_weights(spec):
     lines = [generator_code(parse_choices(spec)[0])]
     for change in changes:
         assert isinstance(change, Drawn)
-        lines += [line.replace("{tensor}", f"model.get_parameter({change.where!r})") for line in change.code]
+        module = f"model.get_submodule({change.where.rpartition('.')[0]!r})"
+        tensor = f"model.get_parameter({change.where!r})"
+        lines += [line.replace("{tensor}", tensor).replace("{layer}", module) for line in change.code]
     exec("\n".join(lines), {"torch": torch, "nn": nn, "model": plain})
     assert not torch.equal(Net().state_dict()["rnn.weight_hh_l0"], treated.state_dict()["rnn.weight_hh_l0"])
     for name, tensor in plain.state_dict().items():

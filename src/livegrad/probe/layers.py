@@ -71,10 +71,16 @@ class LayerNames:
 
 
 def choose_layers(
-    record: Record, graph: DataGraph, spine: Spine, names: LayerNames, paths: Sequence[Path] = ()
+    record: Record,
+    graph: DataGraph,
+    spine: Spine,
+    names: LayerNames,
+    paths: Sequence[Path] = (),
+    most: int = MOST_LAYERS,
 ) -> list[LayerNode]:
     """Pick and name the layers of `graph`: spine cuts from the input side up, then the others in order of
-    execution. paths: those of the opened segments; the cuts along them get rows.
+    execution. paths: those of the opened segments; the cuts along them get rows. most: of each kind, evenly
+    spread where there are more.
     """
     place = set(spine.chain)
     found = [i for i in range(len(graph.nodes)) if is_cut(record, graph, i)]
@@ -83,7 +89,7 @@ def choose_layers(
     along = {i for path in paths for i in path.chain if not _inside_norm(record, graph, i)}
     found = [i for i in found if i in place or i in along or _deserves_row_beside(record, graph, i)]
     in_time = spine.in_time | {i for i in found if "[t=" in titles[i][0]}
-    chosen = _thin(graph, spine, in_time, found)
+    chosen = _thin(graph, spine, in_time, found, most)
     cuts = [i for i in reversed(spine.chain) if i in chosen]
     others = [i for i in found if i in chosen and i not in place]
     depth = _depths(spine, {i: d for d, i in enumerate(cuts)})
@@ -172,7 +178,7 @@ def _deserves_row_beside(record: Record, graph: DataGraph, i: int) -> bool:
     return bool(graph.parameters[i]) or operation.weighted or is_activation(graph.nodes[i])
 
 
-def _thin(graph: DataGraph, spine: Spine, in_time: Set[int], found: list[int]) -> set[int]:
+def _thin(graph: DataGraph, spine: Spine, in_time: Set[int], found: list[int], most: int) -> set[int]:
     """Keep a bounded number of rows, evenly: cuts (both ends kept), steps of time (whole steps, the last
     kept), branches.
     """
@@ -185,14 +191,14 @@ def _thin(graph: DataGraph, spine: Spine, in_time: Set[int], found: list[int]) -
         starts = [graph.nodes[i]._sequence_nr() for i in spine.loops[0].nodes]
         to_go = {i: len(starts) - bisect_right(starts, graph.nodes[i]._sequence_nr()) for i in time}
         time = [i for i in time if to_go[i] % stride == 0]
-    return {*_spread(cuts), *_spread(time), *_spread(branches)}
+    return {*_spread(cuts, most), *_spread(time, most), *_spread(branches, most)}
 
 
-def _spread(group: list[int]) -> list[int]:
-    if len(group) <= MOST_LAYERS:
+def _spread(group: list[int], most: int) -> list[int]:
+    if len(group) <= most:
         return group
-    step = len(group) / MOST_LAYERS
-    return [group[0], *(group[int(k * step)] for k in range(1, MOST_LAYERS - 1)), group[-1]]
+    step = len(group) / most
+    return [group[0], *(group[int(k * step)] for k in range(1, most - 1)), group[-1]]
 
 
 def _titles(

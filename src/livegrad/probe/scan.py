@@ -29,6 +29,7 @@ from livegrad.probe.graph import (
 )
 from livegrad.probe.inputs import with_input_rows
 from livegrad.probe.layers import (
+    MOST_LAYERS,
     LayerNames,
     LayerNode,
     LayerSpec,
@@ -85,8 +86,8 @@ class StepScan:
     """Scan one training step of `root`.
 
     module_names: every module of root -> its dotted name. parameter_ids: id(parameter) -> tensor id of the
-    run. made_at(module): where the module was created ("file:line") or None. `reason` says why a part was not
-    measured. No method raises: training goes on whatever happens here.
+    run. made_at(module): where the module was created ("file:line") or None. most_layers: rows of each kind.
+    `reason` says why a part was not measured. No method raises: training goes on whatever happens here.
     """
 
     def __init__(
@@ -96,8 +97,10 @@ class StepScan:
         parameter_ids: dict[int, int],
         seed: int = 0,
         made_at: Callable[[torch.nn.Module], str | None] = lambda module: None,
+        most_layers: int = MOST_LAYERS,
     ) -> None:
         self.reason: str | None = None
+        self._most_layers = most_layers
         self._root = root
         self._trace = ForwardTrace(root, module_names)
         self._eager = Eager()
@@ -208,7 +211,7 @@ class StepScan:
         credit_enclosed(record, data)
         spine = find_spine(data, [is_cut(record, data, i) for i in range(len(data.nodes))])
         paths = open_segments(data, spine.chain, partial(_known_by, record, data), spine.in_time)
-        layers = choose_layers(record, data, spine, self._names, paths)
+        layers = choose_layers(record, data, spine, self._names, paths, self._most_layers)
         self._out = next(i for i, layer in enumerate(layers) if layer.node is data.nodes[0])
         layers = [*layers, *aside_layers(record, graph, flow, beyond, layers, self._names)]
         self._layers = [*layers, *link_layers(record, graph, flow, layers, self._names)]

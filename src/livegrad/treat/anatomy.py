@@ -18,6 +18,8 @@ from livegrad.probe.twin import CannotCopy, fresh, make_twin
 from livegrad.theory.activation import CATALOGUE
 
 _PASSED_OVER = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "Flatten", "Identity")
+# Every layer is wanted here, not a picture of them.
+_MOST_LAYERS = 1_000_000
 _NORMALIZATIONS = ("BatchNorm", "LayerNorm", "RMSNorm", "GroupNorm", "InstanceNorm", "SyncBatchNorm")
 
 
@@ -86,7 +88,8 @@ def examine(model: nn.Module, args: tuple[Any, ...] | None, kwargs: Mapping[str,
         raise UsageError(f"the model cannot be examined: {error}") from error
     devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
     names = {module: name for name, module in twin.named_modules()}
-    scan = StepScan(twin, names, {id(p): i for i, p in enumerate(twin.parameters())})
+    ids = {id(p): i for i, p in enumerate(twin.parameters())}
+    scan = StepScan(twin, names, ids, most_layers=_MOST_LAYERS)
     with ExitStack() as stack:
         stack.enter_context(replayed(RandomState.now(devices)))
         stack.enter_context(torch.enable_grad())

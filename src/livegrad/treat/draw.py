@@ -79,7 +79,9 @@ class Draw:
 
 @dataclass(frozen=True)
 class Drawn(Change):
-    """A change of one tensor that plain PyTorch code repeats: `code`, {tensor} standing for its name."""
+    """A change of one tensor that plain PyTorch code repeats. code: the statements, {tensor} standing for its
+    name and {layer} for that of the module that owns it.
+    """
 
     code: tuple[str, ...] = ()
 

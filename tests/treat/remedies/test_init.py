@@ -35,7 +35,7 @@ def test_the_measured_audibility_is_the_predicted_one(activation, batch):
     assert proof.decades_after == pytest.approx(proof.decades_predicted, abs=0.8)
 
 
-def test_a_sigmoid_is_cured_by_its_critical_point_and_by_no_gain(batch):
+def test_a_sigmoid_is_cured_by_taking_its_mean_away_and_by_no_gain(batch):
     torch.manual_seed(0)
     model = stack(nn.Sigmoid)
     kept = [p.detach().clone() for p in model.parameters()]
@@ -43,8 +43,39 @@ def test_a_sigmoid_is_cured_by_its_critical_point_and_by_no_gain(batch):
         treat(model, "init=own-gain", inputs=batch)
     assert all(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
     treatment = treat(model, "init", inputs=batch)
-    assert str(treatment.choices[0]) == "init=critical"
-    assert abs(treatment.certificate.decades_after) < 1.5 < 10 < -treatment.certificate.decades_before
+    assert str(treatment.choices[0]) == "init=centred"
+    # √(E φ'²/Var φ) = 1.0167 per layer, instead of 0.3909
+    assert treatment.assessments[0].predicted["backward_gain_per_layer"] == pytest.approx(1.0167, abs=1e-4)
+    assert treatment.certificate.decades_after == pytest.approx(30 * math.log10(1.0167), abs=0.2)
+    assert treatment.certificate.decades_before < -10
+
+
+def test_biases_are_needed_to_take_a_mean_away(batch):
+    layers = [layer for _ in range(5) for layer in (nn.Linear(WIDTH, WIDTH, bias=False), nn.Sigmoid())]
+    with pytest.raises(Refused, match="no bias"):
+        treat(nn.Sequential(*layers, nn.Linear(WIDTH, 10)), "init=centred", inputs=batch)
+
+
+def test_tanh_at_its_own_gain_explodes_over_a_thousand_layers_and_the_edge_is_named(batch):
+    """1.0853 per layer (Glorot's correction for saturation is not enough): 35 decades over 1,000 layers."""
+    with pytest.raises(Refused, match=r"\+3\d\.\d decades over \d+ layers: take init=edge"):
+        treat(stack(nn.Tanh, depth=1000, width=8), "init=own-gain")
+
+
+def test_the_edge_keeps_the_signal_of_two_hundred_tanh_layers(batch):
+    """With E z² = 1/L at first it is 1/(1/q + 2l) at layer l: 1/(3L) at the end, and the gradient keeps
+    Π (1 − 2q) ≈ exp(−2 Σ q) = 1/3 of its square.
+    """
+    torch.manual_seed(0)
+    model = stack(nn.Tanh, depth=200, width=64)
+    treatment = treat(model, "init=edge", inputs=batch[:, :64])
+    proof = treatment.certificate
+    with torch.no_grad():
+        z = model[0](batch[:, :64])
+    assert float(z.square().mean()) == pytest.approx(1 / 201, rel=1e-3)
+    assert proof.decades_before < -40
+    assert proof.decades_after == pytest.approx(proof.decades_predicted, abs=0.3)
+    assert abs(proof.decades_after) < 0.5
 
 
 @pytest.mark.parametrize("variant", ["own-gain", "orthogonal", "critical", "lsuv", "residual", "edge"])

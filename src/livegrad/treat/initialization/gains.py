@@ -1,24 +1,29 @@
 """Weights drawn layer by layer, each with the gain that its variant gives it."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from livegrad.theory.activation import CATALOGUE, gain, named
+from livegrad.theory.activation import CATALOGUE, Activation, gain, moments, named
 from livegrad.theory.critical_point import critical_point
-from livegrad.treat.draw import Draw, Drawn, redrawn
+from livegrad.theory.propagation import Propagation, backward_gain
+from livegrad.treat.draw import Draw, Drawn, put, redrawn
 from livegrad.treat.weights import Weight, flat
 
 
 @dataclass(frozen=True)
 class Gains:
-    """How one layer is drawn. weight: σ_w. bias: σ_b. kind: as Draw has it."""
+    """How one layer is drawn. weight: σ_w. bias: σ_b. kind: as Draw has it. mean: what each input of the
+    layer is on average, taken away again by the bias.
+    """
 
     kind: str
     weight: float
     bias: float = 0.0
+    mean: float = 0.0
 
 
 def gains_of(weight: Weight, variant: str) -> Gains:
@@ -37,12 +42,30 @@ def gains_of(weight: Weight, variant: str) -> Gains:
         point = critical_point(before)
         if point is not None:
             return Gains("normal", math.sqrt(point.weight_variance), math.sqrt(point.bias_variance))
+    if variant == "centred" and known and before is not None:
+        mean, square, _ = moments(before)
+        return Gains("orthogonal", (square - mean**2) ** -0.5, mean=float(f"{mean:.6g}"))
     if variant == "edge" and known and before is not None:
         slope = abs(float(named(before).slope(np.zeros(1))[0]))
         return Gains("orthogonal", 1 / slope if slope > 0 else own)
     if variant == "delta-orthogonal":
         return Gains("delta-orthogonal" if weight.is_convolution else "orthogonal", own)
     return Gains("orthogonal" if variant in ("orthogonal", "edge", "lsuv") else "normal", own)
+
+
+def predicted(activation: str, drawn: Gains, variant: str, depth: int) -> Propagation:
+    """Return what `depth` plain layers with this activation, drawn so, do to signal and gradient."""
+    phi: str | Activation = activation
+    if drawn.mean:
+        phi = centred(activation, drawn.mean)
+    length = 1 / depth if variant == "edge" else 1.0
+    return backward_gain(phi, drawn.weight, depth=depth, bias_variance=drawn.bias**2, length=length)
+
+
+def centred(activation: str, mean: float) -> Activation:
+    """Return φ less its mean: what a layer sees whose bias takes the mean of its inputs away."""
+    phi = named(activation)
+    return replace(phi, name=f"centred {activation}", function=lambda x: phi.function(x) - mean)
 
 
 def draw_layer(weight: Weight, gains: Gains, generator: torch.Generator) -> list[Drawn]:
@@ -59,7 +82,17 @@ def draw_layer(weight: Weight, gains: Gains, generator: torch.Generator) -> list
     made = weight.part.made
     changes = [redrawn(weight.weight, draw, generator, f"{weight.name}.weight", what, made)]
     if weight.bias is not None:
-        bias = Draw("normal", gains.bias) if gains.bias else Draw("constant", 0.0)
-        what = f"bias: normal, σ = {gains.bias:.3g}" if gains.bias else "bias: zero"
-        changes.append(redrawn(weight.bias, bias, generator, f"{weight.name}.bias", what, made))
+        changes.append(_draw_bias(weight, weight.bias, gains, generator))
     return changes
+
+
+def _draw_bias(weight: Weight, bias: Tensor, gains: Gains, generator: torch.Generator) -> Drawn:
+    where, made = f"{weight.name}.bias", weight.part.made
+    if gains.mean:
+        new = -gains.mean * weight.weight.detach().flatten(1).sum(1)
+        code = (f"{{tensor}}.data = {-gains.mean:g} * {{layer}}.weight.data.flatten(1).sum(1)",)
+        what = f"bias: takes away the mean {gains.mean:.3g} of each input"
+        return put(bias, new, code, where, what, made)
+    draw = Draw("normal", gains.bias) if gains.bias else Draw("constant", 0.0)
+    what = f"bias: normal, σ = {gains.bias:.3g}" if gains.bias else "bias: zero"
+    return redrawn(bias, draw, generator, where, what, made)

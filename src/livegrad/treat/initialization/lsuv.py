@@ -6,12 +6,11 @@ import copy
 import math
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
-from livegrad.probe.random_state import RandomState, replayed
 from livegrad.treat.body import Body
 from livegrad.treat.draw import Draw, Drawn, redrawn
+from livegrad.treat.initialization.measuring import undisturbed
 from livegrad.treat.remedy import Refused
 from livegrad.treat.weights import Weight
 
@@ -50,17 +49,10 @@ def _spreads(body: Body, weights: Sequence[Weight]) -> dict[int, float]:
         return output / spread
 
     handles = [w.module.register_forward_hook(scaled) for w in weights]
-    training = {m: m.training for m in body.model.modules()}
-    buffers = {b: b.clone() for b in body.model.buffers()}
     try:
-        with torch.no_grad(), replayed(RandomState.now({w.weight.device for w in weights})):
+        with undisturbed(body.model):
             body.model(*copy.deepcopy(body.args), **copy.deepcopy(dict(body.kwargs)))
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in training.items():
-            module.training = mode
-        with torch.no_grad():
-            for buffer, kept in buffers.items():
-                buffer.copy_(kept)
     return spreads

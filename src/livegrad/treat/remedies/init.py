@@ -8,7 +8,9 @@ front of* it, g = (E φ²)^-½ (1 for the model's own input). Forward and backwa
     orthogonal        orthonormal rows or columns, times g            Saxe et al. 2014
     delta-orthogonal  convolutions: orthogonal at the kernel's centre, zero elsewhere; Xiao et al. 2018
     critical          σ_w, σ_b with χ₁ = 1 at a fixed length q*       Schoenholz et al. 2017
-    edge              orthogonal, σ_w = 1/φ'(0), σ_b = 0: isometry at small signals, for very deep tanh nets
+    centred           orthogonal, σ_w = (Var φ)^-½, and biases that take the mean E φ away
+    edge              orthogonal, σ_w = 1/φ'(0), σ_b = 0, and the first layer scaled to E z² = 1/L over L
+                      layers: isometry at small signals, for tanh nets of any depth
     xavier, he, lecun as published: σ² = 2/(fan-in + fan-out), 2/fan-in, 1/fan-in
     lsuv              orthogonal, then each layer scaled to unit output variance on the batch; Mishkin & Matas
     residual          own-gain, and the last layer of each of L residual branches times 1/√L
@@ -17,22 +19,25 @@ front of* it, g = (E φ²)^-½ (1 for the model's own input). Forward and backwa
 import copy
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 
 from livegrad.probe.random_state import RandomState, replayed
-from livegrad.theory.activation import named
+from livegrad.theory.activation import moments, named
 from livegrad.theory.critical_point import critical_point
-from livegrad.theory.propagation import backward_gain
+from livegrad.theory.propagation import Propagation
 from livegrad.treat.anatomy import Part, examine
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
 from livegrad.treat.initialization.branches import shrink_branches
-from livegrad.treat.initialization.gains import draw_layer, gains_of
+from livegrad.treat.initialization.gains import draw_layer, gains_of, predicted
 from livegrad.treat.initialization.lsuv import unit_variance
+from livegrad.treat.initialization.measuring import input_power
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.rewrite.edits_of_init import edits_of_init
 from livegrad.treat.weights import Weight, weights_of
 
 _DEEP = 30
@@ -40,6 +45,8 @@ _DEEP = 30
 _FLOOR_DECADES = 3.0
 # Variants whose audibility differs by less are equally good, and the plainest of them is taken.
 _AS_GOOD = 0.5
+# An odd activation has no mean but for rounding.
+_NO_MEAN = 1e-9
 
 
 class Init(Remedy):
@@ -53,8 +60,8 @@ class Init(Remedy):
         "every layer is normalized, so that the scale of its weights does not count"
     )
     variants = (
-        "own-gain", "orthogonal", "delta-orthogonal", "critical", "edge", "xavier", "he", "lecun", "lsuv",
-        "residual",
+        "own-gain", "orthogonal", "delta-orthogonal", "critical", "centred", "edge", "xavier", "he", "lecun",
+        "lsuv", "residual",
     )  # fmt: skip
     options: ClassVar = {"seed": "of the draw; by default one more than torch's own"}
 
@@ -81,40 +88,42 @@ class Init(Remedy):
 
     def assess(self, body: Body, choice: Choice) -> Assessment:
         weights = list(weights_of(body.model, body.anatomy.parts))
-        if not weights:
-            return Assessment(
-                False, "it has no linear layer or convolution whose weights could be drawn anew"
-            )
+        obstacle = _obstacle(body, choice, weights)
+        if obstacle is not None:
+            return Assessment(False, obstacle)
         activation = _usual_activation(body.anatomy.parts)
         if activation is None:
             return Assessment(None, "no known activation stands between its layers")
-        depth = max(1, sum(part.kind == "depth" for part in body.anatomy.parts))
         if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
             return Assessment(None, "the model has branches; theory speaks of plain stacks")
-        inner = next((w for w in weights if w.part.before == activation), weights[0])
-        drawn = gains_of(inner, choice.variant)
-        found = backward_gain(activation, drawn.weight, depth=depth, bias_variance=drawn.bias**2)
-        predicted = {
-            "backward_gain_per_layer": found.per_layer,
-            "audibility_decades": found.audibility_decades,
-        }
-        if found.audibility_decades < -_FLOOR_DECADES:
-            reason = (
-                f"with these weights {activation} passes back {found.per_layer:.2f} of the signal per layer, "
-                f"{found.audibility_decades:.1f} decades over {depth} layers: replace the activation, or add "
-                "normalization or skip connections"
-            )
-            return Assessment(False, reason, predicted)
-        return Assessment(True, f"{activation} passes back {found.per_layer:.3g} per layer", predicted)
+        found = _predicted(body, choice.variant, activation, weights)
+        decades, per_layer = found.audibility_decades, found.per_layer
+        numbers = {"backward_gain_per_layer": per_layer, "audibility_decades": decades}
+        said = f"with these weights {activation} passes back {per_layer:.3g} of the signal per layer"
+        if abs(decades) <= _FLOOR_DECADES:
+            return Assessment(True, said, numbers)
+        instead = (
+            "replace the activation, or add normalization or skip connections"
+            if decades < 0 or not _is_odd(activation)
+            else "take init=edge"
+        )
+        return Assessment(
+            False, f"{said}, {decades:+.1f} decades over {found.depth} layers: {instead}", numbers
+        )
 
     def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
         weights = list(weights_of(body.model, body.anatomy.parts))
-        if choice.variant == "delta-orthogonal":
-            _check_delta(weights)
+        obstacle = _obstacle(body, choice, weights)
+        if obstacle is not None:
+            raise Refused(obstacle)
         generator = generator_of(body, choice)
         changes: list[Change] = []
-        for weight in weights:
-            changes += draw_layer(weight, gains_of(weight, choice.variant), generator)
+        drawn = [gains_of(weight, choice.variant) for weight in weights]
+        if choice.variant == "edge" and weights[0].part.before is None:
+            power = input_power(body, weights[0].module)
+            drawn[0] = replace(drawn[0], weight=(power * _depth(body)) ** -0.5)
+        for weight, gains in zip(weights, drawn, strict=True):
+            changes += draw_layer(weight, gains, generator)
         if choice.variant == "lsuv":
             changes += unit_variance(body, weights)
         if choice.variant == "residual":
@@ -122,8 +131,7 @@ class Init(Remedy):
         return changes
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
-        where = f"{len(changes)} tensors, for example {changes[0].where}" if changes else "nothing"
-        return [Edit("instruction", None, f"draw the weights anew right after the model is made ({where})")]
+        return edits_of_init(body, choice, changes, "initialize")
 
     def _candidates(self, body: Body) -> list[str]:
         parts = body.anatomy.parts
@@ -132,15 +140,25 @@ class Init(Remedy):
         weights = list(weights_of(body.model, parts))
         found = ["own-gain", "orthogonal"]
         activation = _usual_activation(parts)
-        if len(weights) > _DEEP and activation is not None and _is_odd(activation):
+        if activation is not None and len(weights) > _DEEP and _is_odd(activation):
             found.append("edge")
-        if weights and all(_fits_delta(w) for w in weights if w.is_convolution) and weights[0].is_convolution:
+        if any(w.is_convolution for w in weights):
             found.append("delta-orthogonal")
+        if activation is not None and abs(moments(activation)[0]) > _NO_MEAN:
+            found.append("centred")
         if activation is not None and critical_point(activation) is not None:
             found.append("critical")
-        if body.args is not None:
-            found.append("lsuv")
-        return found
+        found.append("lsuv")
+        found = [v for v in found if _obstacle(body, Choice(self.name, v), weights) is None]
+        if activation is None or not found:
+            return found or [self.variants[0]]
+        far = {v: abs(_predicted(body, v, activation, weights).audibility_decades) for v in found}
+        return [v for v in found if far[v] <= _FLOOR_DECADES] or [min(found, key=lambda v: far[v])]
+
+
+def _predicted(body: Body, variant: str, activation: str, weights: Sequence[Weight]) -> Propagation:
+    inner = next((w for w in weights if w.part.before == activation), weights[0])
+    return predicted(activation, gains_of(inner, variant), variant, _depth(body))
 
 
 def _usual_activation(parts: Sequence[Part]) -> str | None:
@@ -158,10 +176,25 @@ def _is_odd(activation: str) -> bool:
     return bool(np.allclose(function(x), -function(-x)))
 
 
-def _check_delta(weights: Sequence[Weight]) -> None:
-    unfit = [w.name for w in weights if w.is_convolution and not _fits_delta(w)]
-    if unfit:
-        raise Refused(f"delta-orthogonal needs kernels of odd size without groups; {unfit[0]} is not so")
+def _obstacle(body: Body, choice: Choice, weights: Sequence[Weight]) -> str | None:
+    """Why it cannot be done at all."""
+    if not weights:
+        return "it has no linear layer or convolution whose weights could be drawn anew"
+    if choice.variant == "lsuv" and body.args is None:
+        return "lsuv measures on a batch: give one, treat(model, 'init=lsuv', inputs=batch)"
+    if choice.variant == "delta-orthogonal":
+        unfit = next((w.name for w in weights if w.is_convolution and not _fits_delta(w)), None)
+        if unfit is not None:
+            return f"delta-orthogonal needs kernels of odd size without groups; {unfit} is not so"
+    if choice.variant == "centred":
+        bare = next((w.name for w in weights if gains_of(w, "centred").mean and w.bias is None), None)
+        if bare is not None:
+            return f"{bare} has no bias that could take the mean of its inputs away"
+    return None
+
+
+def _depth(body: Body) -> int:
+    return max(1, sum(part.kind == "depth" for part in body.anatomy.parts))
 
 
 def _fits_delta(weight: Weight) -> bool:
