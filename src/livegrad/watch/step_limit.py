@@ -1,8 +1,10 @@
 """Ends a program after so many optimizer steps."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -19,7 +21,7 @@ class StepLimit:
     where it watches no more. last_resort: see livegrad.watch.ending.Ending. To be made after the session.
     """
 
-    def __init__(self, session: "Optional[Session]", steps: int, last_resort: Callable[[], Any]) -> None:
+    def __init__(self, session: Session | None, steps: int, last_resort: Callable[[], Any]) -> None:
         self._session = session
         self._steps = steps
         self._pid = os.getpid()
