@@ -26,7 +26,8 @@ Examples:
 
 @click.group(
     cls=LazyGroup,
-    verbs=("run", "check", "report", "live", "compare", "explain", "doctor"),
+    verbs=("run", "check", "report", "live", "compare", "explain", "guide", "doctor"),
+    unlisted=("prescribe",),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )

@@ -41,8 +41,8 @@ class Page:
     id: the file's stem. folder: "findings", "remedies" or "terms". kind: one of KINDS. domain: one of
     DOMAINS. level: a key of LEVELS. Ids of other pages: `causes` (what brings this about), `treats` (findings
     this helps against), `fails` (findings for which people try it in vain), `part_of` (the remedy it is a
-    form of) and `related`. activation: its name in the theory's catalogue. text: the Markdown below the
-    front matter, heading included.
+    form of) and `related`. activation: its name in the theory's catalogue. figure: of the site's page, a name
+    and its arguments ("activation, Tanh"). text: the Markdown below the front matter, heading included.
     """
 
     id: str
@@ -60,6 +60,7 @@ class Page:
     part_of: str | None = None
     related: tuple[str, ...] = ()
     activation: str | None = None
+    figure: str | None = None
 
     @property
     def path(self) -> str:

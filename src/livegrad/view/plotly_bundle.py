@@ -18,12 +18,19 @@ def packed() -> str:
     Raises:
         LivegradError: the plotly package is missing or has no library in it.
     """
+    return base64.b64encode(gzip.compress(library(), compresslevel=6, mtime=0)).decode("ascii")
+
+
+def library() -> bytes:
+    """Return plotly.js as it is, UTF-8.
+
+    Raises:
+        LivegradError: the plotly package is missing or has no library in it.
+    """
     spec = find_spec("plotly")
     places = list(spec.submodule_search_locations or ()) if spec is not None else []
-    found = [Path(place) / "package_data" / "plotly.min.js" for place in places]
-    for path in found:
+    for place in places:
+        path = Path(place) / "package_data" / "plotly.min.js"
         if path.is_file():
-            return base64.b64encode(gzip.compress(path.read_bytes(), compresslevel=6, mtime=0)).decode(
-                "ascii"
-            )
-    raise LivegradError("the HTML report needs plotly, and it was not found here. Type: pip install plotly")
+            return path.read_bytes()
+    raise LivegradError("figures in HTML need plotly, and it was not found here. Type: pip install plotly")
