@@ -33,6 +33,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import Draw, generator_of, put
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.rewrite.edits_of_recurrent import edits_of_recurrent
 
 _GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 # Of i f g o, and of r z n, whose z keeps the old state.
@@ -156,7 +157,7 @@ class Recurrent(Remedy):
         return [change for layer in layers for change in act[choice.variant](body, layer, choice, generator)]
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
-        return [Edit("instruction", c.source, f"{c.where}: {c.what}") for c in changes]
+        return edits_of_recurrent(body, choice, changes)
 
 
 def _numbers(factor: float, steps: int) -> dict[str, float]:

@@ -18,6 +18,7 @@ _ATTRIBUTES = (
 
 def check_enclosing(page: Page, call: cst.Call) -> None:
     """Raise CannotRewrite where the attributes of what `call` makes are read."""
+    check_placed(call)
     target = assigned(page, page.statement_of(call), call)
     for node in collect(page.tree, cst.Attribute):
         assert isinstance(node, cst.Attribute)
@@ -29,8 +30,17 @@ def check_enclosing(page: Page, call: cst.Call) -> None:
             raise CannotRewrite(f"line {line} reads {page.text(node)}")
 
 
+def check_placed(call: cst.Call) -> None:
+    """Raise CannotRewrite where a layer is made on a device of its own, at which a new one would not be."""
+    given = [arg.keyword.value for arg in call.args if arg.keyword is not None]
+    own = [name for name in given if name in ("device", "dtype")]
+    if own:
+        raise CannotRewrite(f"it is made with {own[0]}=")
+
+
 def check_next_element(page: Page, call: cst.Call) -> None:
     """Raise CannotRewrite unless `call` is an element of a Sequential that is taken apart nowhere."""
+    check_placed(call)
     parent = page.parent(call)
     outer = page.parent(parent) if isinstance(parent, cst.Arg) else None
     inside = isinstance(outer, cst.Call) and last_name(outer) == "Sequential"

@@ -8,7 +8,7 @@ import libcst as cst
 
 from livegrad.treat.remedy import Edit
 from livegrad.treat.rewrite.fill import Filler
-from livegrad.treat.rewrite.find import Page, collect
+from livegrad.treat.rewrite.find import Page, collect, last_name
 from livegrad.treat.rewrite.guard import check_enclosing, check_next_element
 from livegrad.treat.rewrite.names import Names, renamed
 from livegrad.treat.rewrite.source import CannotRewrite, Source
@@ -52,6 +52,7 @@ class FilePlan:
         code, missing = self.names.spelled(code, edit.imports)
         act = {
             "replace-call": self._replace,
+            "wrap": self._wrap,
             "enclose": self._enclose,
             "next-element": self._next,
             "argument": self._argue,
@@ -93,12 +94,25 @@ class FilePlan:
             calls = self.page.calls_at(line, self._spellings(target))
         except CannotRewrite:
             return [self._refer(target, code)]
-        for call in calls:
-            self._fillable(code, call)
-        self._check_conflict(calls, code)
-        for call in calls:
-            self._put(call, code)
+        codes = [in_place(code) if changes_in_place(call) else code for call in calls]
+        for call, own in zip(calls, codes, strict=True):
+            self._fillable(own, call)
+            self._check_conflict(call, own)
+        for call, own in zip(calls, codes, strict=True):
+            self._put(call, own)
         return list(calls)
+
+    def _wrap(self, edit: Edit, code: str, line: int) -> list[cst.CSTNode]:
+        calls = self.page.calls_at(line, self._spellings(edit.target or ""))
+        outermost = self._outermost(calls)
+        if len(outermost) != 1:
+            raise CannotRewrite(f"{edit.target} is called {len(outermost)} times on line {line}")
+        self._fillable(code, outermost[0])
+        self._put(outermost[0], code)
+        return list(outermost)
+
+    def _outermost(self, calls: list[cst.Call]) -> list[cst.Call]:
+        return [c for c in calls if not any(other in self.page.around(c) for other in calls)]
 
     def _spellings(self, target: str) -> list[str]:
         """The names by which the file calls `target`: its own, in place, and what it is imported as."""
@@ -127,11 +141,10 @@ class FilePlan:
         called = isinstance(parent, cst.Call) and parent.func is node
         return called or any(isinstance(a, cst.ImportFrom) for a in self.page.around(node))
 
-    def _check_conflict(self, calls: list[cst.Call], code: str) -> None:
-        for call in calls:
-            plan = self.calls.get(call)
-            if plan is not None and plan.replacement not in (None, code) and "{call}" not in code:
-                raise CannotRewrite(f"the same call is to become {plan.replacement} too")
+    def _check_conflict(self, call: cst.Call, code: str) -> None:
+        plan = self.calls.get(call)
+        if plan is not None and plan.replacement not in (None, code) and "{call}" not in code:
+            raise CannotRewrite(f"the same call is to become {plan.replacement} too")
 
     def _put(self, call: cst.Call, code: str) -> None:
         plan = self.calls.setdefault(call, CallPlan())
@@ -176,7 +189,7 @@ class FilePlan:
         calls = self.page.calls_at(line, self._spellings(function) if function else None)
         given = [c for c in calls if any(a.keyword and a.keyword.value == name for a in c.args)]
         calls = given or calls
-        outermost = [c for c in calls if not any(other in self.page.around(c) for other in calls)]
+        outermost = self._outermost(calls)
         if len(outermost) != 1:
             raise CannotRewrite(f"it is not clear which call on line {line} takes {name}")
         return outermost[0]
@@ -202,7 +215,7 @@ class FilePlan:
             if edit.target:
                 raise
             return None
-        outermost = [c for c in calls if not any(other in self.page.around(c) for other in calls)]
+        outermost = self._outermost(calls)
         return outermost[0] if len(outermost) == 1 else None
 
     def _part(self, statement: cst.CSTNode, call: cst.Call | None, line: int) -> cst.CSTNode | None:
@@ -219,6 +232,20 @@ class FilePlan:
             cst.parse_expression(filler.fill(code))
         except cst.ParserSyntaxError as error:
             raise CannotRewrite(f"{code} is no expression there") from error
+
+
+def changes_in_place(call: cst.Call) -> bool:
+    """Whether a call writes its result into its argument: x.sigmoid_(), F.relu(x, inplace=True)."""
+    named = [a for a in call.args if a.keyword is not None and a.keyword.value == "inplace"]
+    told = any(isinstance(a.value, cst.Name) and a.value.value == "True" for a in named)
+    return last_name(call).endswith("_") or told
+
+
+def in_place(code: str) -> str:
+    """Code that makes something of {0}, as code that writes this into {0}."""
+    if "{0}" not in code:
+        return code
+    return f"{{0}}.copy_({code.replace('{0}', '{0}.clone()')})"
 
 
 def find_argument(call: cst.Call, name: str) -> int | None:

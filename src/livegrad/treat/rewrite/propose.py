@@ -167,6 +167,7 @@ def _in_words(edit: Edit, reason: CannotRewrite | None) -> str:
         return edit.code if edit.source is None or edit.source in edit.code else where + edit.code
     by_hand = {
         "replace-call": f"replace the call of {edit.target} by {edit.code}",
+        "wrap": f"replace the call of {edit.target} by {edit.code}",
         "enclose": f"replace the call of {edit.target} by {edit.code}",
         "next-element": f"put {edit.code} behind {edit.target}",
         "argument": f"give the argument {edit.target}={edit.code}",

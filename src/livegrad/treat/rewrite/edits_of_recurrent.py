@@ -1,0 +1,29 @@
+"""What `recurrent` did, as a function that sets the weights and biases again, and the nonlinearity as an
+argument.
+"""
+
+from collections.abc import Sequence
+
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+from livegrad.treat.draw import Drawn
+from livegrad.treat.remedy import Change, Edit
+from livegrad.treat.rewrite.edits_of_draws import edits_of_draws
+
+_SAYS = {
+    "orthogonal": "Draw orthogonal recurrent weights.",
+    "identity": "Start the recurrent weights as the identity, and the biases at zero.",
+    "forget": "Start with gates that keep the state.",
+    "chrono": "Start with gates that keep the state over spans of many lengths.",
+}
+
+
+def edits_of_recurrent(body: Body, choice: Choice, changes: Sequence[Change]) -> list[Edit]:
+    """The draws as a function, and `nonlinearity="relu"` where a tanh RNN became a rectified one."""
+    edits: list[Edit] = []
+    for change in changes:
+        if not isinstance(change, Drawn):
+            kind = type(body.model.get_submodule(change.where)).__name__
+            edits.append(Edit("argument", change.source, '"relu"', f"{kind}.nonlinearity"))
+    says = _SAYS.get(choice.variant, f"Set the recurrent layers anew ({choice}).")
+    return [*edits, *edits_of_draws(body, choice, changes, "initialize_recurrent", says)]

@@ -1,0 +1,51 @@
+"""How a helper finds the layers that a remedy changed: by their place among all layers of their types.
+
+Unlike dotted names it finds them also in a model that was wrapped (compiled, put into another) and in one
+whose layers were put into an nn.Sequential by another edit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from livegrad.treat.rewrite.compact import as_slice
+
+_KINDS: tuple[type[nn.Module], ...] = (
+    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
+    nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.Embedding,
+    nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.RMSNorm,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers `names` of a model. code: the statement that lists all layers of their types. places: where
+    in that list each of them is. total: how long it is.
+    """
+
+    code: str
+    places: tuple[int, ...]
+    total: int
+
+    @classmethod
+    def of(cls, model: nn.Module, names: Sequence[str]) -> "Layers | None":
+        """None where one of them is of no type of torch.nn that is known here."""
+        modules = [model.get_submodule(name) for name in names]
+        kinds = [kind for kind in _KINDS if any(isinstance(m, kind) for m in modules)]
+        every = [m for m in model.modules() if isinstance(m, tuple(kinds))] if kinds else []
+        if not all(any(m is other for other in every) for m in modules):
+            return None
+        shown = [f"nn.{kind.__name__}" for kind in kinds]
+        asked = shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
+        code = f"layers = [m for m in model.modules() if isinstance(m, {asked})]"
+        places = tuple(next(i for i, other in enumerate(every) if other is m) for m in modules)
+        return cls(code, places, len(every))
+
+    def chosen(self, first: int, last: int) -> str:
+        """An expression for the layers `first` to `last` (not included) of `names`, in their order."""
+        places = self.places[first:last]
+        slice_ = as_slice(places, self.total)
+        if slice_ is not None:
+            return f"layers{slice_}"
+        return f"[layers[i] for i in ({', '.join(map(str, places))})]"
