@@ -1,6 +1,7 @@
 """Recording the first training steps of a program as lessons, while it takes them."""
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any
 
@@ -20,11 +21,15 @@ _NO_STEP_OF_ITS_OWN = frozenset({"backward", "register_hook", "retain_grad"})
 class Lessons:
     """Records from `start` to `stop` what the program does with `models` until its optimizers step.
 
+    To be attached after whoever adds models while their first call begins, so as to hear of that call later.
+
     lessons: those that are complete. Of the operations between the models' calls and `backward` those are
     kept that what a model returned, or a parameter of one, went into.
     """
 
-    def __init__(self, models: Sequence[nn.Module], optimizers: Sequence[torch.optim.Optimizer]) -> None:
+    def __init__(
+        self, models: Sequence[nn.Module] = (), optimizers: Sequence[torch.optim.Optimizer] = ()
+    ) -> None:
         self.lessons: list[RecordedLesson] = []
         self.trouble: Exception | None = None
         self._models = tuple(models)
@@ -37,17 +42,43 @@ class Lessons:
         self._listens = False
         self._mode = WatchOperations(self._seen, self._failed)
         self._hooks: list[Any] = []
+        self._thread: int | None = None
+        self.heard: Callable[[], None] = lambda: None
+        """Called when a lesson is complete, before its step is taken."""
 
-    def start(self) -> None:
-        """Listen from now on."""
+    def add(self, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> None:
+        """Record what is done with this model too, and until these optimizers step."""
+        self._places[id(model)] = len(self._models)
+        self._models = (*self._models, model)
+        new = [o for o in optimizers if all(o is not known for known in self._optimizers)]
+        self._optimizers = (*self._optimizers, *new)
+        if self._thread is not None:
+            self._hooks += [o.register_step_pre_hook(self._before_step) for o in new]
+
+    @property
+    def models(self) -> tuple[nn.Module, ...]:
+        """In the order in which lessons number them."""
+        return self._models
+
+    @property
+    def optimizers(self) -> tuple[torch.optim.Optimizer, ...]:
+        """In the order in which lessons number them."""
+        return self._optimizers
+
+    def attach(self) -> None:
+        """Hear of calls and backward passes from now on."""
         start_listening(self)
         patches.install(self)
+
+    def start(self) -> None:
+        """Record from now on, in this thread; attached already."""
         self._hooks = [o.register_step_pre_hook(self._before_step) for o in self._optimizers]
         self._mode.start()
+        self._thread = threading.get_ident()
 
     def stop(self) -> None:
         """Listen no more; what was recorded stays."""
-        self._mode.stop(here=True)
+        self._mode.stop(here=threading.get_ident() == self._thread)
         for hook in self._hooks:
             hook.remove()
         self._hooks = []
@@ -55,6 +86,7 @@ class Lessons:
         stop_listening(self)
 
     def __enter__(self) -> "Lessons":
+        self.attach()
         self.start()
         return self
 
@@ -146,6 +178,7 @@ class Lessons:
         lesson.rates = tuple(tuple(float(g["lr"]) for g in o.param_groups) for o in self._optimizers)
         self.lessons.append(lesson)
         self._listens = False
+        self.heard()
 
 
 def _versions(value: Any) -> tuple[int, ...]:

@@ -1,0 +1,94 @@
+"""The life of one prescribing child: run the program to its first steps, end it, and try cures on copies."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, Optional
+
+from livegrad.cli.at_start import LOADED_AT_START
+from livegrad.cli.exit_code import OUR_FAILURE
+from livegrad.cli.voice import Voice
+from livegrad.watch.own_imports import forget_hiding, own_imports
+from livegrad.watch.program import Program
+from livegrad.watch.script import Outcome, leave, one_line, run_program
+from livegrad.watch.torch_import import after_import
+
+if TYPE_CHECKING:
+    from livegrad.treat.prescription.child import Prescriber
+    from livegrad.watch.onset import Onset
+
+
+@dataclass
+class PrescribedRun:
+    """history: the run with the findings. into: the file to write. patience: seconds for trying, or None."""
+
+    program: Program
+    history: Path
+    into: Path
+    patience: float | None = None
+    voice: Voice = field(default_factory=Voice)
+    pid: int = field(default_factory=os.getpid)
+    prescriber: Optional[Prescriber] = None  # noqa: UP045 - pyright cannot close the circle of imports
+    onset: Optional[Onset] = None  # noqa: UP045 - as prescriber
+    search_path: str | None = None
+    outcome: Outcome | None = None
+
+    def run(self) -> NoReturn:
+        """Run the program's first steps, prescribe, and end the process."""
+        # Registered first, so called last: the program's own callbacks have had their say.
+        atexit.register(self._at_exit)
+        self.search_path = self.program.search_path()
+        after_import("torch", self._start)
+        if self.search_path is not None:
+            forget_hiding(LOADED_AT_START, self.search_path)
+        self.outcome = run_program(self.program)
+        leave(self.outcome)
+
+    def _start(self) -> None:
+        """Listen for the beginning of training; called when the program has imported torch."""
+        if os.getpid() != self.pid:
+            return
+        with own_imports(self.search_path):
+            from livegrad.run.reader import load
+            from livegrad.treat.prescription.child import Prescriber
+            from livegrad.watch.onset import Onset
+
+            run = load(self.history)
+            self.prescriber = Prescriber(run.report().findings, run)
+            self.onset = Onset(self.prescriber)
+            self.prescriber.listen()
+
+    def _at_exit(self) -> None:
+        if os.getpid() != self.pid or self.outcome is None or self.outcome.interrupted:
+            return
+        code = OUR_FAILURE
+        try:
+            with own_imports(self.search_path):
+                code = self._conclude(self.outcome)
+        except KeyboardInterrupt:
+            code = 130
+        except BaseException as error:
+            self.voice.warn(f"no prescription ({one_line(error)})")
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        os._exit(code)
+
+    def _conclude(self, outcome: Outcome) -> int:
+        """Try what may cure each model, write it, and return the exit code."""
+        from livegrad.treat.prescribe import PATIENCE
+        from livegrad.treat.prescription.child import write
+
+        if self.onset is not None:
+            self.onset.close()
+        if self.prescriber is None or not self.prescriber.beginners:
+            said = outcome.error or "no model was seen to be trained"
+            self.voice.warn(f"nothing can be prescribed: {said}")
+            return OUR_FAILURE
+        write(self.prescriber.prescriptions(self.patience or PATIENCE), self.into)
+        return 0
