@@ -10,6 +10,7 @@ _CLASSES: dict[str, str] = {
     "activation": "activation:ActivationSwap",
     "normalize": "normalize:Normalize",
     "clip": "clip:Clip",
+    "schedule": "schedule:Schedule",
     "skip": "skip:Skip",
     "recurrent": "recurrent:Recurrent",
 }

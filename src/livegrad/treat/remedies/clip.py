@@ -66,7 +66,8 @@ class Clip(Remedy):
     )
     variants = ("norm", "value", "agc", "robust", "through-time")
     options: ClassVar = {
-        "limit": "the largest norm or entry (norm, value, through-time), or share of the weights (agc: 0.01)"
+        "limit": "the largest norm or entry (norm, value, through-time), or share of the weights (agc: 0.01)",
+        "own": "change the limit of the clipping by norm that the program does itself",
     }
 
     def preserves_function(self, choice: Choice) -> bool:
@@ -81,6 +82,8 @@ class Clip(Remedy):
         limit = _limit_from_history(body, variant) if "limit" not in options else None
         if limit is not None:
             options["limit"] = limit
+        if variant == "norm" and (body.finding or {}).get("code") == "LG403":
+            options.setdefault("own", True)
         return Choice(self.name, variant, options)
 
     def assess(self, body: Body, choice: Choice) -> Assessment:
@@ -105,7 +108,7 @@ class Clip(Remedy):
             raise Refused(obstacle)
         if choice.variant == "through-time":
             return _between_time_steps(body, choice)
-        if (body.finding or {}).get("code") == "LG403" and choice.variant == "norm":
+        if choice.options.get("own"):
             return _raise_own_limit(body, choice)
         body.memory[_key(choice)] = {}
         body.memory[_key(choice), "spared"] = _head(body)

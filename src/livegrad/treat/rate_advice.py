@@ -1,0 +1,144 @@
+"""By how much the learning rate of each parameter group is to change, from what is known of its steps.
+
+A single first step is to change no weight matrix by more than a hundredth (a usual one changes it by a
+thousandth, and first steps are the largest): factor = 0.01 · ‖W‖/‖ΔW‖. Where the finding says that steps are
+too large it is a tenth at most, because a rate over 2/λ diverges at any size of step. How much over, the
+growth tells: with |1 − ηλ| = ρ per step the rate at which the step lands in the minimum is η/(1 + ρ). Where
+steps are too small the *usual* one is brought to a thousandth.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from livegrad.treat.body import Body
+from livegrad.treat.clip_limit import round_number
+from livegrad.treat.recorded import Recorded, recorded
+from livegrad.treat.update_size import closed_form_sizes, largest_by_group, recorded_sizes
+
+TOO_LARGE = ("LG105", "LG106", "LG201", "LG202", "LG301", "LG303", "LG402")
+TOO_SMALL = ("LG403", "LG503")
+FIRST_STEP = 0.01
+USUAL_STEP = 1e-3
+LOWER = 0.1
+# A group's steps are at fault if they are within this of the largest.
+_ALIKE = 0.1
+
+
+@dataclass(frozen=True)
+class Advice:
+    """factors: for each optimizer, for each of its groups; None where the first step has to be measured.
+    before, after: the largest ‖ΔW‖/‖W‖ of a first step, None where unknown. why: in words.
+    """
+
+    factors: tuple[tuple[float, ...], ...] | None
+    why: str
+    before: float | None = None
+    after: float | None = None
+
+
+def advise(body: Body) -> Advice:
+    """What the finding, the history and closed form say; factors are None where only measuring tells."""
+    finding = body.finding or {}
+    code = finding.get("code")
+    known = recorded(body)
+    if code in TOO_SMALL:
+        return _faster(body, finding, known)
+    if code == "LG401":
+        return _as_the_others(body, finding)
+    sizes = [
+        (recorded_sizes(known, body.model) if known is not None else {}) or closed_form_sizes(o, body.model)
+        for o in body.optimizers
+    ]
+    growth = _growth(known) if known is not None else 1.0
+    if not any(sizes):
+        if code in TOO_LARGE and known is not None:
+            factor = round_number(min(LOWER, 1 / (1 + growth)), 1)
+            return Advice(_all(body, factor), "a tenth is the first thing to try")
+        return Advice(None, "the first step is measured")
+    groups = [largest_by_group(o, body.model, size) for o, size in zip(body.optimizers, sizes, strict=True)]
+    return from_sizes(groups, code in TOO_LARGE, growth)
+
+
+def from_sizes(groups: Sequence[Sequence[float | None]], too_large: bool, growth: float = 1.0) -> Advice:
+    """The factors for groups whose largest first ‖ΔW‖/‖W‖ are known (None: left as it is)."""
+    most = max((size for sizes in groups for size in sizes if size is not None), default=0.0)
+    bound = min(LOWER, 1 / (1 + growth)) if too_large else 1.0
+
+    def factor(size: float | None) -> float:
+        # Weights of which nothing is known, such as biases, go with the rest.
+        if size is not None and size < _ALIKE * most:
+            return 1.0
+        return round_number(min(bound, FIRST_STEP / most if most > 0 else 1.0), 1)
+
+    factors = tuple(tuple(factor(size) for size in sizes) for sizes in groups)
+    after = max(
+        (
+            s * f
+            for sizes, fs in zip(groups, factors, strict=True)
+            for s, f in zip(sizes, fs, strict=True)
+            if s
+        ),
+        default=0.0,
+    )
+    text = f"the first steps changed the weights by {most:.2g} of themselves"
+    return Advice(factors, text, most, after)
+
+
+def _growth(known: Recorded) -> float:
+    """ρ: by what factor the gradient grew from one recorded step to the next, over the first three."""
+    norms, steps = known.scalars["gradient_norm"], known.pulses.step
+    sound = np.isfinite(norms) & (norms > 0)
+    last = min(4, int(np.argmin(sound)) if not sound.all() else len(norms))
+    if last < 2 or steps[last - 1] == steps[0]:
+        return 1.0
+    return float((norms[last - 1] / norms[0]) ** (1 / (steps[last - 1] - steps[0])))
+
+
+def _faster(body: Body, finding: Mapping[str, Any], known: Recorded | None) -> Advice:
+    evidence = finding.get("evidence") or {}
+    turnover = evidence.get("turnover_steps")
+    usual = evidence.get("usual_update_over_weights") or (1 / turnover if turnover else None)
+    if usual is None and known is not None:
+        ratios = [1 / t for t in known.by_tensor("turnover").values()]
+        values = np.concatenate(ratios) if ratios else np.empty(0)
+        values = values[np.isfinite(values) & (values > 0)]
+        usual = float(np.median(values)) if len(values) else None
+    if not usual:
+        return Advice(_all(body, 1.0), "nothing is known of the size of the steps")
+    factor = round_number(max(1.0, USUAL_STEP / usual), 1)
+    return Advice(_all(body, factor), f"a usual step changes {usual:.1g} of a weight", usual, usual * factor)
+
+
+def _as_the_others(body: Body, finding: Mapping[str, Any]) -> Advice:
+    """The groups of the layers that are behind, at the pace of the others, where a group's rate is why."""
+    evidence = finding.get("evidence") or {}
+    own, others = evidence.get("update_ratio"), evidence.get("update_ratio_of_others")
+    behind = tuple(finding.get("layers") or ())
+    mine = {
+        id(p)
+        for name, p in body.model.named_parameters()
+        if name in behind or name.rpartition(".")[0] in behind
+    }
+    if own is None or others is None or not mine:
+        return Advice(_all(body, 1.0), "the steps are not lost by the learning rate")
+    factors = []
+    for optimizer in body.optimizers:
+        rates = [float(g["lr"]) for g in optimizer.param_groups]
+        held = [[p for p in g["params"] if p.dim() > 1] for g in optimizer.param_groups]
+        slow = [bool(ps) and all(id(p) in mine for p in ps) for ps in held]
+        usual = max((r for r, s, ps in zip(rates, slow, held, strict=True) if not s and ps), default=0.0)
+        factors.append(tuple(
+            round_number(usual / rate, 3) if s and 0 < rate < usual else 1.0
+            for rate, s in zip(rates, slow, strict=True)
+        ))  # fmt: skip
+    said = "their group gets the learning rate of the others"
+    if all(f == 1.0 for fs in factors for f in fs):
+        said = "their learning rate is that of the others: it is the gradient that is small"
+    return Advice(tuple(factors), said, float(own), float(own) * max(f for fs in factors for f in fs))
+
+
+def _all(body: Body, factor: float) -> tuple[tuple[float, ...], ...]:
+    return tuple((factor,) * len(optimizer.param_groups) for optimizer in body.optimizers)
