@@ -1,8 +1,9 @@
-"""Ends a program after so many optimizer steps."""
+"""Ends a program after so many optimizer steps, or so many seconds of them."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,17 +14,28 @@ from livegrad.watch.ending import Ending
 from livegrad.watch.nesting import running_steps
 from livegrad.watch.session import Session
 
+# Time does not end a program within its first steps: of fewer nothing can be said.
+FEWEST_STEPS = 50
+
 
 class StepLimit:
-    """Ends the program when one of its models has taken `steps` steps.
+    """Ends the program when one of its models has taken `steps` steps, or `seconds` after the first of them.
 
     Counted are the steps of the model that takes most, as the session counts them; of the busiest optimizer
     where it watches no more. last_resort: see livegrad.watch.ending.Ending. To be made after the session.
     """
 
-    def __init__(self, session: Session | None, steps: int, last_resort: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        session: Session | None,
+        steps: int | None,
+        last_resort: Callable[[], Any],
+        seconds: float | None = None,
+    ) -> None:
         self._session = session
         self._steps = steps
+        self._seconds = seconds
+        self._began: float | None = None
         self._pid = os.getpid()
         self._counts: dict[int, int] = {}
         self._ending = Ending(self._finish, last_resort)
@@ -47,8 +59,18 @@ class StepLimit:
         counts = self._counts.values()
         if session is not None and session.active:
             counts = session.steps_taken()
-        if self.reached or max(counts, default=0) >= self._steps:
+        if self.reached or self._is_enough(max(counts, default=0)):
             self._ending.now()
+
+    def _is_enough(self, count: int) -> bool:
+        if self._steps is not None and count >= self._steps:
+            return True
+        if self._seconds is None:
+            return False
+        now = time.monotonic()
+        if self._began is None:
+            self._began = now
+        return count >= FEWEST_STEPS and now - self._began >= self._seconds
 
     def _finish(self) -> None:
         if self._session is not None:
