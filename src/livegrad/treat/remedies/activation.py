@@ -23,6 +23,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.remedies.init import Init
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.rewrite.edits_of_activation import edits_of_activation
 from livegrad.treat.sites import Site
 from livegrad.treat.swapped_calls import Line, Swap, SwappedCalls
 from livegrad.treat.tailored import RECTIFIERS, SMOOTH, Tailored, tailor
@@ -33,13 +34,6 @@ _MODULES: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh, "relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "elu": nn.ELU, "celu": nn.CELU,
     "selu": nn.SELU, "gelu": nn.GELU, "silu": nn.SiLU, "mish": nn.Mish, "hardswish": nn.Hardswish,
     "softsign": nn.Softsign, "hardtanh": nn.Hardtanh,
-}  # fmt: skip
-_AS_CODE: dict[str, str] = {
-    "tanh": "torch.tanh", "relu": "torch.relu", "leaky-relu": "torch.nn.functional.leaky_relu",
-    "elu": "torch.nn.functional.elu", "celu": "torch.nn.functional.celu", "selu": "torch.nn.functional.selu",
-    "gelu": "torch.nn.functional.gelu", "silu": "torch.nn.functional.silu",
-    "mish": "torch.nn.functional.mish", "hardswish": "torch.nn.functional.hardswish",
-    "softsign": "torch.nn.functional.softsign", "hardtanh": "torch.nn.functional.hardtanh",
 }  # fmt: skip
 # By how little they change: a sigmoid's own shape centred first, then the plainest; dead units need a slope.
 _ORDER = ("tanh", "relu", "leaky-relu", "elu", "gelu", "silu", "selu", _TAILORED)
@@ -152,38 +146,7 @@ class ActivationSwap(Remedy):
         return changes
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
-        return list(dict.fromkeys(_edit_of(body, change, choice, changes) for change in changes))
-
-
-def _edit_of(body: Body, change: Change, choice: Choice, changes: Sequence[Change]) -> Edit:
-    if "→" not in change.what:
-        return Edit("instruction", None, "draw the weights anew right after the model is made, as init does")
-    kind, _, rest = change.what.partition(" ")
-    called, partly = "(call" in rest, " times)" in rest and not _every_time(rest)
-    if choice.variant == _TAILORED or change.source is None or partly:
-        return Edit("instruction", change.source, f"{change.where}: {change.what}")
-    if called:
-        code = f"{_AS_CODE[choice.variant]}({{arguments}})"
-        return Edit("replace-call", change.source, code, kind, ("import torch",))
-    where = {c.where for c in changes}
-    others = [
-        name
-        for name, line in body.sources.items()
-        if line == change.source and name not in where and type(_module_at(body, name)).__name__ == kind
-    ]
-    if others:
-        return Edit("instruction", change.source, f"{change.where}: {change.what}, and not {others[0]}")
-    code = f"nn.{_MODULES[choice.variant].__name__}()"
-    return Edit("replace-call", change.source, code, kind, ("from torch import nn",))
-
-
-def _every_time(rest: str) -> bool:
-    some, _, every = rest.rpartition(", ")[2].partition(" of ")
-    return some == every.removesuffix(" times)")
-
-
-def _module_at(body: Body, name: str) -> nn.Module | None:
-    return dict(body.model.named_modules()).get(name)
+        return edits_of_activation(body, choice, changes)
 
 
 def _order(body: Body, kind: str) -> tuple[str, ...]:

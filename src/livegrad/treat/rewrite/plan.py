@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from livegrad.treat.remedy import Edit
-from livegrad.treat.rewrite.fill import Filler
+from livegrad.treat.rewrite.fill import Filler, is_method
 from livegrad.treat.rewrite.find import Page, collect, last_name
 from livegrad.treat.rewrite.guard import check_enclosing, check_next_element
 from livegrad.treat.rewrite.names import Names, renamed
@@ -94,7 +94,7 @@ class FilePlan:
             calls = self.page.calls_at(line, self._spellings(target))
         except CannotRewrite:
             return [self._refer(target, code)]
-        codes = [in_place(code) if changes_in_place(call) else code for call in calls]
+        codes = [in_place(code) if changes_in_place(call, self.names) else code for call in calls]
         for call, own in zip(calls, codes, strict=True):
             self._fillable(own, call)
             self._check_conflict(call, own)
@@ -234,8 +234,11 @@ class FilePlan:
             raise CannotRewrite(f"{code} is no expression there") from error
 
 
-def changes_in_place(call: cst.Call) -> bool:
-    """Whether a call writes its result into its argument: x.sigmoid_(), F.relu(x, inplace=True)."""
+def changes_in_place(call: cst.Call, names: Names) -> bool:
+    """Whether a call writes its result into a variable: x.sigmoid_(), F.relu(x, inplace=True)."""
+    first = call.func.value if is_method(call, names) else call.args[0].value if call.args else None  # type: ignore
+    if not isinstance(first, (cst.Name, cst.Attribute, cst.Subscript)):
+        return False
     named = [a for a in call.args if a.keyword is not None and a.keyword.value == "inplace"]
     told = any(isinstance(a.value, cst.Name) and a.value.value == "True" for a in named)
     return last_name(call).endswith("_") or told
