@@ -168,7 +168,7 @@ def test_the_mean_step_is_the_mean_of_the_steps(both):
             per_step = (course[0] - course[-1]) / (len(course) - 1)
             assert scanned.value(heads[0].name, "passed") == pytest.approx(per_step, abs=1e-9)
         elif np.isfinite(course).sum() < 2:
-            assert heads == []
+            assert np.isnan(scanned.value(heads[0].name, "passed"))
 
 
 def test_what_the_operations_of_a_path_pass_on_adds_up_to_the_path(both):

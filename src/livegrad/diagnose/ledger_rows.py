@@ -6,6 +6,7 @@ from typing import Any
 from livegrad.diagnose.ledger import Branch, Entry, Ledger, Line, latest_ledger
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.role import line_of
+from livegrad.diagnose.time_ledger import TimeBill, time_bills
 
 
 def ledgers(patients: Iterable[Patient]) -> list[dict[str, Any]]:
@@ -16,7 +17,7 @@ def ledgers(patients: Iterable[Patient]) -> list[dict[str, Any]]:
 
 def ledger_row(patient: Patient, book: Ledger) -> dict[str, Any]:
     """Return one ledger: its views by kind of operation, by module and by segment, each adding up to the
-    total.
+    total, and what its recurrences do over time.
     """
     return {
         "subject": patient.subject.name,
@@ -26,6 +27,21 @@ def ledger_row(patient: Patient, book: Ledger) -> dict[str, Any]:
         "kinds": bill_rows(patient, book),
         "modules": [bill_row(patient, item) for item in book.modules],
         "segments": [_entry(patient, entry) for entry in book.segments],
+        "recurrences": [_recurrence(patient, bill) for bill in _bills(patient, book)],
+    }
+
+
+def _bills(patient: Patient, book: Ledger) -> Iterable[TimeBill]:
+    return time_bills(patient, next(scan for scan in patient.scans if scan.step == book.step))
+
+
+def _recurrence(patient: Patient, bill: TimeBill) -> dict[str, Any]:
+    return {
+        "name": bill.name,
+        "steps": bill.steps,
+        "steps_opened": bill.opened,
+        "total_decades": bill.total,
+        "step": _entry(patient, bill.step),
     }
 
 

@@ -9,13 +9,16 @@
 
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
 
 import numpy as np
 
 from livegrad.diagnose.expected import weight_norms
 from livegrad.diagnose.finding import Cause
+from livegrad.diagnose.ledger_rows import bill_row
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.role import activation_of, weight_of
+from livegrad.diagnose.time_ledger import recurrent_matrix, time_bills
 from livegrad.diagnose.time_profile import TimeProfile
 from livegrad.run.schema import Layer, Tensor
 from livegrad.theory.recurrent import gated_factor
@@ -41,13 +44,14 @@ def step_cause(patient: Patient, profile: TimeProfile, members: list[TimeProfile
     """
     factor = 10**profile.per_step_decades
     said = f"each time step passes on {factor:.3g} of the gradient"
+    bill = _bill(patient, profile, members)
     cell = _cell(patient, profile)
     if cell is not None:
         kind, matrix, norm = cell
         return Cause(
             f"{said}: {_cell_words(patient, kind, matrix, norm, profile.length)}", profile.layers[-1].type,
             profile.per_step_decades * profile.length, kind="time", layers=(profile.name,),
-            source=_line(patient, profile),
+            source=_line(patient, profile), bill=bill,
         )  # fmt: skip
     parts = _parts(patient, profile, members)
     if parts:
@@ -58,7 +62,23 @@ def step_cause(patient: Patient, profile: TimeProfile, members: list[TimeProfile
     return Cause(
         said, blamed.type, profile.per_step_decades * profile.length, kind="time",
         layers=(profile.name if worst is None else worst.name,), source=_line(patient, profile, blamed),
+        bill=bill,
     )  # fmt: skip
+
+
+def _bill(patient: Patient, profile: TimeProfile, members: list[TimeProfile]) -> tuple[dict[str, Any], ...]:
+    """What the operations of a step do, over all steps, where a scan took the step apart."""
+    scan = next(s for s in reversed(patient.scans) if s.step == profile.step)
+    names = {profile.name, *(member.name for member in members)}
+    found = next((bill for bill in time_bills(patient, scan) if bill.name in names), None)
+    if found is None:
+        return ()
+    # One matrix alone keeps what it carries at the gain 1; beside gates none is needed.
+    needed = 1.0 if len(found.step.paths) == 1 else None
+    return tuple(
+        bill_row(patient, line, needed if line.role == "weights" else None)
+        for line in sorted(found.lines, key=lambda line: line.decades)
+    )
 
 
 def _line(patient: Patient, profile: TimeProfile, blamed: Layer | None = None) -> str | None:
@@ -66,7 +86,7 @@ def _line(patient: Patient, profile: TimeProfile, blamed: Layer | None = None) -
     if layer.made or layer.source:
         return layer.made or layer.source
     # A fused layer's steps have no line of their own: that of the call.
-    whole = [other for other in patient.layers.values() if other.module == profile.name and other.source]
+    whole = [other for other in patient.layers.values() if other.module == layer.module and other.source]
     return whole[0].source if whole else None
 
 
@@ -75,14 +95,9 @@ def _cell(patient: Patient, profile: TimeProfile) -> tuple[str, Tensor, float] |
     kind = next((kind for kind in _GATES if profile.layers[0].type.upper().startswith(kind)), None)
     if kind is None:
         return None
-    names = {profile.name, profile.layers[0].module}
-    found = [
-        tensor
-        for tensor in patient.tensors.values()
-        if tensor.module in names and "weight_hh" in tensor.name and len(tensor.shape) == 2
-    ]
+    matrix = recurrent_matrix(profile.layers[0], patient.tensors)
     norms = weight_norms(patient, profile.step)
-    return (kind, found[0], norms[found[0].id]) if found and found[0].id in norms else None
+    return (kind, matrix, norms[matrix.id]) if matrix is not None and matrix.id in norms else None
 
 
 def _cell_words(patient: Patient, kind: str, matrix: Tensor, norm: float, steps: int) -> str:

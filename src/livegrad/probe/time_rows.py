@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from livegrad.probe.layers import LayerSpec
-from livegrad.probe.recurrence.layer import OUTPUTS
+from livegrad.probe.recurrence.layer import OUTPUTS, Way
 from livegrad.probe.recurrence.stack import Lane
 
 # Longer sequences have rows for so many of their steps, evenly spread.
@@ -115,7 +115,7 @@ class _Rows:
         """What a step back does to the true gradient: the geometric mean over the steps, by operation."""
         steps = [int(time) for time in self._times if time > 0]
         if not steps or self._heard.truth is None:
-            return []
+            return [self._head(np.nan, 0)]
         tops, bottoms = self._norms(steps), self._norms([time - 1 for time in steps])
         ways = self._lane.unrolled.ways(steps, self._heard.truth)
         read = self._lane.read[[time - 1 for time in steps], self._heard.truth]
@@ -125,27 +125,44 @@ class _Rows:
             logs = np.log10(np.array([bottoms, others, *found]) / tops)
         whole = np.isfinite(logs[[0, *range(2, len(logs))]]).all(0)
         if not whole.any():
-            return []
+            return [self._head(np.nan, 0)]
         means = logs[:, whole].mean(1)
-        head = self._spec.row("[step]", "step")
-        rows = [TimeRow(head, {"passed": means[0], "width": len(steps), "samples": int(whole.sum())})]
-        place = 2
+        rows = [self._head(float(means[0]), int(whole.sum())), *self._parts(ways, means[2:])]
+        if np.isfinite(means[1]):
+            name, top = "[step] outputs", rows[0].spec.name
+            spec = self._spec.row(name, "step", OUTPUTS, top=top, path=len(ways) + 1)
+            rows.append(TimeRow(spec, {"transport": means[1], "passed": means[1]}))
+        return rows
+
+    def _head(self, per_step: float, opened: int) -> TimeRow:
+        """The mean step itself, `opened` of them looked at, what all steps come to, and S at the loudest
+        state if no step heard of it by the next.
+        """
+        last = len(self._lane.read) - 1
+        first, final = self._norms([0, last])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            total = float(np.log10(first / final))
+        states, said = self._lane.unrolled.hidden[1:], self._lane.read[:, self._heard.probe]
+        alone = (_per_sample([said]) * _per_sample([states]) / states.shape[-1]).mean(1).max() ** 0.5
+        values = {"transport": total, "passed": per_step, "width": last, "samples": opened}
+        return TimeRow(self._spec.row("[step]", "step"), values | {"audibility": float(alone)})
+
+    def _parts(self, ways: Sequence[Way], means: np.ndarray) -> list[TimeRow]:
+        """The operations along each path; `transport` is what is left behind one, of what the state said."""
+        rows: list[TimeRow] = []
+        left = iter(means)
         for number, way in enumerate(ways, 1):
             before = 0.0
             for k, stage in enumerate(way.stages):
-                spec = self._spec.row(
-                    f"[step] {way.name} {k}", "step", stage.type, top=head.name, path=number
-                )
-                given = stage.given or (np.nan, np.nan)
+                top, name = f"{self._spec.base}[step]", f"[step] {way.name} {k}"
+                spec = self._spec.row(name, "step", stage.type, top=top, path=number)
+                here, given = float(next(left)), stage.given or (np.nan, np.nan)
                 values = {
-                    "transport": means[place], "passed": means[place] - before,
+                    "transport": here, "passed": here - before,
                     "activation_mean": given[0], "activation_rms": given[1],
                 }  # fmt: skip
                 rows.append(TimeRow(spec, values))
-                before, place = means[place], place + 1
-        if np.isfinite(means[1]):
-            spec = self._spec.row("[step] outputs", "step", OUTPUTS, top=head.name, path=len(ways) + 1)
-            rows.append(TimeRow(spec, {"transport": means[1], "passed": means[1]}))
+                before = here
         return rows
 
 

@@ -7,11 +7,13 @@ leaves 0.9^T of the signal; a factor of 1.1 makes it explode.
 How it is decided. The audibility of the earliest tenth of the time steps lies over three decades under (or
 over) that of the latest, at the latest scan and at most of the later ones. Forgetting is no fault in itself:
 it is held against the network only if the loss does not fall, which is how a task that needs the reach shows.
+Of a fused module the first layer's lanes, in both directions, are read together (livegrad.diagnose.lanes).
 """
 
 import numpy as np
 
 from livegrad.diagnose.finding import Finding, Remedy, layers_text
+from livegrad.diagnose.lanes import Lanes, is_lane, read_lanes
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.diagnose.recurrence import step_cause
 from livegrad.diagnose.time_profile import TimeProfile, time_profiles
@@ -26,10 +28,15 @@ def _early(profile: TimeProfile) -> float:
 
 def find(patient: Patient) -> list[Finding]:
     """Return a finding per recurrence and direction, or nothing."""
+    return [*_of_loops(patient), *_of_lanes(patient)]
+
+
+def _of_loops(patient: Patient) -> list[Finding]:
     series: dict[str, list[TimeProfile]] = {}
     members: dict[str, list[TimeProfile]] = {}
     for scan in patient.scans:
-        for loop in _loops(time_profiles(scan, patient.layers)):
+        profiles = [p for p in time_profiles(scan, patient.layers) if not is_lane(p)]
+        for loop in _loops(profiles):
             loudest = max(loop, key=_early)
             owner = _owner(loudest) or min(profile.name for profile in loop)
             series.setdefault(owner, []).append(loudest)
@@ -41,6 +48,23 @@ def find(patient: Patient) -> list[Finding]:
             found.append(_vanishing(patient, profiles[-1], early[-1], members[owner]))
         elif persists([value > REACH_DECADES for value in early]):
             found.append(_exploding(patient, profiles[-1], early[-1], members[owner]))
+    return found
+
+
+def _of_lanes(patient: Patient) -> list[Finding]:
+    """Findings of fused modules of several layers, or of both directions."""
+    series: dict[str, list[Lanes]] = {}
+    for scan in patient.scans:
+        for lanes in read_lanes(scan, patient.layers):
+            series.setdefault(lanes.module, []).append(lanes)
+    found = []
+    for course in series.values():
+        last = course[-1]
+        # Where both ends explode, the middle is quiet beside them.
+        if last.loud is not None and persists([lanes.growth > REACH_DECADES for lanes in course]):
+            found.append(_exploding(patient, last.loud, last.growth, [last.loud]))
+        elif last.quiet is not None and persists([lanes.silence < -REACH_DECADES for lanes in course]):
+            found.append(_vanishing(patient, last.quiet, last.silence, [last.quiet]))
     return found
 
 
@@ -77,7 +101,7 @@ def _vanishing(patient: Patient, profile: TimeProfile, early: float, members: li
     ]
     lost = f"{-early:.1f} decades" if np.isfinite(early) else "all of it, in this precision,"
     return _finding(
-        patient, profile, members, "LG102", "vanishing-through-time", severity, silent,
+        patient, profile, early, members, "LG102", "vanishing-through-time", severity, silent,
         f"what {profile.name} saw first loses {lost} over {profile.length} time steps",
         "The gradient through time shrinks by the same factor at every step, so the network cannot learn "
         "to use what lies far back."
@@ -96,7 +120,7 @@ def _exploding(patient: Patient, profile: TimeProfile, early: float, members: li
         layer.name for layer, r in zip(profile.layers, profile.relative, strict=True) if r > REACH_DECADES
     ]
     return _finding(
-        patient, profile, members, "LG104", "exploding-through-time", severity, loud,
+        patient, profile, early, members, "LG104", "exploding-through-time", severity, loud,
         f"the gradient of {profile.name} grows by {early:.1f} decades back over {len(profile.layers)} "
         "time steps",
         "The gradient through time grows by the same factor at every step, so a small change long ago "
@@ -107,8 +131,8 @@ def _exploding(patient: Patient, profile: TimeProfile, early: float, members: li
 
 
 def _finding(
-    patient: Patient, profile: TimeProfile, members: list[TimeProfile], code: str, name: str, severity: str,
-    layers: list[str], message: str, explanation: str, advice: str,
+    patient: Patient, profile: TimeProfile, early: float, members: list[TimeProfile], code: str, name: str,
+    severity: str, layers: list[str], message: str, explanation: str, advice: str,
 ) -> Finding:  # fmt: skip
     factor = 10**profile.per_step_decades
     names = tuple(layers)
@@ -126,7 +150,7 @@ def _finding(
         evidence={
             "factor_per_time_step": factor,
             "time_steps": profile.length,
-            "earliest_audibility_decades": _early(profile),
+            "earliest_audibility_decades": early,
             "loss_at_start": patient.learning.first,
             "loss_at_end": patient.learning.last,
         },
