@@ -49,7 +49,7 @@ def test_a_reverse_lane_read_at_its_first_step_alone_is_no_explosion(judge):
 def test_growth_is_measured_against_what_there_would_be_without_the_recurrence(judge):
     finding = judge.one(stacked({"l0": 0.2 * FALL, "l0_reverse": 0.2 * FALL}))
     assert finding["code"] == "LG104"
-    assert judge.codes(stacked({"l0": 0.2 * FALL, "l0_reverse": 0.2 * FALL}, alone=6.0)) == {}
+    assert judge.codes(stacked({"l0": 0.2 * FALL, "l1": 0.2 * FALL}, alone=6.0)) == {}
 
 
 def test_a_task_that_needs_no_reach_is_no_fault(judge):
