@@ -39,8 +39,12 @@ stderr, and to a run folder that `livegrad report` opens again.
               help="Exit with 3 on such a finding, if the script itself succeeded.")  # fmt: skip
 @click.option("--treat", metavar="REMEDIES",
               help="Treat each model before it trains: init, or init=he,clip=norm:limit=1.")  # fmt: skip
+@click.option("--guard", is_flag=True,
+              help="Clip gradients that spike by the run's own history, skip steps that are not finite.")  # fmt: skip
 @click.option("--steps", metavar="N", type=click.IntRange(min=1),
               help="End the program after N optimizer steps.")  # fmt: skip
+@click.option("--seconds", metavar="S", type=click.FloatRange(0, min_open=True), hidden=True,
+              help="End it after S seconds of training, but not within its first steps.")  # fmt: skip
 @click.option("--repetition", metavar="K", type=click.IntRange(min=0), hidden=True,
               help="Shift every seed that the program sets by K strides; seed what it does not.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="At the end, print the report as JSON on stdout.")
@@ -58,7 +62,9 @@ def run(
     every: int | None,
     fail_on: str | None,
     treat: str | None,
+    guard: bool,
     steps: int | None,
+    seconds: float | None,
     repetition: int | None,
     as_json: bool,
     quiet: bool,
@@ -84,7 +90,9 @@ def run(
         every=every,
         quiet=quiet,
         treat=choices,
+        guard=guard,
         steps=steps,
+        seconds=seconds,
         repetition=repetition,
     )
     return lambda: watched.run(as_json=as_json, fail_on=fail_on)

@@ -1,37 +1,77 @@
-"""Between a program and its treatment: what listens for the beginning of training, and what acts then."""
+"""Between a program and what livegrad does to its training: remedies before it begins, a guard while it runs."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
-
-from livegrad.treat.run_time import RunTimeTreatment
-from livegrad.watch.onset import Onset
+from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
     from livegrad.cli.voice import Voice
     from livegrad.treat.choice import Choice
+    from livegrad.treat.gradient_guard import Act, GradientGuard
+    from livegrad.watch.onset import Onset
     from livegrad.watch.session import Session
+
+MOST_ACTS = 500
+_SAID_ALOUD = 3
 
 
 class TreatedProgram:
-    """A program whose models are treated when their training begins.
+    """A program whose models are treated when their training begins, and whose steps are guarded.
 
     To be made before the session that watches it. Raises UsageError for a remedy that does not exist.
     """
 
-    def __init__(self, choices: tuple[Choice, ...], voice: Voice) -> None:
-        self._treatment = RunTimeTreatment(choices, voice.say, voice.fail, self._note)
+    def __init__(self, choices: tuple[Choice, ...], guard: bool, voice: Voice) -> None:
+        self._voice = voice
         self._session: Optional[Session] = None  # noqa: UP045 - pyright cannot close the circle of imports
-        self._onset = Onset(self._treatment)
+        self._onset: Optional[Onset] = None  # noqa: UP045
+        self._guard: Optional[GradientGuard] = None  # noqa: UP045
+        self._wants_guard = guard
+        self._acts: list[dict[str, Any]] = []
+        self._counts: dict[str, int] = {}
+        if choices:
+            from livegrad.treat.run_time import RunTimeTreatment
+            from livegrad.watch.onset import Onset
 
-    def watched_by(self, session: Session) -> None:
-        """Have what was done written into the run."""
+            self._onset = Onset(RunTimeTreatment(choices, voice.say, voice.fail, self._treated))
+
+    def watched_by(self, session: Optional[Session]) -> None:  # noqa: UP045
+        """The program is watched from now on, or not at all: have what is done written into the run.
+
+        The guard acts behind the session, which sees what the gradient was.
+        """
         self._session = session
+        if self._wants_guard:
+            from livegrad.treat.gradient_guard import GradientGuard
 
-    def _note(self, patients: list[dict]) -> None:
-        if self._session is not None:
-            self._session.keep(treatments=patients)
+            place = session.place_of if session is not None else lambda optimizer: (0, -1)
+            self._guard = GradientGuard(place, self._acted, self._voice.warn)
+            self._keep(guard=True)
 
     def close(self) -> None:
         """Let go of torch."""
-        self._onset.close()
+        if self._onset is not None:
+            self._onset.close()
+        if self._guard is not None:
+            self._guard.close()
+
+    def _keep(self, **fields: Any) -> None:
+        if self._session is not None:
+            self._session.keep(**fields)
+
+    def _treated(self, patients: list[dict[str, Any]]) -> None:
+        self._keep(treatments=patients)
+
+    def _acted(self, act: Act) -> None:
+        count = self._counts[act.kind] = self._counts.get(act.kind, 0) + 1
+        if count <= _SAID_ALOUD:
+            self._voice.say(f"livegrad: guard: {_said(act)}{', and so on' * (count == _SAID_ALOUD)}")
+        if len(self._acts) < MOST_ACTS:
+            self._acts.append(act._asdict())
+        self._keep(acts=self._acts, act_counts=self._counts)
+
+
+def _said(act: Act) -> str:
+    if act.kind == "skipped":
+        return f"step {act.step} skipped, its gradient is not finite"
+    return f"step {act.step} clipped, gradient norm {act.norm:.3g} → {act.limit:.3g}"

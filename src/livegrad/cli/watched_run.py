@@ -46,7 +46,8 @@ class WatchedRun:
         pid: of the process that trains. A forked child runs the same code and must neither write nor speak.
         asked: whether the program has imported torch.
         treat: remedies to apply to each model before it trains.
-        steps: optimizer steps after which the program is ended.
+        guard: whether spikes are clipped and poisoned steps skipped.
+        steps, seconds: of training, after which the program is ended.
         repetition: which seeds it is given, None: its own.
     """
 
@@ -58,7 +59,9 @@ class WatchedRun:
     search_path: str | None
     pid: int = field(default_factory=os.getpid)
     treat: tuple[Choice, ...] = ()
+    guard: bool = False
     steps: int | None = None
+    seconds: float | None = None
     repetition: int | None = None
     seeds: Optional[Repetition] = None  # noqa: UP045 - as session
     limit: Optional[StepLimit] = None  # noqa: UP045
@@ -78,7 +81,9 @@ class WatchedRun:
         every: int | None,
         quiet: bool,
         treat: tuple[Choice, ...] = (),
+        guard: bool = False,
         steps: int | None = None,
+        seconds: float | None = None,
         repetition: int | None = None,
     ) -> WatchedRun:
         """Make the run folder. Raises UsageError where it cannot be made; nothing has been run then."""
@@ -93,7 +98,9 @@ class WatchedRun:
             voice,
             program.search_path(),
             treat=treat,
+            guard=guard,
             steps=steps,
+            seconds=seconds,
             repetition=repetition,
         )
 
@@ -107,7 +114,7 @@ class WatchedRun:
 
             self.seeds = Repetition(self.repetition)
             after_import("numpy", self.seeds.numpy_imported)
-        if self.folder is not None or self.treat or self.seeds is not None:
+        if self.folder is not None or self.treat or self.guard or self.seeds is not None:
             after_import("torch", self._start)
         if self.search_path is not None:
             forget_hiding(LOADED_AT_START, self.search_path)
@@ -127,7 +134,7 @@ class WatchedRun:
         self.asked = True
         if self.seeds is not None:
             self.seeds.torch_imported()
-        if self.treat:
+        if self.treat or self.guard:
             self._prepare_treatment()
         if self.folder is not None:
             try:
@@ -136,11 +143,14 @@ class WatchedRun:
             except Exception as error:
                 text = f"could not start watching, the program runs unwatched ({one_line(error)})"
                 self.voice.warn(text)
-        if self.steps is not None:
+        if self.treated is not None:
+            with own_imports(self.search_path):
+                self.treated.watched_by(self.session)
+        if self.steps is not None or self.seconds is not None:
             with own_imports(self.search_path):
                 from livegrad.watch.step_limit import StepLimit
 
-                self.limit = StepLimit(self.session, self.steps, self._end_now)
+                self.limit = StepLimit(self.session, self.steps, self._end_now, self.seconds)
 
     def _prepare_treatment(self) -> None:
         """Have models treated when their training begins, before anything of them is watched."""
@@ -150,7 +160,7 @@ class WatchedRun:
             with own_imports(self.search_path):
                 from livegrad.cli.treated_program import TreatedProgram
 
-                self.treated = TreatedProgram(self.treat, self.voice)
+                self.treated = TreatedProgram(self.treat, self.guard, self.voice)
         except Exception as error:
             self.voice.fail(str(error) if isinstance(error, LivegradError) else one_line(error))
             raise CannotGoOn from None
@@ -171,8 +181,6 @@ class WatchedRun:
         session.on_message = self.voice.hear
         given = {"step_limit": self.steps, "repetition": self.repetition}
         session.keep(**{name: value for name, value in given.items() if value is not None})
-        if self.treated is not None:
-            self.treated.watched_by(session)
         return session
 
     def _end_now(self) -> NoReturn:

@@ -15,6 +15,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Column",
     "Counterfactual",
+    "GuardAct",
     "Layer",
     "NonfiniteOrigin",
     "Note",
@@ -279,6 +280,20 @@ class TreatedModel(_Record):
 
 
 @dataclass(frozen=True)
+class GuardAct(_Record):
+    """What the guard did at one optimizer step of a subject.
+
+    kind: "clipped" or "skipped". norm: of the gradient, limit: what it was clipped to (NaN where skipped).
+    """
+
+    step: int = 0
+    subject: int = 0
+    kind: str = "?"
+    norm: float = float("nan")
+    limit: float = float("nan")
+
+
+@dataclass(frozen=True)
 class Note(_Record):
     """Something the recorder wants known; `kind` is "not_observed", "warning" or "event"."""
 
@@ -295,6 +310,7 @@ _NESTED: tuple[tuple[str, type[_Record]], ...] = (
     ("counterfactuals", Counterfactual),
     ("origins", NonfiniteOrigin),
     ("treatments", TreatedModel),
+    ("acts", GuardAct),
 )
 
 
@@ -307,7 +323,9 @@ class RunInfo(_Record):
     `opening_overhead_seconds` are the same up to the end of the first 100 steps, which are watched more
     closely than the rest, null while they last. `pid` and `host` say whose run it is, so
     that a reader can tell a live run from one that was killed. `step_limit`: the program was to be ended
-    after so many steps. `repetition`: whose seeds it was given, see livegrad.watch.seeds.
+    after so many steps. `repetition`: whose seeds it was given, see livegrad.watch.seeds. `guard`: whether
+    livegrad.treat.gradient_guard was on; `acts` are the first things it did, `act_counts` how many of each
+    kind.
     """
 
     schema: int = SCHEMA_VERSION
@@ -347,6 +365,9 @@ class RunInfo(_Record):
     counterfactuals: tuple[Counterfactual, ...] = ()
     origins: tuple[NonfiniteOrigin, ...] = ()
     treatments: tuple[TreatedModel, ...] = ()
+    guard: bool = False
+    acts: tuple[GuardAct, ...] = ()
+    act_counts: dict[str, int] = field(default_factory=dict)
     step_limit: int | None = None
     repetition: int | None = None
 

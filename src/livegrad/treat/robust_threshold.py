@@ -12,6 +12,8 @@ not finite does not enter at all (P. Seetharaman et al.: AutoClip, 2020; A. Kuma
 """
 
 import math
+import statistics
+from collections import deque
 
 import torch
 from torch import Tensor
@@ -24,24 +26,28 @@ _MAD_TO_SD = 1.4826
 
 
 class RobustThreshold:
-    """The limit for one sequence of norms. Everything stays on the norms' device; nothing waits for it."""
+    """The limit for one sequence of norms; `usual` is their median as of the last look, inf before.
 
-    def __init__(self) -> None:
+    Norms on the CPU are plain numbers; on another device everything stays there and nothing waits for it.
+    on_device: so for norms on the CPU too, which is slower.
+    """
+
+    def __init__(self, on_device: bool = False) -> None:
+        self._recent: deque[float] = deque(maxlen=WINDOW)
         self._logs = torch.full((WINDOW,), math.nan)
         self._count = torch.zeros((), dtype=torch.int64)
         self._places = torch.arange(WINDOW)
-
-    def limit(self) -> Tensor:
-        """The largest norm that is no spike, float32, 0-dim; infinite while the first norms only teach."""
-        median = _median(self._logs, self._count)
-        scatter = _MAD_TO_SD * _median((self._logs - median).abs(), self._count)
-        limit = torch.exp(median + torch.clamp(ROBUST_Z * scatter, min=math.log(FACTOR)))
-        return torch.where(self._count < TEACHING, math.inf, limit)
+        self._on_device = on_device
+        self.usual: float | Tensor = math.inf
 
     def look(self, norm: Tensor) -> Tensor:
-        """Return the limit for `norm` (0-dim, not negative), then take it into the history."""
+        """Return the limit for `norm` (0-dim, not negative; inf while the first ones only teach), then take
+        the norm into the history.
+        """
+        if norm.device.type == "cpu" and not self._on_device:
+            return torch.tensor(self.look_at(float(norm)), dtype=torch.float32)
         self._move_to(norm.device)
-        limit = self.limit()
+        limit = self._limit()
         log = torch.minimum(norm.detach().float(), limit).log()
         good = norm.isfinite() & log.isfinite()
         here = (self._places == self._count % WINDOW) & good
@@ -49,10 +55,37 @@ class RobustThreshold:
         self._count = self._count + good
         return limit
 
+    def look_at(self, norm: float) -> float:
+        """As `look`, for a norm that is known; the two keep histories of their own."""
+        limit = math.inf
+        if len(self._recent) >= TEACHING:
+            median = statistics.median(self._recent)
+            scatter = _MAD_TO_SD * statistics.median(abs(log - median) for log in self._recent)
+            self.usual = _exp(median)
+            limit = _exp(median + max(math.log(FACTOR), ROBUST_Z * scatter))
+        if 0 < norm < math.inf:
+            self._recent.append(math.log(min(norm, limit)))
+        return limit
+
+    def _limit(self) -> Tensor:
+        median = _median(self._logs, self._count)
+        scatter = _MAD_TO_SD * _median((self._logs - median).abs(), self._count)
+        teaching = self._count < TEACHING
+        self.usual = torch.where(teaching, math.inf, torch.exp(median))
+        limit = torch.exp(median + torch.clamp(ROBUST_Z * scatter, min=math.log(FACTOR)))
+        return torch.where(teaching, math.inf, limit)
+
     def _move_to(self, device: torch.device) -> None:
         if self._logs.device != device:
             self._logs, self._count = self._logs.to(device), self._count.to(device)
             self._places = self._places.to(device)
+
+
+def _exp(x: float) -> float:
+    try:
+        return math.exp(x)
+    except OverflowError:
+        return math.inf
 
 
 def _median(values: Tensor, count: Tensor) -> Tensor:

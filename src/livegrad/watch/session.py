@@ -115,7 +115,15 @@ class Session:
     def keep(self, **fields: Any) -> None:
         """Write these fields of run.json too, when the run is opened or next renewed."""
         self._more |= fields
-        self._recorder.table.changed = True
+
+    def place_of(self, optimizer: Any) -> tuple[int, int]:
+        """Id of the subject that `optimizer` trains, the first of several, and the number of its last step;
+        (0, -1) where that is not known.
+        """
+        plan = self._recorder.plans.known(optimizer)
+        if plan is None or not plan.parts:
+            return 0, -1
+        return plan.parts[0].subject.id, plan.parts[0].subject.iteration
 
     def has_strangers(self) -> bool:
         """Whether a model with parameters to train was called that no optimizer has stepped yet."""
@@ -309,11 +317,9 @@ class Session:
     def _renew(self, record: Record) -> None:
         table = self._recorder.table
         with self._recorder.lock:
-            fields = (
-                {**everything(self._recorder), **self._more} if table.changed else counters(self._recorder)
-            )
+            fields = everything if table.changed else counters
             table.changed = False
-            record.renew(**fields)
+            record.renew(**fields(self._recorder), **self._more)
 
     def _judge(self, record: Record) -> None:
         """Have the run judged if a scan looks wrong, or if there is time for it."""
