@@ -40,7 +40,7 @@ stderr, and to a run folder that `livegrad report` opens again.
 @click.option("--treat", metavar="REMEDIES",
               help="Treat each model before it trains: init, or init=he,clip=norm:limit=1.")  # fmt: skip
 @click.option("--guard", is_flag=True,
-              help="Clip gradients that spike by the run's own history, skip steps that are not finite.")  # fmt: skip
+              help="Clip gradient spikes, skip steps with NaN or infinity.")  # fmt: skip
 @click.option("--steps", metavar="N", type=click.IntRange(min=1),
               help="End the program after N optimizer steps.")  # fmt: skip
 @click.option("--seconds", metavar="S", type=click.FloatRange(0, min_open=True), hidden=True,

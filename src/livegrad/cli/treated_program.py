@@ -1,4 +1,4 @@
-"""Between a program and what livegrad does to its training: remedies before it begins, a guard while it runs."""
+"""What livegrad does to a program's training: remedies before it begins, a guard while it runs."""
 
 from __future__ import annotations
 

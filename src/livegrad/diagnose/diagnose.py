@@ -8,6 +8,7 @@ import numpy as np
 import livegrad
 from livegrad.diagnose.confirmation import with_counterfactual
 from livegrad.diagnose.finding import Finding
+from livegrad.diagnose.interventions import interventions, with_guard
 from livegrad.diagnose.layer_rows import layer_rows
 from livegrad.diagnose.ledger_rows import ledgers
 from livegrad.diagnose.patient import Patient
@@ -47,7 +48,7 @@ def examine(patient: Patient) -> list[Finding]:
     rules = RULES if len(patient.scalars["step"]) else (nonfinite.find,)
     found = [finding for rule in rules for finding in rule(patient)]
     kept = [finding for finding in found if not any(_explains(other, finding) for other in found)]
-    return [with_counterfactual(patient, finding) for finding in kept]
+    return with_guard(patient, [with_counterfactual(patient, finding) for finding in kept])
 
 
 # What follows from what. Layers that hear nothing are not moved either; steps along an exploding gradient, or
@@ -140,6 +141,7 @@ def _run_part(run: Run, patients: list[Patient]) -> dict[str, Any]:
         "loss_best": judged[0].best if judged else None,
         "observed": _observed(run, recorded),
         "not_observed": [note.text for note in info.notes if note.kind == "not_observed"],
+        **interventions(info),
     }
 
 

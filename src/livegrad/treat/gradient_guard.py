@@ -1,7 +1,8 @@
 """A guard over the gradients of a training: it clips the spikes and skips the poisoned steps.
 
-A spike is a norm over the limit that the run's own history sets (livegrad.treat.robust_threshold); it is
-scaled down to what is usual, the median, because its direction is no better known than its size. A poisoned step has a gradient that is not finite, or whose norm overflows float32.
+A spike is a norm over the limit that the run's own history sets (livegrad.treat.robust_threshold). It is
+scaled down to what is usual, the median, because its direction is no better known than its size. A poisoned
+step has a gradient that is not finite, or whose norm overflows float32.
 
 On the CPU a poisoned step is really skipped: the optimizer finds no gradients, so that neither weights nor
 moments nor weight decay move; the gradients are back behind the step. On a device nothing waits for the

@@ -11,6 +11,7 @@ from livegrad.diagnose.report import severity_rank
 from livegrad.view.evidence import facts, steps_text
 from livegrad.view.fold import Row, subjects
 from livegrad.view.ink import STYLES, Ink
+from livegrad.view.interventions import interventions
 from livegrad.view.layer_table import layer_table, legend, rows_of
 from livegrad.view.ledger_table import bill_text
 
@@ -242,6 +243,8 @@ class Screen:
         facts_of_run.append(f"{count(run.get('scans'))} scans")
         facts_of_run.append(self._overhead())
         self.labelled("", f"{' · '.join(facts_of_run)}", indent=2, gap=0, style="dim")
+        for label, words in interventions(run):
+            self.labelled(label, words, gap=14)
         for text in run.get("not_observed") or ():
             self.labelled("not observed:", text, gap=14, style="dim")
         codes = list(dict.fromkeys(str(f.get("code")) for f in self.document.get("findings") or ()))

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from livegrad.diagnose.number import count, duration, from_json, percent, short
+from livegrad.view.interventions import changes, interventions
 
 if TYPE_CHECKING:
     from livegrad.run.reader import Run
@@ -31,7 +32,7 @@ def key_facts(document: Mapping[str, Any]) -> Facts:
     facts.append(("cost of watching", overhead(run)))
     if run["status"] != "finished":
         facts.append(("the run", status(run)))
-    return facts
+    return facts + [(label.rstrip(":"), words) for label, words in interventions(run)]
 
 
 def overhead(run: Mapping[str, Any]) -> str:
@@ -94,7 +95,7 @@ def _git(git: Mapping[str, Any] | None) -> str | None:
 
 
 def what_was_observed(run: "Run", document: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return lists under headings: what was observed, what was not, and what happened on the way."""
+    """Return lists under headings: what livegrad changed, what was observed and what was not, what happened."""
     told = document["run"]
     unseen = set(told["not_observed"])
     notes = [note for note in run.info.notes if note.kind != "not_observed" and note.text not in unseen]
@@ -102,6 +103,7 @@ def what_was_observed(run: "Run", document: Mapping[str, Any]) -> list[tuple[str
         f"step {count(note.step)}: {note.text}" if note.step is not None else note.text for note in notes
     ]
     return [
+        ("Changed before it trained", changes(told)),
         ("Not observed", list(told["not_observed"])),
         ("Observed", list(told["observed"])),
         ("Noted on the way", happened[:50]),
