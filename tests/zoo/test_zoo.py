@@ -61,6 +61,7 @@ def test_a_wrong_label_is_not_confirmed():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:LSTM with projections:UserWarning")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_plain_training_confirms_the_label(case):
     threads = torch.get_num_threads()
