@@ -11,8 +11,8 @@ from livegrad.diagnose.patient import Patient
 from livegrad.run.schema import GuardAct, RunInfo
 
 _SKIPPED = (
-    "The guard skipped {steps} whose gradient was not finite, so nothing of it reached the weights; what made "
-    "it is still there."
+    "The guard skipped {steps} whose gradient was not finite, so nothing of it reached the weights; what "
+    "made it is still there."
 )
 _CLIPPED = "The guard scaled the gradient of such steps down to what is usual."
 

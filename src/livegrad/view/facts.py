@@ -95,7 +95,7 @@ def _git(git: Mapping[str, Any] | None) -> str | None:
 
 
 def what_was_observed(run: "Run", document: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return lists under headings: what livegrad changed, what was observed and what was not, what happened."""
+    """Return lists under headings: what livegrad changed, what was observed, what not, what happened."""
     told = document["run"]
     unseen = set(told["not_observed"])
     notes = [note for note in run.info.notes if note.kind != "not_observed" and note.text not in unseen]
