@@ -19,6 +19,7 @@ EPILOG = """\b
 Examples:
   livegrad run train.py --epochs 3     watch a training script, unmodified
   livegrad check train.py              will it train? stops it after its first steps
+  livegrad treat train.py              what cures it, proven beside doing nothing
   livegrad report                      the newest run under ./livegrad-runs once more
   livegrad live                        follow a run while it trains
 """
@@ -26,14 +27,14 @@ Examples:
 
 @click.group(
     cls=LazyGroup,
-    verbs=("run", "check", "report", "live", "compare", "explain", "guide", "doctor"),
+    verbs=("run", "check", "treat", "report", "live", "compare", "explain", "guide", "doctor"),
     unlisted=("prescribe",),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
 )
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def livegrad() -> None:
-    """Show where a network's gradients vanish or explode, and why."""
+    """Show where a network's gradients vanish or explode, say why, and cure it."""
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

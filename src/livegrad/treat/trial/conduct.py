@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from livegrad.errors import LivegradError
+from livegrad.run.reader import Run
 from livegrad.treat.trial.arm import CONTROL, Arm, ArmRun
 from livegrad.treat.trial.budget import FEWEST_STEPS, MOST_SEEDS
 from livegrad.treat.trial.commands import PRESCRIPTION, Commands
@@ -115,7 +116,15 @@ class Conductor:
             level = Course.of(run, trial.metric["subject"])
             trial.runs[CONTROL, 0] = _with_course(first, level) if first.end != "failed" else first
             trial.steps = trial.budget.steps or _steps_for_all(first)
+            trial.whole = first.end == "finished" and self._ended_by_itself(first, run)
             trial.save()
+
+    def _ended_by_itself(self, first: ArmRun, run: Run) -> bool:
+        """Whether it was the script that ended the control, and not its limit."""
+        budget = self.trial.budget
+        if budget.steps is not None:
+            return first.steps < budget.steps
+        return first.steps < FEWEST_STEPS or run.info.seconds < budget.control_seconds()
 
     def _sick(self) -> bool:
         return bool(self.trial.runs[CONTROL, 0].findings)

@@ -5,6 +5,7 @@ livegrad-runs/treat-<script>-<time>/
     arms/<n>-<name>/<repetition>/      the run's recording, and output.txt: what the script printed
 """
 
+import contextlib
 import json
 import shutil
 import time
@@ -91,6 +92,12 @@ class Trial:
             "arms": [asdict(arm) for arm in self.arms],
             "runs": [asdict(run) for _, run in sorted(self.runs.items())],
         }
+
+    def discard(self) -> None:
+        """Remove the trial from the disk, and the folder around it if that is empty then."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self.folder.parent.rmdir()
 
     def forget_unfinished(self) -> None:
         """Remove the folders of runs that were not brought to an end."""

@@ -1,0 +1,238 @@
+"""The life of one `livegrad treat`: find or make the trial, lead it to its end, show what it found."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from livegrad.cli.exit_code import FINDINGS, OUR_FAILURE
+from livegrad.errors import LivegradError, RunError, UsageError
+from livegrad.run.folder import DEFAULT_BASE, create_run_folder
+from livegrad.treat.trial.budget import Budget, share
+from livegrad.treat.trial.commands import Commands
+from livegrad.treat.trial.conclusion import conclude
+from livegrad.treat.trial.conduct import Conductor, TrialError
+from livegrad.treat.trial.identity import Identity
+from livegrad.treat.trial.state import Trial, find_trial, load_trial
+
+if TYPE_CHECKING:
+    from livegrad.treat.trial.document import TreatmentDocument
+    from livegrad.treat.trial.engine import Engine
+    from livegrad.watch.program import Program
+
+INTERRUPTED = 130
+PAGE = "report.html"
+
+
+@dataclass(frozen=True)
+class TreatOptions:
+    """What the command line asks for; see `livegrad treat --help`."""
+
+    minutes: float = 5.0
+    steps: int | None = None
+    seeds: int = 3
+    arms: int = 3
+    tried: tuple[str, ...] = ()
+    jobs: int | None = None
+    engine: str = "local"
+    out: Path | None = None
+    resume: Path | None = None
+    fresh: bool = False
+    only_diff: bool = False
+    write: bool = False
+    yes: bool = False
+    as_json: bool = False
+    quiet: bool = False
+    fail_on: str | None = None
+
+
+@dataclass
+class TreatedScript:
+    """One trial as the command line leads it. begun: whether it was there before."""
+
+    trial: Trial
+    options: TreatOptions
+    begun: bool = False
+
+    @classmethod
+    def prepare(cls, program: Program | None, options: TreatOptions) -> TreatedScript:
+        """Find the trial that the command goes on with, or make its folder. Raises UsageError, RunError."""
+        jobs, threads = share(options.jobs, accelerators())
+        budget = Budget(options.minutes, options.steps, options.seeds, options.arms, jobs, threads)
+        if options.resume is not None:
+            trial = load_trial(options.resume.absolute())
+            if program is not None and Identity.of(program, options.steps) != trial.identity:
+                raise UsageError(
+                    f"the trial in {str(options.resume)!r} is of another program, or its source was changed "
+                    "since. Leave out --resume to begin anew."
+                )
+            _change_to(trial.identity.cwd)
+            return cls(trial, options, True)
+        assert program is not None
+        identity = Identity.of(program, options.steps)
+        base = Path(DEFAULT_BASE if options.out is None else options.out).expanduser().absolute()
+        found = None if options.fresh else find_trial(base, identity)
+        if found is not None:
+            found.budget = _widened(found, budget)
+            return cls(found, options, True)
+        return cls(Trial(_make_folder(base, identity.stem), identity, budget), options)
+
+    def run(self) -> NoReturn:
+        """Lead the trial to its end, show it and end the process."""
+        code = OUR_FAILURE
+        try:
+            with interruptible():
+                code = self._run()
+        except KeyboardInterrupt:
+            self._say_interrupted()
+            code = INTERRUPTED
+        except TrialError as error:
+            code = self._failed(error)
+        except (UsageError, RunError) as error:
+            print(f"livegrad: error: {error}", file=sys.stderr)
+            code = 2
+        except LivegradError as error:
+            print(f"livegrad: error: {error}", file=sys.stderr)
+        except BrokenPipeError:
+            code = 0
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(code)
+
+    def _run(self) -> int:
+        from livegrad.cli.trial_progress import progress_on
+
+        trial = self.trial
+        commands = Commands(trial.identity.program)
+        with progress_on(quiet=self.options.quiet or self._is_complete()) as tell:
+            conductor = Conductor(trial, self._engine(), commands, tell, self.options.tried)
+            conductor.conduct()
+        document = conclude(trial)
+        self._show(document)
+        return self._code(document.to_dict())
+
+    def _is_complete(self) -> bool:
+        return self.begun and self.trial.status == "finished"
+
+    def _engine(self) -> Engine:
+        budget = self.trial.budget
+        if self.options.engine == "ray":
+            from livegrad.treat.trial.ray_engine import RayEngine
+
+            return RayEngine(budget.threads, slots=self.options.jobs)
+        from livegrad.treat.trial.engine import LocalEngine
+
+        return LocalEngine(budget.jobs, budget.threads)
+
+    def _show(self, document: TreatmentDocument) -> None:
+        page = self._page(document)
+        if self.options.as_json:
+            print(document.to_json(), flush=True)
+            return
+        from livegrad.cli.own_console import own_console
+        from livegrad.view.treatment import render_treatment
+
+        render_treatment(document.to_dict(), own_console(stderr=False), page)
+
+    def _page(self, document: TreatmentDocument) -> Path | None:
+        """The trial's HTML page; None, with a warning, where it cannot be made."""
+        from livegrad.view.treatment_page import write_treatment
+
+        path = self.trial.folder / PAGE
+        try:
+            write_treatment(document.to_dict(), path)
+        except Exception as error:
+            print(f"livegrad: warning: no HTML page ({type(error).__name__}: {error})", file=sys.stderr)
+            return None
+        return path
+
+    def _code(self, document: dict[str, Any]) -> int:
+        """3 if `--fail-on` is met by what the script has and the winner does not take away."""
+        counted = {"error": ("error",), "warning": ("error", "warning")}.get(self.options.fail_on or "", ())
+        if document["verdict"] == "cured" or document["control"] is None:
+            return 0
+        winner = document["winner"]
+        found = document["control"]["findings"]
+        if winner is not None:
+            found = next(arm["findings"] for arm in document["arms"] if arm["name"] == winner["name"])
+        return FINDINGS if any(finding["severity"] in counted for finding in found) else 0
+
+    def _failed(self, error: TrialError) -> int:
+        document = conclude(self.trial)
+        if self.options.as_json:
+            print(document.to_json(), flush=True)
+        print(f"livegrad: error: {error}", file=sys.stderr)
+        if not self.trial.runs:
+            self.trial.discard()
+        return OUR_FAILURE
+
+    def _say_interrupted(self) -> None:
+        trial = self.trial
+        if not trial.runs:
+            trial.discard()
+            print(
+                "livegrad: interrupted before anything was finished; nothing is left behind.", file=sys.stderr
+            )
+            return
+        kept = f"{len(trial.runs)} finished run{'s are' if len(trial.runs) > 1 else ' is'} kept"
+        words = f"interrupted. {kept} in {trial.folder}; the same command goes on from there."
+        print(f"livegrad: {words}", file=sys.stderr)
+
+
+def _make_folder(base: Path, stem: str) -> Path:
+    stamped = create_run_folder(base, stem)
+    stamp, name = stamped.name[:15], stamped.name[16:]
+    folder = stamped.with_name(f"treat-{name}-{stamp}")
+    stamped.rename(folder)
+    return folder
+
+
+def _widened(trial: Trial, asked: Budget) -> Budget:
+    """The budget of a trial that goes on: what is asked for now, no fewer seeds than it has had already."""
+    return replace(asked, seeds=max(asked.seeds, trial.budget.seeds))
+
+
+def _change_to(folder: str) -> None:
+    try:
+        os.chdir(folder)
+    except OSError as error:
+        raise UsageError(
+            f"the trial was started in {folder!r}, which cannot be entered: {error.strerror}"
+        ) from error
+
+
+def accelerators() -> int:
+    """How many GPUs the runs may use, without importing torch: those made visible, else those present."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
+    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Inside, a request to end (SIGTERM, SIGHUP) is what Ctrl-C is; a second does not disturb the first."""
+    seen: list[float] = []
+
+    def interrupt(*_: Any) -> None:
+        if not seen:
+            seen.append(time.monotonic())
+            raise KeyboardInterrupt
+
+    kept = {}
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            with suppress(ValueError, OSError):
+                kept[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)

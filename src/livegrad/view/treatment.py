@@ -1,0 +1,202 @@
+"""The screen of a treatment: what ails the script, what was tried beside doing nothing, and what wins."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from livegrad.diagnose.number import count, duration
+from livegrad.view.console import Screen
+from livegrad.view.treatment_table import Row, columns, is_refused, rows_of, width_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MEANING = {
+    "cured": "healthy", "healthy": "healthy", "relieved": "warning", "undecided": "warning",
+    "uncured": "unwell", "failed": "unwell",
+}  # fmt: skip
+HEADS = {
+    "healthy": "healthy",
+    "cured": "cured",
+    "relieved": "better, not cured",
+    "undecided": "not proven",
+    "uncured": "not cured",
+    "failed": "cannot be treated",
+}
+_STYLES = {"winner": "healthy", "good": "", "control": "dim", "bad": "dim", "open": ""}
+
+
+def render_treatment(document: Mapping[str, Any], console: "Console", page: Path | str | None = None) -> None:
+    """Print a treatment's screen.
+
+    Args:
+        document: in the form of `TreatmentDocument.to_dict()`.
+        console: where to; its width, colours and encoding are kept to.
+        page: the HTML page, named at the end.
+    """
+    TreatmentScreen(document, console).print(page)
+
+
+class TreatmentScreen(Screen):
+    """One printing of one treatment."""
+
+    def print(self, report: Path | str | None) -> None:
+        document = self.document
+        verdict = str(document["verdict"])
+        self.blank()
+        self.headline(f"livegrad: {HEADS[verdict]}", _MEANING[verdict], f"{document['summary']}.", "")
+        self._ailment()
+        rows = rows_of(document)
+        if len(rows) > 1:
+            self._table(rows)
+        self._why()
+        self._refused()
+        self._advice()
+        self._diff()
+        self.blank()
+        self._foot(report)
+
+    def _ailment(self) -> None:
+        control = self.document["control"]
+        if control is None or not control["findings"]:
+            return
+        self.blank()
+        for finding in control["findings"][:3]:
+            title = f"{finding['severity']}[{finding['code']}] {finding['name']}"
+            self.headline(title, str(finding["severity"]), finding["message"], "")
+            if finding.get("cause"):
+                self.labelled("why:", first_sentence(str(finding["cause"])))
+        more = len(control["findings"]) - 3
+        if more > 0:
+            self.labelled("", f"and {count(more)} more: livegrad report {self._control_folder()}", gap=0)
+
+    def _control_folder(self) -> str:
+        folder = self.document["arms"][0]["runs"][0]["folder"]
+        return shlex.quote(str(Path(self.document["path"]) / str(folder)))
+
+    def _table(self, rows: Sequence[Row]) -> None:
+        self.blank()
+        table = columns(rows, self.width)
+        widths = [width_of(column) for column in table]
+        heads = "".join(f"{head:<{width}}  " for (head, _), width in zip(table, widths, strict=True)).rstrip()
+        self.line((f"    {heads}", "dim"))
+        good, bad = ("✓", "✗") if self.ink.unicode else ("+", "x")
+        marks = {"winner": good, "bad": bad}
+        for i, row in enumerate(rows):
+            cells = [
+                f"{self.ink.text(cell[i]):<{width}}" for (_, cell), width in zip(table, widths, strict=True)
+            ]
+            style = _STYLES[row.meaning]
+            first = (
+                f"  {marks.get(row.meaning, ' ')} {cells[0]}",
+                "healthy" if style == "healthy" else style,
+            )
+            self.line(first, ("  " + "  ".join(cells[1:]).rstrip(), "" if style == "healthy" else style))
+        for arm in self.document["arms"]:
+            if arm["stopped"] and not is_refused(arm):
+                self.labelled(
+                    f"{arm['name']}:", arm["stopped"], indent=4, gap=len(arm["name"]) + 2, style="dim"
+                )
+
+    def _why(self) -> None:
+        winner = self.document["winner"]
+        if winner is None:
+            return
+        arm = next(arm for arm in self.document["arms"] if arm["name"] == winner["name"])
+        if arm["reason"] or winner["larger"]:
+            self.blank()
+        if arm["reason"]:
+            self.labelled("why it works:", arm["reason"], gap=14)
+        if winner["larger"]:
+            words = f"{winner['larger']} comes down further and changes more"
+            self.labelled("also:", words, gap=14)
+
+    def _refused(self) -> None:
+        pairs = refusals(self.document)
+        if not pairs:
+            return
+        self.blank()
+        self.line(("  cannot work here", "name"))
+        gap = min(max(len(name) for name, _ in pairs) + 2, 26)
+        for name, reason in pairs[:8]:
+            if len(name) + 2 > gap:
+                self.line(("    ", ""), self.ink.text(name))
+                name = ""
+            self.labelled(name, reason, indent=4, gap=gap, style="dim")
+        if len(pairs) > 8:
+            self.labelled("", f"and {count(len(pairs) - 8)} more (--json)", indent=4, gap=0, style="dim")
+
+    def _advice(self) -> None:
+        proposals = (self.document["prescription"] or {}).get("proposals", ())
+        for proposal in proposals:
+            if proposal.get("kind") == "advice":
+                self.blank()
+                self.labelled("advice:", proposal["reason"], gap=9)
+
+    def _diff(self) -> None:
+        document = self.document
+        if document["diff"]:
+            self.blank()
+            for line in str(document["diff"]).splitlines():
+                self.line((self.ink.text(line), diff_style(line)))
+        for words in document["instructions"]:
+            self.blank()
+            self.labelled("by hand:", words, gap=9)
+
+    def _foot(self, page: Path | str | None) -> None:
+        document, budget = self.document, self.document["budget"]
+        runs = [run for arm in document["arms"] for run in arm["runs"]]
+        seconds = sum(run["seconds"] or 0 for run in runs)
+        words = [f"{count(budget['steps'])} steps" + (", the whole script" if budget["whole_script"] else "")]
+        if len(document["arms"]) > 1:
+            seeds = budget["seeds"]
+            words += [f"{count(seeds)} seed{'s' if seeds > 1 else ''}", f"{count(len(runs))} runs"]
+        words.append(f"{duration(seconds)} of work")
+        self.labelled("", " · ".join(words), indent=2, gap=0, style="dim")
+        for note in document["notes"]:
+            self.labelled("", f"{note}.", indent=2, gap=0, style="dim")
+        winner = document["winner"]
+        if winner is not None and document["diff"] is None:
+            self.line(
+                ("  next:   ", "dim"),
+                (self.ink.text(_next(document)), "command"),
+                "  shows the diff and asks",
+            )
+        self.line(("  trial:  ", "dim"), self.ink.text(document["path"]))
+        if page is not None:
+            self.line(("  report: ", "dim"), self.ink.text(str(page)))
+
+
+def _next(document: Mapping[str, Any]) -> str:
+    return shlex.join(["livegrad", "treat", "--write", *document["command"]])
+
+
+def refusals(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(remedies, why they cannot work here), of the prescription and of arms that were refused."""
+    prescription = document["prescription"] or {}
+    pairs = [(",".join(one["choices"]), str(one["reason"])) for one in prescription.get("refused", ())]
+    pairs += [(arm["name"], str(arm["stopped"])) for arm in document["arms"] if is_refused(arm)]
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in pairs:
+        by_reason.setdefault(without_name(reason, name), []).append(name)
+    return [(", ".join(dict.fromkeys(names)), reason) for reason, names in by_reason.items()]
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a text; one that ends in an abbreviation goes on."""
+    head, _, _ = text.partition(". ")
+    return head.rstrip(".") + "."
+
+
+def without_name(reason: str, name: str) -> str:
+    """A refusal without the words that the screen has said already."""
+    prefix = f"{name} is not for this model: "
+    return reason.removeprefix(prefix)
+
+
+def diff_style(line: str) -> str:
+    """The colour of a line of a unified diff."""
+    if line.startswith(("+++", "---")):
+        return "name"
+    return {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "")

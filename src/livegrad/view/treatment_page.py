@@ -1,0 +1,150 @@
+"""The HTML page of a treatment: the verdict, before and after in figures, every arm in a table."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from livegrad.diagnose.number import count, duration, percent, to_json
+from livegrad.errors import RunError
+from livegrad.run.reader import Run, load
+from livegrad.view.depth import Depth
+from livegrad.view.figures.drawing import Drawing
+from livegrad.view.figures.treatment import ArmCurves, treatment_audibility, treatment_losses
+from livegrad.view.page import render_page, write_page
+from livegrad.view.treatment import HEADS, diff_style, refusals
+from livegrad.view.treatment_table import is_refused, name_of, rows_of
+
+_CLASS = {"healthy": "healthy", "cured": "healthy", "relieved": "warning", "undecided": "warning"}
+_SIGNS = {"healthy": "✓", "warning": "▲", "unwell": "✗"}
+
+
+def write_treatment(document: Mapping[str, Any], path: Path) -> None:
+    """Write a treatment's page to `path`, whole or not at all. Raises LivegradError where it cannot be."""
+    write_page(render_treatment_page(document), path)
+
+
+def render_treatment_page(document: Mapping[str, Any]) -> str:
+    """Return a treatment as one HTML page.
+
+    document: in the form of `TreatmentDocument.to_dict()`; the figures come from the runs in its folder.
+    """
+    document = to_json(document)
+    health = _CLASS.get(document["verdict"], "unwell")
+    drawings = _drawings(document)
+    figures = [(f"figure-{i + 1}", drawing) for i, drawing in enumerate(drawings)]
+    return render_page(
+        "treatment.html.j2",
+        document,
+        [(name, drawing.plot) for name, drawing in figures],
+        title=f"{HEADS[document['verdict']]}: {document['script']} · livegrad treat",
+        health=health,
+        head=HEADS[document["verdict"]],
+        sign=_SIGNS[health],
+        facts=_facts(document),
+        drawings=figures,
+        rows=rows_of(document),
+        refused=refusals(document),
+        refused_names=[arm["name"] for arm in document["arms"] if is_refused(arm)],
+        advice=[p["reason"] for p in _proposals(document) if p.get("kind") == "advice"],
+        proposals=_proposed(document),
+        diff=[(diff_style(line) or "same", line) for line in str(document["diff"] or "").splitlines()],
+        next_command=shlex.join(["livegrad", "treat", "--write", *document["command"]]),
+        json_command=shlex.join(["livegrad", "treat", "--json", "--resume", document["path"]]),
+    )
+
+
+def _proposals(document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list((document["prescription"] or {}).get("proposals", ()))
+
+
+def _proposed(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(p["spec"], p["reason"]) for p in _proposals(document) if p.get("kind", "remedy") == "remedy"]
+
+
+def _facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The numbers under the headline."""
+    budget, winner = document["budget"], document["winner"]
+    facts = []
+    if winner is not None:
+        arm = next(arm for arm in document["arms"] if arm["name"] == winner["name"])
+        row = next(row for row in rows_of(document) if row.name == name_of(arm))
+        facts.append(("loss beside doing nothing", row.effect))
+        if row.effect_interval:
+            facts.append(("95 % interval", row.effect_interval))
+        if row.cost:
+            facts.append(("time per step", row.cost))
+    if budget["steps"]:
+        facts.append(("steps of each run", count(budget["steps"])))
+    facts.append(("seeds", count(budget["seeds"])))
+    runs = [run for arm in document["arms"] for run in arm["runs"]]
+    facts.append(("runs", count(len(runs))))
+    facts.append(("work", duration(sum(run["seconds"] or 0 for run in runs))))
+    if len(document["arms"]) > 2:
+        facts.append(("confidence of each interval", percent(budget["confidence"])))
+    return facts
+
+
+def _drawings(document: Mapping[str, Any]) -> list[Drawing]:
+    subject = (document["metric"] or {}).get("subject")
+    winner = (document["winner"] or {}).get("name")
+    curves = [found for arm in document["arms"] if (found := _curves(document, arm, subject, winner))]
+    drawings = [treatment_losses(curves)] if curves else []
+    before = _depth(document, document["arms"][0], subject)
+    chosen = next((arm for arm in document["arms"] if arm["name"] == winner), None)
+    after = _depth(document, chosen, subject) if chosen is not None else None
+    if before is not None and after is not None:
+        drawings.append(treatment_audibility(before, after, str(winner)))
+    return drawings
+
+
+def _open(document: Mapping[str, Any], run: Mapping[str, Any]) -> Run | None:
+    if run["folder"] is None:
+        return None
+    try:
+        return load(Path(document["path"]) / run["folder"])
+    except RunError:
+        return None
+
+
+def _subject_id(run: Run, subject: str | None) -> int:
+    first = run.subjects[0].id if run.subjects else 0
+    return next((s.id for s in run.subjects if s.name == subject), first)
+
+
+def _curves(
+    document: Mapping[str, Any], arm: Mapping[str, Any], subject: str | None, winner: str | None
+) -> ArmCurves | None:
+    """The losses of an arm at the steps that any of its runs has."""
+    series = []
+    for entry in arm["runs"]:
+        run = _open(document, entry)
+        if run is None:
+            continue
+        steps, losses = run.losses(_subject_id(run, subject))
+        if not len(steps):
+            scalars = run.scalars(_subject_id(run, subject))
+            known = scalars["loss_known"]
+            steps, losses = scalars["step"][known], scalars["loss"][known]
+        steps, first = np.unique(steps, return_index=True)
+        series.append((steps, losses[first]))
+    if not any(len(steps) for steps, _ in series):
+        return None
+    every = np.unique(np.concatenate([steps for steps, _ in series]))
+    table = np.full((len(series), len(every)), np.nan)
+    for row, (steps, losses) in zip(table, series, strict=True):
+        row[np.searchsorted(every, steps)] = losses
+    role = "control" if not arm["choices"] else "winner" if arm["name"] == winner else "other"
+    return ArmCurves(name_of(arm), role, every, table)
+
+
+def _depth(document: Mapping[str, Any], arm: Mapping[str, Any], subject: str | None) -> Depth | None:
+    for entry in arm["runs"]:
+        run = _open(document, entry)
+        if run is not None:
+            depth = Depth.of(run, _subject_id(run, subject))
+            if depth.layers and depth.scans:
+                return depth
+    return None
