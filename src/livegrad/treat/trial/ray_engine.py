@@ -1,9 +1,9 @@
 """An engine that runs a trial's jobs on a Ray cluster.
 
 A job is the same subprocess as on one machine, started by a Ray task that holds a core for each of its
-threads (and a GPU where the cluster has some). The program, its data and the folder it is started in must be at the
-same place on every node, as on clusters' shared file systems. Where the trial's own folder is not, what a job
-recorded comes back through Ray.
+threads, and a GPU where the cluster has some. The program, its data and the folder it is started in must be
+at the same place on every node, as on clusters' shared file systems. Where the trial's own folder is not,
+what a job recorded comes back through Ray.
 """
 
 import io
@@ -70,10 +70,11 @@ class RayEngine:
         try:
             code, packed = self._ray.get(task)
         except Exception as error:
-            (job.folder / "output.txt").write_text(
-                f"livegrad: the Ray task failed: {error}\n", encoding="utf-8"
-            )
+            words = f"livegrad: the Ray task failed: {error}\n"
+            (job.folder / OUTPUT).write_text(words, encoding="utf-8")
             return 1
+        if not packed:
+            return code
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(job.folder, filter="data")
         return code
