@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import describe
-from livegrad.treat.treatment import Certificate, Treatment, treat_body
+from livegrad.treat.treatment import Treatment, treat_body
 from livegrad.watch.compilation import has_compiled
 from livegrad.watch.enough import CannotGoOn
 from livegrad.watch.onset import TrainingCall
@@ -24,36 +24,24 @@ class Patient:
     """A model whose training began: what was done to it, nothing where all was refused."""
 
     name: str
-    treatments: tuple[Treatment, ...]
+    treatment: Treatment | None
     refused: tuple[tuple[Choice, str], ...]
 
     @property
-    def certificate(self) -> Certificate | None:
-        """Of all that was done: before the first, after the last."""
-        found = [t.certificate for t in self.treatments if t.certificate is not None]
-        if len(found) < 2:
-            return found[0] if found else None
-        change = (
-            sum(c.largest_output_change for c in found) if all(c.preserves_function for c in found) else nan
-        )
-        return Certificate(
-            all(c.preserves_function for c in found),
-            change,
-            found[0].decades_before,
-            found[-1].decades_predicted,
-            found[-1].decades_after,
-        )
+    def is_treated(self) -> bool:
+        """Whether any remedy was applied."""
+        return self.treatment is not None and bool(self.treatment.choices)
 
     def to_json(self) -> dict[str, Any]:
         """As run.json keeps it."""
-        certificate = self.certificate
+        done = self.treatment
         return {
             "model": self.name,
-            "choices": [str(choice) for t in self.treatments for choice in t.choices],
-            "changes": [change for t in self.treatments for change in describe(t.changes)],
-            "certificate": None if certificate is None else vars(certificate),
+            "choices": [str(choice) for choice in done.choices] if done else [],
+            "changes": describe(done.changes) if done else [],
+            "certificate": vars(done.certificate) if done and done.certificate else None,
             "refused": [{"choice": str(choice), "reason": reason} for choice, reason in self.refused],
-            "edits": [edit.to_dict() for t in self.treatments for edit in t.edits],
+            "edits": [edit.to_dict() for edit in done.edits] if done else [],
         }
 
 
@@ -84,22 +72,21 @@ class RunTimeTreatment:
         body = Body(call.model, tuple(call.optimizers), call.args, dict(call.kwargs), sources=call.sources)
         body.history = self._history
         refused: list[tuple[Choice, str]] = []
-        done: list[Treatment] = []
-        for choice in self._choices:
-            try:
-                done.append(treat_body(body, (choice,)))
-            except LivegradError as error:
-                refused.append((choice, str(error)))
-            except Exception as error:
-                refused.append((choice, f"it failed ({type(error).__name__}: {error})"))
-        patient = Patient(call.name, tuple(done), tuple(refused))
+        treatment: Treatment | None = None
+        try:
+            treatment = treat_body(
+                body, self._choices, refused=lambda choice, why: refused.append((choice, _reason(why)))
+            )
+        except Exception as error:  # it could not even be examined
+            refused = [(choice, _reason(error)) for choice in self._choices]
+        patient = Patient(call.name, treatment, tuple(refused))
         self.patients.append(patient)
         if has_compiled():  # what was compiled of the untreated model
             torch.compiler.reset()
         for choice, reason in refused:
             self._say(f"livegrad: {call.name}: {choice} is not applied: {reason}")
-        if done:
-            self._say(f"livegrad: {call.name} is treated: {_summary(patient)}")
+        if treatment is not None and patient.is_treated:
+            self._say(f"livegrad: {call.name} is treated: {_summary(treatment)}")
         self._changed([patient.to_json() for patient in self.patients])
         self._give_up_unless_treated()
 
@@ -109,25 +96,27 @@ class RunTimeTreatment:
         self._give_up_unless_treated()
 
     def _give_up_unless_treated(self) -> None:
-        if not any(patient.treatments for patient in self.patients):
+        if not any(patient.is_treated for patient in self.patients):
             self._warn("nothing could be treated, so the program was stopped before it trained.")
             raise CannotGoOn
 
 
-def _summary(patient: Patient) -> str:
+def _reason(error: Exception) -> str:
+    known = isinstance(error, LivegradError)
+    return str(error) if known else f"it failed ({type(error).__name__}: {error})"
+
+
+def _summary(treatment: Treatment) -> str:
     """What was done, in one line."""
-    parts = []
-    for treatment in patient.treatments:
-        changes = list(treatment.changes)
-        said = ", ".join(str(choice) for choice in treatment.choices)
-        if changes:
-            more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
-            said += f" ({changes[0].where or 'the model'}: {changes[0].what}{more})"
-        parts.append(said)
-    found = patient.certificate
+    changes = list(treatment.changes)
+    said = ", ".join(str(choice) for choice in treatment.choices)
+    if changes:
+        more = f" and {len(changes) - 1} more" if len(changes) > 1 else ""
+        said += f" ({changes[0].where or 'the model'}: {changes[0].what}{more})"
+    found = treatment.certificate
     if found is not None and isfinite(found.decades_before) and isfinite(found.decades_after):
-        parts.append(f"its deepest layer {found.decades_before:+.1f} → {found.decades_after:+.1f} decades")
-    return "; ".join(parts)
+        said += f"; its deepest layer {found.decades_before:+.1f} → {found.decades_after:+.1f} decades"
+    return said
 
 
 def sources_of(run: Run, subject: int) -> Mapping[str, str]:

@@ -3,7 +3,7 @@ an undo.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -90,8 +90,16 @@ def treat(
     return treat_body(Body(model, optimizers, args, kwargs), choices_of(remedies), force)
 
 
-def treat_body(body: Body, choices: Sequence[Choice], force: bool = False) -> Treatment:
-    """Apply `choices` to `body` in order; if one fails those before it are taken back."""
+def treat_body(
+    body: Body,
+    choices: Sequence[Choice],
+    force: bool = False,
+    refused: Callable[[Choice, Exception], None] | None = None,
+) -> Treatment:
+    """Apply `choices` to `body` in order; if one fails those before it are taken back.
+
+    refused: called instead with one that is refused or fails, having changed nothing, and the others go on.
+    """
     from livegrad.treat.remedy import Refused
 
     measured = body.args is not None
@@ -105,11 +113,17 @@ def treat_body(body: Body, choices: Sequence[Choice], force: bool = False) -> Tr
     try:
         for asked in choices:
             cure = remedy(asked.remedy)
-            choice = cure.resolve(body, asked)
-            assessment = cure.assess(body, choice)
-            if assessment.works is False and not force:
-                raise Refused(f"{choice} is not for this model: {assessment.reason}")
-            made = cure.apply(body, choice)
+            try:
+                choice = cure.resolve(body, asked)
+                assessment = cure.assess(body, choice)
+                if assessment.works is False and not force:
+                    raise Refused(f"{choice} is not for this model: {assessment.reason}")
+                made = cure.apply(body, choice)
+            except Exception as error:
+                if refused is None:
+                    raise
+                refused(asked, error)
+                continue
             changes += made
             body.changed()
             edits += _edits(cure, body, choice, made)
