@@ -24,6 +24,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.rewrite.edits_of_normalize import edits_of_normalize
 from livegrad.treat.shapes import shapes_of
 from livegrad.treat.swapped_calls import Rewired
 from livegrad.treat.weights import median_gain
@@ -153,37 +154,7 @@ class Normalize(Remedy):
         return [_insert(body, place, _norm(choice, place), position == "after") for place in places]
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
-        if _position(choice) == "after":
-            return [Edit("instruction", c.source, f"{c.where}: {c.what}") for c in changes]
-        return _edits(body, changes)
-
-
-def _edits(body: Body, changes: Sequence[Change]) -> list[Edit]:
-    """The layer and its norm in one nn.Sequential, where all layers that a line makes get the same norm."""
-    modules = dict(body.model.named_modules())
-    lines: dict[str | None, list[Change]] = {}
-    for change in changes:
-        lines.setdefault(change.source, []).append(change)
-    edits = []
-    for line, made in lines.items():
-        kind = type(modules[made[0].where]).__name__
-        there = [n for n, s in body.sources.items() if s == line and type(modules.get(n)).__name__ == kind]
-        norms = {repr(modules[f"{c.where}.{_CHILD}"]) for c in made}
-        if line is None or len(norms) > 1 or len(there) > len(made):
-            edits += [Edit("instruction", line, f"{c.where}: {c.what}") for c in made]
-            continue
-        norm = modules[f"{made[0].where}.{_CHILD}"]
-        code = f"nn.Sequential(nn.{kind}({{arguments}}), {_code(norm)})"
-        edits.append(Edit("replace-call", line, code, kind, ("from torch import nn",)))
-    return edits
-
-
-def _code(norm: nn.Module) -> str:
-    if isinstance(norm, nn.GroupNorm):
-        return f"nn.GroupNorm({norm.num_groups}, {norm.num_channels})"
-    if isinstance(norm, (nn.LayerNorm, nn.RMSNorm)):
-        return f"nn.{type(norm).__name__}({norm.normalized_shape[0]})"
-    return f"nn.{type(norm).__name__}({norm.num_features})"
+        return edits_of_normalize(body, choice, changes)
 
 
 def _position(choice: Choice) -> str:

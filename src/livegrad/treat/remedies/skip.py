@@ -27,6 +27,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.rewrite.edits_of_skip import edits_of_skip
 from livegrad.treat.shapes import checkpointed_among, shapes_of
 from livegrad.treat.stream import GATE, SCALE, Stream, WithSkip
 from livegrad.treat.weights import median_gain
@@ -95,7 +96,7 @@ class Skip(Remedy):
         return [change for chain in chains for change in _bridge(body, chain, choice, blocks)]
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
-        return [Edit("instruction", c.source, f"{c.where}: {c.what}") for c in changes]
+        return edits_of_skip(body, choice, changes)
 
 
 def _chains(body: Body) -> list[list[Part]]:

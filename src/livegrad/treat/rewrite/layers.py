@@ -29,11 +29,14 @@ class Layers:
     total: int
 
     @classmethod
-    def of(cls, model: nn.Module, names: Sequence[str]) -> "Layers | None":
-        """None where one of them is of no type of torch.nn that is known here."""
+    def of(cls, model: nn.Module, names: Sequence[str], new: Sequence[nn.Module] = ()) -> "Layers | None":
+        """None where one of them is of no type of torch.nn that is known here. new: modules that the helper
+        itself will make.
+        """
         modules = [model.get_submodule(name) for name in names]
         kinds = [kind for kind in _KINDS if any(isinstance(m, kind) for m in modules)]
         every = [m for m in model.modules() if isinstance(m, tuple(kinds))] if kinds else []
+        every = [m for m in every if not any(m is own for own in new)]
         if not all(any(m is other for other in every) for m in modules):
             return None
         shown = [f"nn.{kind.__name__}" for kind in kinds]

@@ -108,7 +108,7 @@ class _Proposal:
 
         path, line = _place(edit)
         plan = self._plan(path)
-        used = {name: helper for name, helper in helpers.items() if _mentions(edit.code, name)}
+        used = _used(edit.code, helpers)
         own = plan.helper_names(used)
         code = edit.code
         for name, new in own.items():
@@ -131,9 +131,8 @@ class _Proposal:
 
     def _instruct(self, edit: Edit, reason: CannotRewrite | None, helpers: Mapping[str, Edit]) -> None:
         self._instructions.append(_in_words(edit, reason))
-        for name, helper in helpers.items():
-            if edit.kind != "instruction" and _mentions(edit.code, name):
-                self._instructions.append(f"with this helper above it:\n\n{helper.code.rstrip()}\n")
+        for helper in dict.fromkeys(_used(edit.code, helpers).values()):
+            self._instructions.append(f"with this helper above it:\n\n{helper.code.rstrip()}\n")
 
 
 def _tasks(edits: Sequence[Edit]) -> list[_Task]:
@@ -148,6 +147,18 @@ def _tasks(edits: Sequence[Edit]) -> list[_Task]:
         else:
             tasks.append(_Task(edit, helpers))
     return tasks
+
+
+def _used(code: str, helpers: Mapping[str, Edit]) -> dict[str, Edit]:
+    """The helpers that `code` calls, and those that they call, in the order in which they were defined."""
+    found: set[str] = set()
+    waiting = [code]
+    while waiting:
+        text = waiting.pop()
+        new = [n for n in helpers if n not in found and helpers[n].code != text and _mentions(text, n)]
+        found.update(new)
+        waiting += [helpers[name].code for name in new]
+    return {name: helper for name, helper in helpers.items() if name in found}
 
 
 def _place(edit: Edit) -> tuple[Path, int]:
