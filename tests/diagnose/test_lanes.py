@@ -54,3 +54,8 @@ def test_growth_is_measured_against_what_there_would_be_without_the_recurrence(j
 
 def test_a_task_that_needs_no_reach_is_no_fault(judge):
     assert judge.codes(stacked({"l0": -0.25 * FALL, "l1": -0.25 * FALL}, loss=FALLING)) == {"LG102": "info"}
+
+
+def test_a_module_that_nothing_is_heard_of_has_neither(judge):
+    silent = np.full(T, -np.inf)
+    assert judge.codes(stacked({"l0": silent, "l1": silent}, alone=-np.inf)) == {}

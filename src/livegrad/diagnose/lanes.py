@@ -74,7 +74,8 @@ def read_lanes(scan: Scan, layers: dict[int, Layer], fewest: int = 8) -> list[La
 
 def _read(module: str, lanes: list[_Lane], profiles: list[TimeProfile]) -> Lanes:
     with np.errstate(divide="ignore", invalid="ignore"):
-        growth = [np.log10(max(lane.steps.values()) / lane.alone) for lane in lanes]
+        loudest = np.array([max(lane.steps.values()) for lane in lanes])
+        growth = np.log10(loudest / np.array([lane.alone for lane in lanes]))
     known = [p for p in profiles if np.isfinite(p.per_step_decades)]
     return Lanes(
         module, _silence([lane for lane in lanes if lane.layer == 0]),
