@@ -37,6 +37,11 @@ def largest_entry(parameters: Sequence[Tensor]) -> Tensor:
     )
 
 
+def all_finite(parameters: Sequence[Tensor]) -> bool:
+    """Whether every entry of the gradients is a number; waits for their device."""
+    return bool(torch.isfinite(largest_entry(parameters)))
+
+
 def leave_out(optimizer: Optimizer) -> Callable[[], None]:
     """Have the optimizer's next step do nothing: no update, no momentum, no decay, no count.
 

@@ -11,6 +11,7 @@ _CLASSES: dict[str, str] = {
     "normalize": "normalize:Normalize",
     "clip": "clip:Clip",
     "schedule": "schedule:Schedule",
+    "precision": "precision:Precision",
     "skip": "skip:Skip",
     "recurrent": "recurrent:Recurrent",
 }

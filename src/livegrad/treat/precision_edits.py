@@ -1,0 +1,71 @@
+"""Other number formats, as lines of a program."""
+
+from collections.abc import Sequence
+
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+from livegrad.treat.remedy import Change, Edit
+
+_MASTERS = '''\
+def step_in_float32(optimizer):
+    """Step on float32 copies, which keep what the weights' own format rounds away."""
+    masters = vars(optimizer).setdefault("masters", {})
+    lent = []
+    for group in optimizer.param_groups:
+        for p in group["params"]:
+            if p.grad is not None and p.dtype in (torch.float16, torch.bfloat16):
+                lent.append((p, p.data, p.grad))
+                p.grad = None
+                p.data = masters.get(p, lent[-1][1].float())
+                p.grad = lent[-1][2].float()
+    optimizer.step()
+    for p, narrow, gradient in lent:
+        masters[p] = p.data
+        p.grad = None
+        p.data = narrow.copy_(masters[p])
+        p.grad = gradient
+'''
+
+
+def edits_of(body: Body, choice: Choice, changes: Sequence[Change]) -> list[Edit]:
+    """The edits for each optimizer of the body; what is no edit, as an instruction."""
+    torch_import = ("import torch",)
+    if choice.variant == "eps" and "eps" in choice.options:
+        return [Edit("argument", c.source, repr(float(choice.options["eps"])), "eps") for c in changes]
+    if choice.variant == "master" and "scaler" not in body.sources:
+        narrow = any("float16" in str(p.dtype) for p in body.model.parameters())
+        if narrow:
+            step = "step_in_float32({receiver})"
+            return [
+                Edit("define", None, _MASTERS, "step_in_float32", torch_import),
+                *(Edit("replace-call", c.source, step, "step", torch_import) for c in changes),
+            ]
+    if choice.variant == "scale" and len(body.optimizers) == 1:
+        device = next((p.device.type for p in body.model.parameters()), "cuda")
+        first = choice.options.get("first")
+        begin = "" if first is None else f", init_scale={float(first):g}"
+        sources = body.sources
+        made = f'scaler = torch.amp.GradScaler("{device}"{begin})'
+        kind = type(body.optimizers[0]).__name__
+        return [
+            Edit("after", sources.get("optimizer:0"), made, kind, torch_import),
+            Edit(
+                "replace-call",
+                sources.get("backward"),
+                "scaler.scale({receiver}).backward({arguments})",
+                "backward",
+            ),
+            Edit("replace-call", sources.get("step:0"), "scaler.step({receiver})", "step"),
+            Edit("after", sources.get("step:0"), "scaler.update()", "step"),
+        ]
+    return [Edit("instruction", c.source, _instruction(choice, c)) for c in changes]
+
+
+def _instruction(choice: Choice, change: Change) -> str:
+    if choice.variant == "bfloat16":
+        return "autocast to bfloat16: torch.autocast(…, dtype=torch.bfloat16)"
+    if choice.variant == "autocast":
+        return "leave the model in float32 and call it under torch.autocast(…, dtype=torch.bfloat16)"
+    if choice.variant == "scale":
+        return "scale the loss: torch.amp.GradScaler around backward and step"
+    return f"{change.where}: {change.what}"

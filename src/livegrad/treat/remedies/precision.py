@@ -1,0 +1,360 @@
+"""precision: number formats in which neither the gradient nor the step is lost.
+
+    scale       the loss scaled for float16, by a scale that adapts     gradients under 6e-8
+    bfloat16    autocast to float16 → bfloat16                          the same, and overflow at 65504
+    autocast    half-precision weights in float32, bfloat16 computes    both, and steps rounded away
+    master      half-precision weights, a float32 copy for the steps    steps rounded away
+    kahan       the same, the rest kept in a second narrow tensor       the same; Zamirai et al. 2020
+    stochastic  the same, nothing kept: rounded at random               the same, on average (bfloat16)
+    eps         Adam's eps under the gradients                          √v̂ under eps
+
+The share of a normal gradient of rms r that float16 rounds to zero is erf(q/(2√2 r)), q = 2⁻²⁴; with a scale
+S it is erf(q/(2√2 r S)) (Micikevicius et al. 2018). A step of ρ of a weight is rounded away under ρ = 2⁻⁹ in
+bfloat16, 2⁻¹² in float16, 2⁻²⁵ in float32. Adam's step is √v̂/(√v̂ + eps) of what it would be.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from math import erf, floor, isfinite, log10, sqrt
+from statistics import NormalDist
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch.optim import Optimizer
+
+from livegrad.treat.body import Body
+from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.gradients import all_finite, leave_out, parameters_with_gradient
+from livegrad.treat.half_precision import Autocast, autocast_in_bfloat16, opened_in_float16, widen
+from livegrad.treat.loss_scale import FIRST, LossScale
+from livegrad.treat.precision_edits import edits_of
+from livegrad.treat.recorded import recorded
+from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.wide_steps import WideSteps
+
+_HALF = (torch.float16, torch.bfloat16)
+_IN_STEPS = ("master", "kahan", "stochastic")
+_UNDER_EPS = 1e-3
+_SMALLEST_EPS = 1e-15
+# The square of less than this is zero in float32, so that √v̂ is zero whatever eps is.
+_SMALLEST_ROOT = 1e-22
+_LOST_DECADES = -3.0
+# Half the spacing of numbers at a weight, over the weight, at most.
+_RESOLUTION = {"float32": 2.0**-25, "float64": 2.0**-54}
+
+
+class Precision(Remedy):
+    """Choose number formats that hold the gradient and the step."""
+
+    name = "precision"
+    title = "change number formats: loss scale, bfloat16, wide steps, Adam's eps"
+    treats = ("LG301", "LG302", "LG303", "LG401")
+    not_when = (
+        "the gradient vanished over depth, which another format only postpones; or a logarithm or a division "
+        "by zero makes the numbers infinite, which no format holds"
+    )
+    variants = ("scale", "bfloat16", "autocast", *_IN_STEPS, "eps")
+    options: ClassVar = {
+        "first": "the loss scale to begin with (scale; default 65536)",
+        "eps": "Adam's eps itself (eps)",
+    }
+
+    def preserves_function(self, choice: Choice) -> bool:
+        return choice.variant not in ("bfloat16", "autocast")
+
+    def resolve(self, body: Body, choice: Choice) -> Choice:
+        """Without a variant: by what the finding says is lost, else by what the model computes in."""
+        variant = _variant(body) if choice.variant == AUTO else choice.variant
+        if variant not in self.variants:
+            raise Refused(f"precision knows no variant {variant!r}. There are: {', '.join(self.variants)}")
+        options = dict(choice.options)
+        if variant == "eps" and "eps" not in options:
+            found = _eps(_recorded_roots(body))
+            options |= {} if found is None else {"eps": found}
+        return Choice(self.name, variant, options)
+
+    def assess(self, body: Body, choice: Choice) -> Assessment:
+        obstacle = _obstacle(body, choice)
+        if obstacle is not None:
+            return Assessment(False, obstacle)
+        evidence = (body.finding or {}).get("evidence") or {}
+        before, after = _predicted(body, choice, evidence)
+        code = (body.finding or {}).get("code")
+        return Assessment(True if code in ("LG302", "LG401") else None, _SAID[choice.variant], after, before)
+
+    def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
+        missing = _missing(body, choice)
+        if missing is not None:
+            raise Refused(missing)
+        if choice.variant == "scale":
+            return _scale(body, choice)
+        if choice.variant == "bfloat16":
+            undo = autocast_in_bfloat16(_devices(body))
+            return [Change("torch.autocast", "float16 → bfloat16", undo)]
+        if choice.variant == "autocast":
+            return _autocast(body)
+        if choice.variant == "eps":
+            return _set_eps(body, choice)
+        return _wide_steps(body, choice)
+
+    def at_step(self, body: Body, choice: Choice, step: int, optimizer: Optimizer) -> None:
+        state = body.memory.get(_key(choice), {})
+        parameters = parameters_with_gradient(optimizer) if "scale" in state else []
+        if parameters:
+            overflowed = not all_finite(parameters)
+            state["scale"].stepped(overflowed)
+            if overflowed:
+                state["put_back"] = leave_out(optimizer)
+        if "wide" in state and id(optimizer) in state["wide"]:
+            state["wide"][id(optimizer)].before(optimizer)
+        if "measure" in state and id(optimizer) in state["measure"]:
+            state["measure"].discard(id(optimizer))
+            _measure_eps(body, state, optimizer)
+
+    def after_step(self, body: Body, choice: Choice, step: int, optimizer: Optimizer) -> None:
+        state = body.memory.get(_key(choice), {})
+        if "wide" in state and id(optimizer) in state["wide"]:
+            state["wide"][id(optimizer)].after()
+        put_back = state.pop("put_back", None)
+        if put_back is not None:
+            put_back()
+
+    def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
+        return edits_of(body, choice, changes)
+
+
+_SAID = {
+    "scale": "gradients pass through float16 as many times larger as it can hold",
+    "bfloat16": "bfloat16 holds what float32 holds, with fewer digits",
+    "autocast": "weights and steps are float32, and bfloat16 computes with them",
+    "master": "steps are made on a float32 copy, which keeps what the weights cannot hold",
+    "kahan": "what rounding takes from a step is kept and added to the next",
+    "stochastic": "steps are rounded up or down at random, right on average",
+    "eps": "eps no longer decides about the length of Adam's steps",
+}
+
+
+def _key(choice: Choice) -> tuple[str, str]:
+    return ("precision", str(choice))
+
+
+def _variant(body: Body) -> str:
+    finding = body.finding or {}
+    code, evidence = finding.get("code"), finding.get("evidence") or {}
+    dtypes = {p.dtype for p in body.model.parameters()}
+    half = bool(dtypes & set(_HALF))
+    if code == "LG401" and "under_eps_share" in evidence:
+        return "eps"
+    if code == "LG401":
+        return "master"
+    if code in ("LG301", "LG302", "LG303") and torch.float16 in dtypes:
+        return "autocast"
+    if code in ("LG301", "LG303") or (code == "LG302" and _is_scaled(body, evidence)):
+        return "bfloat16"
+    if code == "LG302" or any(opened_in_float16(device) for device in _devices(body)):
+        return "scale"
+    if half:
+        return "autocast" if torch.float16 in dtypes else "master"
+    return "eps" if _adam(body) and not half else "bfloat16"
+
+
+def _is_scaled(body: Body, evidence: Any) -> bool:
+    return (evidence.get("loss_scale") or 1) != 1 or "scaler" in body.sources
+
+
+def _devices(body: Body) -> set[str]:
+    return {p.device.type for p in body.model.parameters()}
+
+
+def _adam(body: Body) -> list[Optimizer]:
+    """Optimizers with √v̂ + eps in their denominator."""
+    return [o for o in body.optimizers if all("eps" in g and "betas" in g for g in o.param_groups)]
+
+
+def _obstacle(body: Body, choice: Choice) -> str | None:
+    """Why it cannot help, by closed form."""
+    finding = body.finding or {}
+    code, evidence = finding.get("code"), finding.get("evidence") or {}
+    missing = _missing(body, choice)
+    if missing is not None:
+        return missing
+    vanished = code in ("LG101", "LG102")
+    if code is None and choice.variant in ("scale", "eps") and body.args is not None:
+        vanished = body.anatomy.decades < _LOST_DECADES
+    if vanished:
+        return (
+            "the gradient vanishes on its way: a format or an eps that holds smaller numbers postpones the "
+            "zero, and amplifies noise"
+        )
+    if code == "LG401" and choice.variant == "eps" and "under_eps_share" not in evidence:
+        return "√v̂ does not lie under eps"
+    if code == "LG401" and "swallowed_share" not in evidence and "under_eps_share" not in evidence:
+        return "no step is lost by its format: the learning rate of the group is what is small; take schedule"
+    if code == "LG401" and choice.variant in ("scale", "bfloat16"):
+        return "the gradient is there; it is the step that is lost: take precision=master, or precision=eps"
+    if code == "LG302" and choice.variant in (*_IN_STEPS, "eps"):
+        return "the gradient is zero before it comes to the step: scale the loss, or take bfloat16"
+    if code == "LG303" and choice.variant == "scale":
+        return "the program scales its loss, and overflows: take precision=bfloat16"
+    if code == "LG301" and not _uses_float16(body):
+        return "nothing computes in float16: no other format holds what is infinite"
+    return None
+
+
+def _uses_float16(body: Body) -> bool:
+    if torch.float16 in {p.dtype for p in body.model.parameters()}:
+        return True
+    if any(opened_in_float16(device) for device in _devices(body)):
+        return True
+    return body.history is not None and any(layer.dtype == "float16" for layer in body.history.layers)
+
+
+def _missing(body: Body, choice: Choice) -> str | None:
+    """What it would need to act."""
+    dtypes = {p.dtype for p in body.model.parameters()}
+    variant = choice.variant
+    if variant != "bfloat16" and variant != "autocast" and not body.optimizers:
+        return f"it acts at the optimizer's step: treat(model, 'precision={variant}', optimizer)"
+    if variant == "scale" and torch.float16 in dtypes:
+        return "the weights are float16, and so their gradients are, scaled or not: take precision=autocast"
+    if variant == "scale" and "scaler" in body.sources:
+        return "the program has a GradScaler already: take precision=bfloat16"
+    if variant == "autocast" and not dtypes & set(_HALF):
+        return "no weight is kept in half precision"
+    if variant == "stochastic" and torch.bfloat16 not in dtypes:
+        return "rounding at random is there for bfloat16 weights: take precision=master"
+    if variant in _IN_STEPS and torch.distributed.is_available() and torch.distributed.is_initialized():
+        return "weights that change their format for a step lose the hooks of distributed training"
+    if variant in _IN_STEPS and not dtypes & {torch.float16, torch.bfloat16, torch.float32}:
+        return "no weight is in a format for which there is a wider one"
+    if variant == "eps" and not _adam(body):
+        return "no optimizer divides by √v̂ + eps"
+    return None
+
+
+def _predicted(body: Body, choice: Choice, evidence: Any) -> tuple[dict[str, float], dict[str, float]]:
+    lost = evidence.get("share_rounded_to_zero")
+    if choice.variant in ("scale", "bfloat16", "autocast") and isinstance(lost, (int, float)):
+        scale = float(choice.options.get("first", FIRST)) if choice.variant == "scale" else 2.0**100
+        return {"share_rounded_to_zero": lost}, {"share_rounded_to_zero": share_lost(lost, scale)}
+    swallowed = evidence.get("swallowed_share")
+    if choice.variant in (*_IN_STEPS, "autocast") and isinstance(swallowed, (int, float)):
+        turnover = evidence.get("turnover_steps")
+        wider = "float64" if evidence.get("dtype") == "float32" else "float32"
+        known = isinstance(turnover, (int, float)) and isfinite(turnover)
+        lost = float(1 / turnover < _RESOLUTION[wider]) if known and turnover else None
+        return {"swallowed_share": swallowed}, {} if lost is None else {"swallowed_share": lost}
+    if choice.variant == "eps":
+        roots = _recorded_roots(body)
+        old = max((float(g["eps"]) for o in _adam(body) for g in o.param_groups), default=0.0)
+        new = choice.options.get("eps")
+        if roots and new is not None:
+            root = min(roots.values())
+            return {"step_share": root / (root + old)}, {"step_share": root / (root + float(new))}
+    return {}, {}
+
+
+def share_lost(share: float, scale: float) -> float:
+    """The share of a gradient that float16 rounds to zero when it is `scale` times larger, of a normal one of
+    which it rounds `share` to zero now: erf(erf⁻¹(share)/scale).
+    """
+    if share >= 1:
+        return 1.0
+    return erf(NormalDist().inv_cdf((1 + share) / 2) / sqrt(2) / scale)
+
+
+def _recorded_roots(body: Body) -> dict[str, float]:
+    """Name of a weight matrix -> rms of its gradient, the median of the recorded steps: the size of √v̂."""
+    known = recorded(body)
+    if known is None:
+        return {}
+    found = {}
+    for name, values in known.by_tensor("gradient_rms").items():
+        values = values[np.isfinite(values) & (values > 0)]
+        if len(values):
+            found[name] = float(np.median(values))
+    return found
+
+
+def _eps(roots: dict[str, float]) -> float | None:
+    """A power of ten a thousand times under the smallest √v̂ that float32 can square; None without any."""
+    sizes = [root for root in roots.values() if isfinite(root) and root > _SMALLEST_ROOT]
+    if not sizes:
+        return None
+    return float(f"1e{floor(log10(max(_SMALLEST_EPS, _UNDER_EPS * min(sizes))) + 1e-9)}")
+
+
+def _scale(body: Body, choice: Choice) -> list[Change]:
+    scale = LossScale({id(p) for p in body.model.parameters()}, float(choice.options.get("first", FIRST)))
+    undo = scale.install()
+    body.memory[_key(choice)] = {"scale": scale}
+    what = f"the loss is scaled by {scale.value:g}, gradients back by as much before anybody sees them"
+    return [Change("loss", what, undo, body.sources.get("backward"))]
+
+
+def _autocast(body: Body) -> list[Change]:
+    dtypes = sorted({str(p.dtype).removeprefix("torch.") for p in body.model.parameters()} - {"float32"})
+    device = sorted(_devices(body))[0]
+    undo_weights = widen(body.model)
+    wrapper = Autocast(body.model, device)
+    undo_forward = wrapper.attach()
+    return [
+        Change("", f"weights {' and '.join(dtypes)} → float32", undo_weights, body.sources.get("")),
+        Change("", "computes under autocast to bfloat16", undo_forward, body.sources.get("")),
+    ]
+
+
+def _wide_steps(body: Body, choice: Choice) -> list[Change]:
+    dtypes = {p.dtype for p in body.model.parameters()}
+    narrow = frozenset(dtypes & set(_HALF)) or frozenset({torch.float32})
+    generator = body.generator()
+    wide = {id(o): WideSteps(choice.variant, narrow, generator) for o in body.optimizers}
+    body.memory[_key(choice)] = {"wide": wide}
+    return [
+        Change(
+            f"optimizer {i}",
+            _SAID[choice.variant],
+            partial(wide[id(o)].end, o),
+            body.sources.get(f"step:{i}"),
+        )
+        for i, o in enumerate(body.optimizers)
+    ]
+
+
+def _set_eps(body: Body, choice: Choice) -> list[Change]:
+    eps = choice.options.get("eps")
+    if eps is None:
+        undoing: list[Callable[[], None]] = []
+        measured = {id(o) for o in _adam(body)}
+        body.memory[_key(choice)] = {"measure": measured, "undo": undoing}
+        undo = partial(_undo_all, undoing)
+        return [Change("eps", "set under the gradients of the first step", undo)]
+    return [_with_eps(o, float(eps), i, body) for i, o in enumerate(body.optimizers) if o in _adam(body)]
+
+
+def _measure_eps(body: Body, state: dict[str, Any], optimizer: Optimizer) -> None:
+    roots = {}
+    for i, p in enumerate(parameters_with_gradient(optimizer)):
+        if p.dim() > 1 and p.grad is not None and not p.grad.is_sparse:
+            roots[str(i)] = float(p.grad.float().square().mean().sqrt())
+    eps = _eps(roots)
+    if eps is not None and eps < min(float(g["eps"]) for g in optimizer.param_groups):
+        state["undo"].append(_with_eps(optimizer, eps, list(body.optimizers).index(optimizer), body).undo)
+
+
+def _with_eps(optimizer: Optimizer, eps: float, i: int, body: Body) -> Change:
+    old = [group["eps"] for group in optimizer.param_groups]
+    for group in optimizer.param_groups:
+        group["eps"] = eps
+
+    def undo() -> None:
+        for group, value in zip(optimizer.param_groups, old, strict=False):
+            group["eps"] = value
+
+    return Change(f"optimizer {i}", f"eps {old[0]:g} → {eps:g}", undo, body.sources.get(f"optimizer:{i}"))
+
+
+def _undo_all(undoing: list[Callable[[], None]]) -> None:
+    for undo in reversed(undoing):
+        undo()
