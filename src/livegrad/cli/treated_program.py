@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from livegrad.cli.voice import Voice
     from livegrad.treat.choice import Choice
     from livegrad.treat.gradient_guard import Act, GradientGuard
+    from livegrad.treat.run_time import RunTimeTreatment
     from livegrad.watch.onset import Onset
     from livegrad.watch.session import Session
 
@@ -25,6 +26,7 @@ class TreatedProgram:
         self._voice = voice
         self._session: Optional[Session] = None  # noqa: UP045 - pyright cannot close the circle of imports
         self._onset: Optional[Onset] = None  # noqa: UP045
+        self._treatment: Optional[RunTimeTreatment] = None  # noqa: UP045
         self._guard: Optional[GradientGuard] = None  # noqa: UP045
         self._wants_guard = guard
         self._acts: list[dict[str, Any]] = []
@@ -33,7 +35,8 @@ class TreatedProgram:
             from livegrad.treat.run_time import RunTimeTreatment
             from livegrad.watch.onset import Onset
 
-            self._onset = Onset(RunTimeTreatment(choices, voice.say, voice.fail, self._treated))
+            self._treatment = RunTimeTreatment(choices, voice.say, voice.fail, self._treated)
+            self._onset = Onset(self._treatment)
 
     def watched_by(self, session: Optional[Session]) -> None:  # noqa: UP045
         """The program is watched from now on, or not at all: have what is done written into the run.
@@ -50,7 +53,8 @@ class TreatedProgram:
 
     def close(self) -> None:
         """Let go of torch."""
-        if self._onset is not None:
+        if self._onset is not None and self._treatment is not None:
+            self._treatment.ends(self._onset.lines)
             self._onset.close()
         if self._guard is not None:
             self._guard.close()

@@ -1,6 +1,6 @@
 """Treating the models of a running program, each when its training begins."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -16,6 +16,7 @@ from livegrad.treat.remedy import describe
 from livegrad.treat.treatment import Treatment, treat_body
 from livegrad.watch.compilation import has_compiled
 from livegrad.watch.enough import CannotGoOn
+from livegrad.watch.lines import Lines
 from livegrad.watch.onset import TrainingCall
 
 
@@ -90,6 +91,14 @@ class RunTimeTreatment:
         self._changed([patient.to_json() for patient in self.patients])
         self._give_up_unless_treated()
 
+    def ends(self, lines: Lines) -> None:
+        """The program is over, and the lines that step are known."""
+        for patient in self.patients:
+            if patient.treatment is not None and patient.treatment.parts:
+                found = dict(_lines_of(patient.treatment.parts[0].body.optimizers, lines))
+                patient.treatment.after_training(found)
+        self._changed([patient.to_json() for patient in self.patients])
+
     def unreached(self, optimizer: torch.optim.Optimizer, reason: str) -> None:
         """The model of this optimizer cannot be treated."""
         self._say(f"livegrad: what {type(optimizer).__name__} trains is not treated: {reason}.")
@@ -99,6 +108,14 @@ class RunTimeTreatment:
         if not any(patient.is_treated for patient in self.patients):
             self._warn("nothing could be treated, so the program was stopped before it trained.")
             raise CannotGoOn
+
+
+def _lines_of(optimizers: Sequence[torch.optim.Optimizer], lines: Lines) -> Iterator[tuple[str, str]]:
+    """The lines of these optimizers, named as in Body.sources."""
+    for i, optimizer in enumerate(optimizers):
+        known = lines.of(optimizer)
+        named = {f"step:{i}": known.step, "backward": known.backward, "scaler": known.scaler}
+        yield from ((name, line) for name, line in named.items() if line is not None)
 
 
 def _reason(error: Exception) -> str:

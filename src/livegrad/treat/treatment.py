@@ -37,9 +37,20 @@ class Certificate:
 
 
 @dataclass
+class Applied:
+    """One remedy as it was applied to `body`, which has no batch any more."""
+
+    cure: Remedy
+    choice: Choice
+    changes: Sequence[Change]
+    edits: Sequence[Edit]
+    body: Body
+
+
+@dataclass
 class Treatment:
-    """What was done to a model. `undo()` puts every part back as it was, the last change first. edits: what
-    does the same to the source.
+    """What was done to a model. `undo()` puts every part back as it was, the last change first. parts: each
+    remedy as it was applied, with the edits of the source that do the same.
     """
 
     choices: tuple[Choice, ...]
@@ -47,8 +58,22 @@ class Treatment:
     assessments: tuple[Assessment, ...]
     certificate: Certificate | None = None
     stepping: Stepping | None = field(default=None, repr=False)
-    edits: tuple[Edit, ...] = field(default=(), repr=False)
+    parts: tuple["Applied", ...] = field(default=(), repr=False)
     undone: bool = field(default=False, repr=False)
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What does the same to the source, in order."""
+        return tuple(edit for part in self.parts for edit in part.edits)
+
+    def after_training(self, sources: Mapping[str, str]) -> None:
+        """Let those remedies that act at each step say their edits anew: the lines that step, and what was
+        learnt in the first steps, are known now.
+        """
+        for part in self.parts:
+            if acts_at_steps(part.cure):
+                part.body.sources = {**part.body.sources, **sources}
+                part.edits = _edits(part.cure, part.body, part.choice, part.changes)
 
     def undo(self) -> None:
         """Put everything back; raises UsageError if that was done already."""
@@ -108,7 +133,7 @@ def treat_body(
     resolved: list[Choice] = []
     changes: list[Change] = []
     assessments: list[Assessment] = []
-    edits: list[Edit] = []
+    parts: list[Applied] = []
     preserves = True
     try:
         for asked in choices:
@@ -126,7 +151,8 @@ def treat_body(
                 continue
             changes += made
             body.changed()
-            edits += _edits(cure, body, choice, made)
+            edits = _edits(cure, body, choice, made)
+            parts.append(Applied(cure, choice, made, edits, replace(body, args=None, kwargs={})))
             resolved.append(choice)
             assessments.append(assessment)
             preserves &= cure.preserves_function(choice)
@@ -142,7 +168,7 @@ def treat_body(
             preserves, _largest_change(before, _outputs(body)), decades, predicted, body.anatomy.decades
         )
     stepping = _stepping(body, resolved)
-    return Treatment(tuple(resolved), tuple(changes), tuple(assessments), certificate, stepping, tuple(edits))
+    return Treatment(tuple(resolved), tuple(changes), tuple(assessments), certificate, stepping, tuple(parts))
 
 
 def _edits(cure: Remedy, body: Body, choice: Choice, made: Sequence[Change]) -> Sequence[Edit]:
