@@ -13,6 +13,7 @@ from livegrad.treat.remedy import Change
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_PROJECTION = nn.modules.linear.NonDynamicallyQuantizableLinear
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Weight:
     """A weight tensor seen as a linear map, and its bias.
 
     fan_in: inputs of one output unit, fan_out: outputs one input unit reaches, both times the kernel's size.
-    name: dotted name of the parameter's module.
+    name: dotted name of the parameter's module, of attention that of its output projection.
     """
 
     part: Part
@@ -32,7 +33,8 @@ class Weight:
 
     @property
     def name(self) -> str:
-        return self.part.module or self.part.name
+        name = self.part.module or self.part.name
+        return f"{name}.out_proj" if isinstance(self.module, _PROJECTION) else name
 
     @property
     def is_convolution(self) -> bool:
@@ -44,7 +46,8 @@ def weights_of(model: nn.Module, parts: tuple[Part, ...], computed: bool = False
 
     Layers of other kinds (recurrent cells, attention with packed projections, a parameter used by hand) are
     passed over: what their axes mean is not known from the tensor. So are weights that are computed from
-    parameters (weight norm, spectral norm) and cannot be written to, unless `computed`.
+    parameters (weight norm, spectral norm) and cannot be written to, and frozen ones, which are to stay as they
+    are, unless `computed`.
     """
     seen: set[int] = set()
     modules = dict(model.named_modules())
@@ -58,7 +61,7 @@ def weights_of(model: nn.Module, parts: tuple[Part, ...], computed: bool = False
         weight = module.weight
         if not isinstance(weight, Tensor) or not weight.is_floating_point() or id(weight) in seen:
             continue
-        if not (computed or isinstance(weight, nn.Parameter)):
+        if not (computed or (isinstance(weight, nn.Parameter) and weight.requires_grad)):
             continue
         seen.add(id(weight))
         bias = getattr(module, "bias", None)

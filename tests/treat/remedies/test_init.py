@@ -78,7 +78,7 @@ def test_the_edge_keeps_the_signal_of_two_hundred_tanh_layers(batch):
     assert abs(proof.decades_after) < 0.5
 
 
-@pytest.mark.parametrize("variant", ["own-gain", "orthogonal", "critical", "lsuv", "residual", "edge"])
+@pytest.mark.parametrize("variant", ["own-gain", "orthogonal", "critical", "lsuv", "edge", "centred"])
 def test_undo_puts_every_tensor_back_bit_for_bit(variant, batch):
     model = stack(nn.Tanh, depth=4)
     kept = [p.detach().clone() for p in model.parameters()]

@@ -1,35 +1,79 @@
-"""The last layer of each residual branch, scaled down so that the sum of all branches stays bounded."""
+"""The residual branches of a model as its anatomy shows them, and their last layers scaled by 1/√L."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from livegrad.probe.layers import LayerSpec
 from livegrad.treat.body import Body
 from livegrad.treat.draw import Draw, Drawn, redrawn
 from livegrad.treat.weights import Weight
 
+_NORMALIZATIONS = ("LayerNorm", "RMSNorm", "BatchNorm", "GroupNorm", "InstanceNorm", "SyncBatchNorm")
+_ATTENTION = ("scaled_dot_product_attention", "multi_head_attention_forward", "MultiheadAttention", "softmax")
 
-def branches_of(weights: Sequence[Weight]) -> list[list[Weight]]:
-    """The layers of each residual branch, in order of execution."""
-    found: dict[int, list[Weight]] = {}
-    for weight in weights:
-        if weight.part.kind in ("branch", "path"):
-            found.setdefault(weight.part.depth, []).append(weight)
-    return list(found.values())
+
+@dataclass(frozen=True)
+class Branch:
+    """What one sum adds to the stream. depth: of the sum on the spine. layers: its weighted layers, in order.
+    attention: it mixes tokens. normalized: "pre" (within the branch), "post" (after the sum) or None. bare:
+    nothing stands on the way around it.
+    """
+
+    depth: int
+    layers: tuple[Weight, ...]
+    attention: bool
+    normalized: str | None
+    bare: bool
+
+
+def branches_of(body: Body, weights: Sequence[Weight]) -> list[Branch]:
+    """The residual branches with weights on the spine, input side first; [] without a batch."""
+    scan = body.anatomy.scan
+    rows = [] if scan is None else scan.layers
+    spine = {row.depth: row for row in rows if row.kind == "depth"}
+    beside: dict[int, list[LayerSpec]] = {}
+    for row in rows:
+        if row.kind in ("branch", "path"):
+            beside.setdefault(row.depth, []).append(row)
+    found = (_branch(depth, beside[depth], spine, weights) for depth in sorted(beside) if depth in spine)
+    return [branch for branch in found if branch.layers]
+
+
+def _branch(
+    depth: int, rows: Sequence[LayerSpec], spine: Mapping[int, LayerSpec], weights: Sequence[Weight]
+) -> Branch:
+    layers = {w.part.name: w for w in weights if w.part.kind == "branch" and w.part.depth == depth}
+    join = spine[depth].name
+    ways = [row for row in rows if row.kind == "path" and row.segment == join]
+    bare = not ways or any(row.type == "identity" for row in ways)
+    if not bare:
+        # Of two ways with weights the shorter one is the way around.
+        home = {row.name: row.path for row in rows if row.name in layers and row.segment == join}
+        longest = max(home.values(), key=list(home.values()).count, default=0)
+        layers = {name: w for name, w in layers.items() if home.get(name, longest) == longest}
+    inside = any(_is_norm(row) for row in rows if row.kind == "branch")
+    after = depth + 1 in spine and _is_norm(spine[depth + 1])
+    mixes = any(row.type in _ATTENTION or row.operator in _ATTENTION for row in rows)
+    return Branch(depth, tuple(layers.values()), mixes, "pre" if inside else "post" if after else None, bare)
 
 
 def shrink_branches(body: Body, weights: Sequence[Weight]) -> list[Drawn]:
     """Multiply the last layer of each residual branch by 1/√L, L the number of branches."""
-    branches = branches_of(weights)
+    branches = branches_of(body, weights)
     factor = 1 / math.sqrt(max(1, len(branches)))
-    generator = body.generator()
     return [
         redrawn(
-            branch[-1].weight,
+            branch.layers[-1].weight,
             Draw("scaled", factor),
-            generator,
-            f"{branch[-1].name}.weight",
+            body.generator(),
+            f"{branch.layers[-1].name}.weight",
             f"weights: times 1/√{len(branches)}, last layer of a residual branch",
-            branch[-1].part.made,
+            branch.layers[-1].part.made,
         )
         for branch in branches
     ]
+
+
+def _is_norm(row: LayerSpec) -> bool:
+    return row.type.startswith(_NORMALIZATIONS)

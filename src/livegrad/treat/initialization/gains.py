@@ -25,6 +25,10 @@ class Gains:
     bias: float = 0.0
     mean: float = 0.0
 
+    def times(self, factor: float) -> "Gains":
+        """The same with the weights scaled."""
+        return replace(self, weight=self.weight * factor)
+
 
 def gains_of(weight: Weight, variant: str) -> Gains:
     """Return how `variant` draws this layer, by the activation in front of it."""

@@ -14,6 +14,11 @@ front of* it, g = (E φ²)^-½ (1 for the model's own input). Forward and backwa
     xavier, he, lecun as published: σ² = 2/(fan-in + fan-out), 2/fan-in, 1/fan-in
     lsuv              orthogonal, then each layer scaled to unit output variance on the batch; Mishkin & Matas
     residual          own-gain, and the last layer of each of L residual branches times 1/√L
+    fixup             residual branches without normalization: their last layer and the classifier zero, the
+                      others times L^(-1/(2m-2)); Zhang et al. 2019
+    deepnorm          transformers normalized after each sum: the stream times α, the branches' gain β;
+                      Wang et al. 2022
+    t-fixup           transformers without normalization; Huang et al. 2020
 """
 
 import copy
@@ -32,10 +37,13 @@ from livegrad.treat.anatomy import Part, examine
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
-from livegrad.treat.initialization.branches import shrink_branches
+from livegrad.treat.initialization.branches import Branch, branches_of, shrink_branches
+from livegrad.treat.initialization.fixup import fixup
 from livegrad.treat.initialization.gains import draw_layer, gains_of, predicted
 from livegrad.treat.initialization.lsuv import unit_variance
 from livegrad.treat.initialization.measuring import input_power
+from livegrad.treat.initialization.suitable import assess_branches, obstacle_among
+from livegrad.treat.initialization.transformer import deepnorm, t_fixup
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_init import edits_of_init
 from livegrad.treat.weights import Weight, weights_of
@@ -45,6 +53,8 @@ _DEEP = 30
 _FLOOR_DECADES = 3.0
 # Variants whose audibility differs by less are equally good, and the plainest of them is taken.
 _AS_GOOD = 0.5
+# Variants that draw by the residual branches there are.
+_BY_BRANCH = {"fixup": fixup, "deepnorm": deepnorm, "t-fixup": t_fixup}
 # An odd activation has no mean but for rounding.
 _NO_MEAN = 1e-9
 
@@ -61,7 +71,7 @@ class Init(Remedy):
     )
     variants = (
         "own-gain", "orthogonal", "delta-orthogonal", "critical", "centred", "edge", "xavier", "he", "lecun",
-        "lsuv", "residual",
+        "lsuv", "residual", "fixup", "deepnorm", "t-fixup",
     )  # fmt: skip
     options: ClassVar = {"seed": "of the draw; by default one more than torch's own"}
 
@@ -91,11 +101,11 @@ class Init(Remedy):
         obstacle = _obstacle(body, choice, weights)
         if obstacle is not None:
             return Assessment(False, obstacle)
+        if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
+            return assess_branches(body, choice.variant, branches_of(body, weights))
         activation = _usual_activation(body.anatomy.parts)
         if activation is None:
             return Assessment(None, "no known activation stands between its layers")
-        if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
-            return Assessment(None, "the model has branches; theory speaks of plain stacks")
         found = _predicted(body, choice.variant, activation, weights)
         decades, per_layer = found.audibility_decades, found.per_layer
         numbers = {"backward_gain_per_layer": per_layer, "audibility_decades": decades}
@@ -118,6 +128,8 @@ class Init(Remedy):
             raise Refused(obstacle)
         generator = generator_of(body, choice)
         changes: list[Change] = []
+        if choice.variant in _BY_BRANCH:
+            return _BY_BRANCH[choice.variant](body, weights, branches_of(body, weights), generator)
         drawn = [gains_of(weight, choice.variant) for weight in weights]
         if choice.variant == "edge" and weights[0].part.before is None:
             power = input_power(body, weights[0].module)
@@ -135,9 +147,9 @@ class Init(Remedy):
 
     def _candidates(self, body: Body) -> list[str]:
         parts = body.anatomy.parts
-        if any(part.kind in ("branch", "path") for part in parts):
-            return ["residual", "own-gain"]
         weights = list(weights_of(body.model, parts))
+        if any(part.kind in ("branch", "path") for part in parts):
+            return _candidates_with_branches(branches_of(body, weights))
         found = ["own-gain", "orthogonal"]
         activation = _usual_activation(parts)
         if activation is not None and len(weights) > _DEEP and _is_odd(activation):
@@ -154,6 +166,16 @@ class Init(Remedy):
             return found or [self.variants[0]]
         far = {v: abs(_predicted(body, v, activation, weights).audibility_decades) for v in found}
         return [v for v in found if far[v] <= _FLOOR_DECADES] or [min(found, key=lambda v: far[v])]
+
+
+def _candidates_with_branches(branches: Sequence[Branch]) -> list[str]:
+    """Those that transformers have, and for all others the branches' number."""
+    attention = any(branch.attention for branch in branches)
+    if attention and all(branch.bare and branch.normalized == "post" for branch in branches):
+        return ["deepnorm"]
+    if attention and all(branch.normalized is None for branch in branches):
+        return ["t-fixup"]
+    return ["residual", "own-gain"]
 
 
 def _predicted(body: Body, variant: str, activation: str, weights: Sequence[Weight]) -> Propagation:
@@ -186,6 +208,8 @@ def _obstacle(body: Body, choice: Choice, weights: Sequence[Weight]) -> str | No
         unfit = next((w.name for w in weights if w.is_convolution and not _fits_delta(w)), None)
         if unfit is not None:
             return f"delta-orthogonal needs kernels of odd size without groups; {unfit} is not so"
+    if choice.variant in _BY_BRANCH or choice.variant == "residual":
+        return obstacle_among(body, choice.variant, branches_of(body, weights))
     if choice.variant == "centred":
         bare = next((w.name for w in weights if gains_of(w, "centred").mean and w.bias is None), None)
         if bare is not None:

@@ -146,7 +146,7 @@ def _visit(model: nn.Module, name: str, parts: Sequence[tuple[str, Drawn]]) -> _
     lines = [
         line
         for attribute, change in parts
-        for line in _statements(getattr(layer, attribute), attribute, change)
+        for line in _statements(getattr(layer, attribute, None), attribute, change)
     ]
     text = "\0".join(lines)
     found = _NUMBER.search(text)
@@ -156,8 +156,12 @@ def _visit(model: nn.Module, name: str, parts: Sequence[tuple[str, Drawn]]) -> _
     return _Visit(name, tuple(text.split("\0")), found["name"] or "factor", found["number"])
 
 
-def _statements(tensor: torch.Tensor, attribute: str, change: Drawn) -> list[str]:
-    """Draws come from the CPU in single precision, whatever the tensor's own device and dtype are."""
+def _statements(tensor: torch.Tensor | None, attribute: str, change: Drawn) -> list[str]:
+    """Draws come from the CPU in single precision, whatever the tensor's own device and dtype are. What is
+    done to a layer and to no tensor of it needs neither.
+    """
+    if tensor is None:
+        return [line.replace("{layer}", "layer") for line in change.code]
     exact = tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
     own = f"layer.{attribute}"
     if exact:
