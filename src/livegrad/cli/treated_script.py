@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from livegrad.cli.exit_code import FINDINGS, OUR_FAILURE
+from livegrad.cli.trial_change import change_of, described, print_diff, write_change
 from livegrad.errors import LivegradError, RunError, UsageError
 from livegrad.run.folder import DEFAULT_BASE, create_run_folder
 from livegrad.treat.trial.budget import Budget, share
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 PAGE = "report.html"
+# A diff of so many lines is shown without being asked for.
+SHORT_DIFF = 24
 
 
 @dataclass(frozen=True)
@@ -113,8 +116,15 @@ class TreatedScript:
         with progress_on(quiet=self.options.quiet or self._is_complete()) as tell:
             conductor = Conductor(trial, self._engine(), commands, tell, self.options.tried)
             conductor.conduct()
-        document = conclude(trial)
+        change, why = change_of(trial)
+        options = self.options
+        if options.only_diff:
+            print_diff(change, why)
+            return 0
+        document = conclude(trial, described(change, why))
         self._show(document)
+        if options.write:
+            write_change(change, why, yes=options.yes)
         return self._code(document.to_dict())
 
     def _is_complete(self) -> bool:
@@ -138,7 +148,8 @@ class TreatedScript:
         from livegrad.cli.own_console import own_console
         from livegrad.view.treatment import render_treatment
 
-        render_treatment(document.to_dict(), own_console(stderr=False), page)
+        shown = SHORT_DIFF if not self.options.write else None
+        render_treatment(document.to_dict(), own_console(stderr=False), page, shown)
 
     def _page(self, document: TreatmentDocument) -> Path | None:
         """The trial's HTML page; None, with a warning, where it cannot be made."""

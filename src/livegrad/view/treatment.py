@@ -27,19 +27,29 @@ HEADS = {
 _STYLES = {"winner": "healthy", "good": "", "control": "dim", "bad": "dim", "open": ""}
 
 
-def render_treatment(document: Mapping[str, Any], console: "Console", page: Path | str | None = None) -> None:
+def render_treatment(
+    document: Mapping[str, Any],
+    console: "Console",
+    page: Path | str | None = None,
+    diff_lines: int | None = None,
+) -> None:
     """Print a treatment's screen.
 
     Args:
         document: in the form of `TreatmentDocument.to_dict()`.
         console: where to; its width, colours and encoding are kept to.
         page: the HTML page, named at the end.
+        diff_lines: a longer diff is not shown; None shows any.
     """
-    TreatmentScreen(document, console).print(page)
+    screen = TreatmentScreen(document, console)
+    screen.diff_lines = diff_lines
+    screen.print(page)
 
 
 class TreatmentScreen(Screen):
     """One printing of one treatment."""
+
+    diff_lines: int | None = None
 
     def print(self, report: Path | str | None) -> None:
         document = self.document
@@ -136,13 +146,22 @@ class TreatmentScreen(Screen):
 
     def _diff(self) -> None:
         document = self.document
-        if document["diff"]:
+        lines = str(document["diff"] or "").splitlines()
+        if lines and (self.diff_lines is None or len(lines) <= self.diff_lines):
             self.blank()
-            for line in str(document["diff"]).splitlines():
+            for line in lines:
                 self.line((self.ink.text(line), diff_style(line)))
+        elif lines:
+            self.blank()
+            changed = sum(line[:1] in ("+", "-") and line[:3] not in ("+++", "---") for line in lines)
+            files = ", ".join(edit["file"] for edit in document["edits"])
+            self.labelled("change:", f"{count(changed)} lines of {files} (--diff prints them)", gap=9)
         for words in document["instructions"]:
             self.blank()
-            self.labelled("by hand:", words, gap=9)
+            head, *code = str(words).splitlines()
+            self.labelled("by hand:", head, gap=9)
+            for line in code:  # code is there to be copied
+                self.line(f"    {self.ink.text(line)}")
 
     def _foot(self, page: Path | str | None) -> None:
         document, budget = self.document, self.document["budget"]
@@ -157,7 +176,7 @@ class TreatmentScreen(Screen):
         for note in document["notes"]:
             self.labelled("", f"{note}.", indent=2, gap=0, style="dim")
         winner = document["winner"]
-        if winner is not None and document["diff"] is None:
+        if winner is not None:
             self.line(
                 ("  next:   ", "dim"),
                 (self.ink.text(_next(document)), "command"),

@@ -7,7 +7,7 @@ from typing import Any
 
 from livegrad.diagnose.number import duration, from_json, percent, short
 
-NOTHING = "nothing done (control)"
+NOTHING = "nothing done"
 _WORDS = {
     "better": "better",
     "worse": "worse",
@@ -127,12 +127,12 @@ def columns(rows: Sequence[Row], width: int) -> list[tuple[str, list[str]]]:
         ("", [row.name for row in rows]),
         ("loss", [row.loss for row in rows]),
         ("95 % of seeds", [row.interval for row in rows]),
-        ("of control's", [row.effect for row in rows]),
+        ("vs nothing", [row.effect for row in rows]),
         ("95 % interval", [row.effect_interval for row in rows]),
         ("per step", [row.cost for row in rows]),
         ("verdict", [row.after for row in rows]),
     ]
-    for dropped in ((), (2,), (2, 5), (2, 4, 5)):
+    for dropped in ((), (2,), (2, 5), (2, 4), (2, 4, 5)):
         kept = [column for i, column in enumerate(wide) if i not in dropped and (i < 2 or any(column[1]))]
         if sum(width_of(column) + 2 for column in kept) + 2 <= width:
             break

@@ -60,6 +60,12 @@ def conclude(trial: Trial, rewrite: Mapping[str, Any] | None = None) -> Treatmen
     )
 
 
+def winner_of(trial: Trial) -> str | None:
+    """The name of the arm that wins, or None."""
+    found = effects(trial)
+    return choose([_candidate(trial, arm, found[arm.name]) for arm in trial.candidates]).name
+
+
 def _look(trial: Trial, arm: str) -> int:
     return 0 if arm in trial.settled else trial.looks
 

@@ -16,6 +16,7 @@ from livegrad.treat.trial.engine import Job, exit_words
 from livegrad.treat.trial.process import last_words
 
 _REFUSAL = "livegrad: error: "
+_NOT_APPLIED = " is not applied: "
 
 
 def open_run(folder: Path) -> Run | None:
@@ -78,12 +79,19 @@ def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
 def _without_steps(job: Job, code: int, seconds: float) -> ArmRun:
     """A run that left no recording: it was refused, failed, or never trained."""
     words = last_words(job.folder, 12)
-    refusal = next((line for line in reversed(words.splitlines()) if _REFUSAL in line), None)
-    if code == 2 and refusal is not None:
-        reason = refusal.partition(_REFUSAL)[2]
+    reason = _refusal(words) if code == 2 else None
+    if reason is not None:
         return ArmRun(job.arm, job.repetition, "refused", seconds=seconds, exit_code=code, reason=reason)
     reason = _failure(None, job, code) if code else "it took no optimizer step"
     return ArmRun(job.arm, job.repetition, "failed", seconds=seconds, exit_code=code, reason=reason)
+
+
+def _refusal(words: str) -> str | None:
+    """Why livegrad ended a program before it trained; None where it was not livegrad."""
+    lines = words.splitlines()
+    said = [line.partition(_NOT_APPLIED)[2] for line in lines if _NOT_APPLIED in line]
+    said += [line.partition(_REFUSAL)[2] for line in lines if _REFUSAL in line]
+    return said[0] if said else None
 
 
 def _failure(error: str | None, job: Job, code: int) -> str:

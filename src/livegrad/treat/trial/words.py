@@ -56,7 +56,7 @@ def _no_winner(trial: Trial, verdict: str, found: Mapping[str, Effect]) -> str:
 
 
 def effect_words(found: Effect) -> str:
-    """An effect in words: "its loss is 0.012 of the control's (0.0094 to 0.016)"."""
+    """An effect in words: "its loss is 1.2 % of that without it (0.94 % to 1.6 %)"."""
     without, with_ = found.diverged
     if without and not with_:
         seeds = len(found.seeds)
@@ -67,8 +67,8 @@ def effect_words(found: Effect) -> str:
         return "no loss is known of both"
     ratio, low, high = found.ratio
     if math.isinf(found.low):
-        return f"its loss is {share(ratio)} of the control's, with one seed"
-    return f"its loss is {share(ratio)} of the control's ({share(low)} to {share(high)})"
+        return f"its loss is {share(ratio)} of that without it, with one seed"
+    return f"its loss is {share(ratio)} of that without it ({share(low)} to {share(high)})"
 
 
 def share(ratio: float) -> str:
