@@ -12,6 +12,7 @@ _CLASSES: dict[str, str] = {
     "clip": "clip:Clip",
     "schedule": "schedule:Schedule",
     "precision": "precision:Precision",
+    "regularize": "regularize:Regularize",
     "skip": "skip:Skip",
     "recurrent": "recurrent:Recurrent",
 }
