@@ -11,6 +11,7 @@ from livegrad.errors import LivegradError
 from livegrad.run.reader import Run
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
+from livegrad.treat.copies import copies_of, treat_alike
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import describe
 from livegrad.treat.treatment import Treatment, treat_body
@@ -18,6 +19,10 @@ from livegrad.watch.compilation import has_compiled
 from livegrad.watch.enough import CannotGoOn
 from livegrad.watch.lines import Lines
 from livegrad.watch.onset import TrainingCall
+
+# These remedies throw away what was learnt.
+_DRAWN_ANEW = ("init", "recurrent", "pretrain")
+_TRAINED = "it goes on with an earlier training, whose weights would be lost: its optimizer remembers steps"
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,14 +77,7 @@ class RunTimeTreatment:
         """Treat this model. Raises CannotGoOn if everything was refused, and nothing is treated yet."""
         body = Body(call.model, tuple(call.optimizers), call.args, dict(call.kwargs), sources=call.sources)
         body.history = self._history
-        refused: list[tuple[Choice, str]] = []
-        treatment: Treatment | None = None
-        try:
-            treatment = treat_body(
-                body, self._choices, refused=lambda choice, why: refused.append((choice, _reason(why)))
-            )
-        except Exception as error:  # it could not even be examined
-            refused = [(choice, _reason(error)) for choice in self._choices]
+        treatment, refused = self._treat(body, call)
         patient = Patient(call.name, treatment, tuple(refused))
         self.patients.append(patient)
         if has_compiled():  # what was compiled of the untreated model
@@ -99,9 +97,26 @@ class RunTimeTreatment:
                 patient.treatment.after_training(found)
         self._changed([patient.to_json() for patient in self.patients])
 
-    def unreached(self, optimizer: torch.optim.Optimizer, reason: str) -> None:
+    def _treat(self, body: Body, call: TrainingCall) -> tuple[Treatment | None, list[tuple[Choice, str]]]:
+        refused = [(c, _TRAINED) for c in self._choices if call.resumed and c.remedy in _DRAWN_ANEW]
+        choices = [choice for choice in self._choices if (choice, _TRAINED) not in refused]
+        copies = copies_of(call.model, call.everyone)
+        treatment: Treatment | None = None
+        try:
+            treatment = treat_body(
+                body, choices, refused=lambda choice, why: refused.append((choice, _reason(why)))
+            )
+            treat_alike(copies, body, treatment.choices, call.model)
+        except Exception as error:  # it could not even be examined, or its copies not be treated
+            if treatment is not None:
+                treatment.undo()
+            return None, [(choice, _reason(error)) for choice in self._choices]
+        return treatment, refused
+
+    def unreached(self, optimizer: torch.optim.Optimizer | None, reason: str) -> None:
         """The model of this optimizer cannot be treated."""
-        self._say(f"livegrad: what {type(optimizer).__name__} trains is not treated: {reason}.")
+        who = "the program" if optimizer is None else f"what {type(optimizer).__name__} trains"
+        self._say(f"livegrad: {who} is not treated: {reason}.")
         self._give_up_unless_treated()
 
     def _give_up_unless_treated(self) -> None:

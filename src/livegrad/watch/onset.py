@@ -24,6 +24,8 @@ from livegrad.watch.nesting import running_steps
 from livegrad.watch.origin import Origins
 
 ALONE = "its layers are called one by one and no module as a whole, so that what follows what is not known"
+UNLED = "it has no torch.optim.Optimizer, but moves its weights by hand"
+BACKWARDS_WITHOUT_AN_OPTIMIZER = 20
 UNCALLED = "no call of a module that holds its parameters was seen, with gradients on, before it stepped"
 
 
@@ -32,7 +34,9 @@ class TrainingCall:
     """The call with which a model's training begins.
 
     model: what is called, without wrappers; wrapper: as the program calls it. name: the program's variable,
-    else its type. optimizers: all that hold parameters of it. sources: as livegrad.treat.body.Body has them.
+    else its type. args, kwargs: without their history. optimizers: all that hold parameters of it. sources:
+    as livegrad.treat.body.Body has them. everyone: all optimizers of the program. resumed: an optimizer
+    remembers steps of an earlier training.
     """
 
     model: nn.Module
@@ -42,6 +46,8 @@ class TrainingCall:
     kwargs: Mapping[str, Any]
     optimizers: Sequence[torch.optim.Optimizer]
     sources: Mapping[str, str] = field(default_factory=dict)
+    everyone: Sequence[torch.optim.Optimizer] = ()
+    resumed: bool = False
 
 
 class Listener(Protocol):
@@ -51,8 +57,10 @@ class Listener(Protocol):
         """Training begins with this call; what is done here draws no number of the program's."""
         ...
 
-    def unreached(self, optimizer: torch.optim.Optimizer, reason: str) -> None:
-        """The optimizer trains, but what it trains was not seen to be called, for this reason."""
+    def unreached(self, optimizer: torch.optim.Optimizer | None, reason: str) -> None:
+        """The optimizer (None: the program without one) trains, but what it trains was not seen to be called,
+        for this reason.
+        """
         ...
 
 
@@ -72,6 +80,7 @@ class Onset:
         self._alone: weakref.WeakSet[Any] = weakref.WeakSet()
         self._settled: weakref.WeakSet[Any] = weakref.WeakSet()
         self._taken: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._unled = 0
         self._listening = False
         self._hook = register_optimizer_step_pre_hook(self._before_step)
         self._origins.open(constructors=True)
@@ -136,7 +145,11 @@ class Onset:
     ) -> None:
         self._begun.add(root)
         name = variable_name(root) or type(root).__name__
-        call = TrainingCall(root, module, name, args, kwargs, optimizers, self._sources(root, optimizers))
+        args, kwargs = _detached(args), _detached(kwargs)
+        sources = self._sources(root, optimizers)
+        resumed = any(o.state and not self._taken.get(o) for o in optimizers)
+        everyone = self.lines.optimizers()
+        call = TrainingCall(root, module, name, args, kwargs, optimizers, sources, everyone, resumed)
         devices = {tensor.device for tensor in (*root.parameters(), *root.buffers())}
         with patches.set_aside(), replayed(RandomState.now(devices)):
             self._listener.begins(call)
@@ -187,6 +200,10 @@ class Onset:
             self._listen(True)
 
     def before_backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        if not self.lines.optimizers():
+            self._unled += 1
+            if self._unled == BACKWARDS_WITHOUT_AN_OPTIMIZER:
+                self._listener.unreached(None, UNLED)
         return False
 
     def after_backward(self, failed: bool) -> None: ...
@@ -199,6 +216,19 @@ class Onset:
 
 for _name in ("enter", "leave", "_before_step"):
     unseen(vars(Onset)[_name], nested=True)
+
+
+def _detached(value: Any) -> Any:
+    """Tensors cut off from the graph that made them: what is examined passes nothing back to the program."""
+    if isinstance(value, torch.Tensor):
+        return value if value.grad_fn is None else value.detach().requires_grad_(value.requires_grad)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(_detached, value))
+    if type(value) in (tuple, list):
+        return type(value)(map(_detached, value))
+    if type(value) is dict:
+        return {key: _detached(item) for key, item in value.items()}
+    return value
 
 
 def _ids(optimizer: Any) -> set[int]:
