@@ -22,24 +22,52 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from livegrad.plot.activation_curves import activation
     from livegrad.plot.depth_profile import depth
+    from livegrad.plot.depth_scales import trainable_depth
+    from livegrad.plot.gradient_spikes import spikes
+    from livegrad.plot.jacobian_spectrum import jacobian
     from livegrad.plot.layer_heatmap import heatmap
     from livegrad.plot.ledger_waterfall import ledger
     from livegrad.plot.loss_curve import loss
     from livegrad.plot.saving import save
     from livegrad.plot.spine_ribbon import spine
+    from livegrad.plot.through_time_course import through_time
+    from livegrad.plot.trainability_map import trainability
+    from livegrad.plot.update_turnover import turnover
 
 # The modules have other names than what is in them: a submodule of the same name would take its place.
 _HOMES = {
+    "activation": "activation_curves",
     "depth": "depth_profile",
     "heatmap": "layer_heatmap",
+    "jacobian": "jacobian_spectrum",
     "ledger": "ledger_waterfall",
     "loss": "loss_curve",
     "save": "saving",
+    "spikes": "gradient_spikes",
     "spine": "spine_ribbon",
+    "through_time": "through_time_course",
+    "trainability": "trainability_map",
+    "trainable_depth": "depth_scales",
+    "turnover": "update_turnover",
 }
 
-__all__ = ["depth", "heatmap", "ledger", "loss", "save", "spine"]
+__all__ = [
+    "activation",
+    "depth",
+    "heatmap",
+    "jacobian",
+    "ledger",
+    "loss",
+    "save",
+    "spikes",
+    "spine",
+    "through_time",
+    "trainability",
+    "trainable_depth",
+    "turnover",
+]
 
 
 def __getattr__(name: str) -> Any:

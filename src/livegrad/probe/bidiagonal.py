@@ -43,17 +43,9 @@ def extremes(
     jvp: v (n,) ↦ J v (m,); vjp: u (m,) ↦ Jᵀ u (n,), float64. precision: relative error of the products; what
     is under it counts as zero. The start is random, so that every distinct singular value takes part.
     """
-    wide = outputs <= inputs
-    forward, back = (jvp, vjp) if wide else (vjp, jvp)
-    rank = min(inputs, outputs)
-    generator = torch.Generator().manual_seed(seed)
-    start = torch.randn(rank, dtype=torch.float64, generator=generator)
-    alphas, betas = _bidiagonalize(forward, back, start / start.norm(), min(most, rank), precision)
-    k = len(alphas)
-    small = torch.diag(torch.tensor(alphas, dtype=torch.float64))
-    small += torch.diag(torch.tensor(betas[:-1], dtype=torch.float64), -1)
-    _, values, right = torch.linalg.svd(small)
-    error = betas[-1] * right[:, -1].abs()
+    values, error, complete = ritz_values(
+        jvp, vjp, inputs, outputs, precision=precision, seed=seed, most=most
+    )
     return Extremes(
         inputs,
         outputs,
@@ -61,8 +53,25 @@ def extremes(
         float(values[-1]),
         float(error[0]),
         float(error[-1]),
-        complete=k == rank or betas[-1] == 0.0,
+        complete=complete,
     )
+
+
+def ritz_values(
+    jvp: Product, vjp: Product, inputs: int, outputs: int, *, precision: float = 1e-15, seed: int = 0,
+    most: int = MOST_STEPS,
+) -> tuple[Tensor, Tensor, bool]:  # fmt: skip
+    """Return the singular values of B_k, descending (k,), how far from each J has one (k,), and whether every
+    distinct singular value was found. The ends of the spectrum are found first. Arguments as for `extremes`.
+    """
+    forward, back = (jvp, vjp) if outputs <= inputs else (vjp, jvp)
+    rank = min(inputs, outputs)
+    start = torch.randn(rank, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    alphas, betas = _bidiagonalize(forward, back, start / start.norm(), min(most, rank), precision)
+    small = torch.diag(torch.tensor(alphas, dtype=torch.float64))
+    small += torch.diag(torch.tensor(betas[:-1], dtype=torch.float64), -1)
+    _, values, right = torch.linalg.svd(small)
+    return values, betas[-1] * right[:, -1].abs(), len(alphas) == rank or betas[-1] == 0.0
 
 
 def _bidiagonalize(

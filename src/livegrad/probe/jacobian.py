@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from livegrad.errors import ScanError
-from livegrad.probe.bidiagonal import Extremes, extremes
+from livegrad.probe.bidiagonal import Extremes, extremes, ritz_values
 from livegrad.probe.output import output_tensors
 
 MOST_SEGMENTS = 64
@@ -59,6 +59,44 @@ class JacobianExtremes:
         return {"sentence": self.sentence, **vars(self.extremes), "segments": segments}
 
 
+@dataclass(frozen=True)
+class Spectrum:
+    """Singular values of ∂output/∂input, m outputs by n inputs.
+
+    values: descending. errors: how far from each there surely is one; zero where all were computed. complete:
+    whether these are all min(m, n) of them, with their multiplicities; else they are Ritz values, dense at
+    the ends of the spectrum, which they find first.
+    """
+
+    inputs: int
+    outputs: int
+    values: Tensor
+    errors: Tensor
+    complete: bool
+
+
+def jacobian_spectrum(
+    model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
+) -> Spectrum:
+    """Return the singular values of ∂output/∂input at this input: all of them where there are at most
+    MOST_ROWS outputs, else Ritz values. Arguments, errors and the choice of samples are those of
+    `jacobian_extremes`.
+    """
+    with torch.enable_grad():
+        run = _prepared(model, args, kwargs)
+        products = _Products(run.inputs, run.outputs)
+        if products.m <= MOST_ROWS:
+            values = torch.linalg.svdvals(products.rows())
+            return Spectrum(products.n, products.m, values, torch.zeros_like(values), complete=True)
+        if not products.differentiable_twice:
+            raise ScanError(
+                f"an operation cannot be differentiated twice, and {products.m} rows are too many"
+            )
+        precision = float(torch.finfo(run.inputs[0].dtype).eps)
+        found = ritz_values(products.jvp, products.vjp, products.n, products.m, precision=precision)
+        return Spectrum(products.n, products.m, found[0], found[1], complete=False)
+
+
 def jacobian_extremes(
     model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None
 ) -> JacobianExtremes:
@@ -69,16 +107,21 @@ def jacobian_extremes(
     that are no floating-point numbers (token ids) are followed from the embeddings' outputs on. Raises
     ScanError where nothing can be differentiated.
     """
+    with torch.enable_grad():
+        run = _prepared(model, args, kwargs)
+        whole = _extremes_between(run.inputs, run.outputs, None)
+        return JacobianExtremes(whole, tuple(_segments(run.cuts)))
+
+
+def _prepared(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None) -> "_Run":
+    """One forward pass of one sample, in float64 where that works."""
     given = args, dict(kwargs or {})
     if not any(_ties_samples(module) for module in model.modules()):
         given = _first_sample(given)
-    with torch.enable_grad():
-        try:
-            run = _Run(model.double(), *_mapped(given, lambda t: t.double() if t.is_floating_point() else t))
-        except (RuntimeError, TypeError):
-            run = _Run(model.float(), *given)
-        whole = _extremes_between(run.inputs, run.outputs, None)
-        return JacobianExtremes(whole, tuple(_segments(run.cuts)))
+    try:
+        return _Run(model.double(), *_mapped(given, lambda t: t.double() if t.is_floating_point() else t))
+    except (RuntimeError, TypeError):
+        return _Run(model.float(), *given)
 
 
 class _Run:
@@ -175,9 +218,12 @@ class _Products:
         """Row by row, where J v cannot be had; raises ScanError if that is too much."""
         if self.m > MOST_ROWS:
             raise ScanError(f"an operation cannot be differentiated twice, and {self.m} rows are too many")
-        rows = torch.stack([self.vjp(row) for row in torch.eye(self.m, dtype=torch.float64)])
-        values = torch.linalg.svdvals(rows)
+        values = torch.linalg.svdvals(self.rows())
         return Extremes(self.n, self.m, float(values[0]), float(values[-1]), 0.0, 0.0, complete=True)
+
+    def rows(self) -> Tensor:
+        """The Jacobian (m, n), one backward pass a row."""
+        return torch.stack([self.vjp(row) for row in torch.eye(self.m, dtype=torch.float64)])
 
     def vjp(self, u: Tensor) -> Tensor:
         parts = _split(u, self._y)

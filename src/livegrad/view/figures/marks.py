@@ -24,11 +24,12 @@ def edge_marks(
 
     limits: the axis' ends. words: what the pointer's box says of each place, before the mark's name.
     """
+    inset = 0.02 * (limits[1] - limits[0])
     return [
         _marks(np.asarray(x)[where], at, symbol, said, colour, _chosen(words, where), legend)
         for where, at, symbol, said, colour in (
-            (zero & ~broken, limits[0], "triangle-down", names[0], "ink"),
-            (broken, limits[1], "x", names[1], "nonfinite"),
+            (zero & ~broken, limits[0] + inset, "triangle-down", names[0], "ink"),
+            (broken, limits[1] - inset, "x", names[1], "nonfinite"),
         )
         if where.any()
     ]

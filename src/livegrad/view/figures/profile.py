@@ -8,6 +8,7 @@ import numpy as np
 from livegrad.diagnose.number import short
 from livegrad.view.depth import Depth
 from livegrad.view.figures.drawing import Drawing
+from livegrad.view.figures.marks import edge_marks
 from livegrad.view.figures.style import (
     Figure,
     axis,
@@ -138,28 +139,16 @@ def _lines(
         "line": {"color": colour, "width": 2.2 if last else 1.4, "dash": "solid" if last else "dot"},
         "marker": {"size": 5, "color": colour},
     }
-    edges = (
-        (np.isneginf(logs), limits[0], "triangle-down", "exactly zero", token("ink")),
-        (broken | np.isinf(values), limits[1], "x", "NaN or infinity", token("nonfinite")),
+    said = [f"{label(layer.name, 60)} at step {step}" for layer in depth.layers]
+    marks = edge_marks(
+        np.arange(len(logs)),
+        np.isneginf(logs),
+        broken | np.isinf(values),
+        limits,
+        words=said,
+        legend=legend and last,
     )
-    return [line] + [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": said,
-            "legendgroup": said,
-            "showlegend": legend and last,
-            "x": np.flatnonzero(where).tolist(),
-            "y": [at] * int(where.sum()),
-            "yaxis": axis_name,
-            "cliponaxis": False,
-            "text": [f"{label(depth.layers[i].name, 60)}<br>{said}" for i in np.flatnonzero(where)],
-            "hovertemplate": "%{text}<extra></extra>",
-            "marker": {"symbol": symbol, "size": 9, "color": mark},
-        }
-        for where, at, symbol, said, mark in edges
-        if where.any()
-    ]
+    return [line, *[mark | {"yaxis": axis_name} for mark in marks]]
 
 
 def _sick(depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> tuple[list[Figure], list[Figure]]:

@@ -303,7 +303,7 @@ def _findings(nodes: Sequence[Node]) -> tuple[list[Figure], list[Figure]]:
         places = list(part)
         if not code:
             continue
-        first, last = places[0] - 0.4, places[-1] + 0.4
+        first, last = places[0] - 0.5, places[-1] + 0.5
         finding: Any = nodes[places[0]].row.finding
         colour = token(finding["severity"])
         shapes.append(_line(first, last, _TOP - 0.28, _TOP - 0.28, colour))
