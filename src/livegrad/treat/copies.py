@@ -18,8 +18,8 @@ from livegrad.treat.treatment import Treatment, treat_body
 
 
 def copies_of(model: nn.Module, trained: Sequence[torch.optim.Optimizer]) -> list[nn.Module]:
-    """Return the modules alive that hold the same numbers under the same names as `model`, in tensors of
-    their own, and that none of the optimizers `trained` trains.
+    """Return the modules alive that hold the same numbers, up to rounding, under the same names as `model`,
+    in tensors of their own, and that none of the optimizers `trained` trains.
     """
     own = model.state_dict()
     if not own:
@@ -76,6 +76,7 @@ def _is_copy(candidate: nn.Module, own: dict[str, Any]) -> bool:
 def _equal(one: Any, other: Any) -> bool:
     if not (isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor)):
         return True
-    return (
-        one.shape == other.shape and one.dtype == other.dtype and bool(torch.equal(one, other.to(one.device)))
-    )
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    # τ w + (1 - τ) w is not quite w: a moving average may have been taken before training began.
+    return torch.allclose(one, other.to(one.device), rtol=1e-4, atol=1e-6, equal_nan=True)

@@ -46,8 +46,8 @@ def weights_of(model: nn.Module, parts: tuple[Part, ...], computed: bool = False
 
     Layers of other kinds (recurrent cells, attention with packed projections, a parameter used by hand) are
     passed over: what their axes mean is not known from the tensor. So are weights that are computed from
-    parameters (weight norm, spectral norm) and cannot be written to, and frozen ones, which are to stay as they
-    are, unless `computed`.
+    parameters (weight norm, spectral norm) and cannot be written to, and frozen ones, which are to stay as
+    they are, unless `computed`.
     """
     seen: set[int] = set()
     modules = dict(model.named_modules())
