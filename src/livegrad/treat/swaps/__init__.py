@@ -1,0 +1,1 @@
+"""Replacing activations: which ones, by what, and how the model is changed."""
