@@ -7,18 +7,16 @@
 (livegrad.theory.recurrent.) Biases count as zero where their rms is small; the slope is the measured one.
 """
 
-from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 import numpy as np
 
 from livegrad.diagnose.expected import weight_norms
 from livegrad.diagnose.finding import Cause
+from livegrad.diagnose.ledger import Line
 from livegrad.diagnose.ledger_rows import bill_row
 from livegrad.diagnose.patient import Patient
-from livegrad.diagnose.role import activation_of, weight_of
-from livegrad.diagnose.time_ledger import recurrent_matrix, time_bills
+from livegrad.diagnose.time_ledger import OTHERS, OUTPUTS, TimeBill, recurrent_matrix, time_bills
 from livegrad.diagnose.time_profile import TimeProfile
 from livegrad.run.schema import Layer, Tensor
 from livegrad.theory.recurrent import gated_factor
@@ -26,16 +24,8 @@ from livegrad.theory.recurrent import gated_factor
 _GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
 # Biases under this are no gate's setting: σ moves by less than a twentieth.
 _SMALL_BIAS = 0.2
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One operation of a time step. factor: what it passes back by itself."""
-
-    name: str
-    type: str
-    factor: float
-    layer: Layer
+# Share of a step's decades from which on an operation is worth a word.
+_WORTH_NAMING = 0.1
 
 
 def step_cause(patient: Patient, profile: TimeProfile, members: list[TimeProfile]) -> Cause:
@@ -51,33 +41,49 @@ def step_cause(patient: Patient, profile: TimeProfile, members: list[TimeProfile
         return Cause(
             f"{said}: {_cell_words(patient, kind, matrix, norm, profile.length)}", profile.layers[-1].type,
             profile.per_step_decades * profile.length, kind="time", layers=(profile.name,),
-            source=_line(patient, profile), bill=bill,
+            source=_line(patient, profile), bill=_rows(patient, bill),
         )  # fmt: skip
-    parts = _parts(patient, profile, members)
+    parts = _parts(patient, profile, bill)
     if parts:
-        said += f": {' and '.join(f'{part.name} ({part.type}) {part.factor:.3g}' for part in parts)}"
+        said += f": {' and '.join(map(_part_words, parts))}"
     growing = profile.per_step_decades > 0
     worst = (max if growing else min)(parts, key=lambda part: part.factor, default=None)
-    blamed = profile.layers[-1] if worst is None else worst.layer
+    named = profile if worst is None else _member(worst, bill, members) or profile
+    blamed = named.layers[-1] if worst is None or named is not profile else worst.example
     return Cause(
-        said, blamed.type, profile.per_step_decades * profile.length, kind="time",
-        layers=(profile.name if worst is None else worst.name,), source=_line(patient, profile, blamed),
-        bill=bill,
+        said, blamed.type, profile.per_step_decades * profile.length, kind="time", layers=(named.name,),
+        source=_line(patient, profile, blamed), bill=_rows(patient, bill),
     )  # fmt: skip
 
 
-def _bill(patient: Patient, profile: TimeProfile, members: list[TimeProfile]) -> tuple[dict[str, Any], ...]:
-    """What the operations of a step do, over all steps, where a scan took the step apart."""
+def _member(part: Line, bill: TimeBill | None, members: list[TimeProfile]) -> TimeProfile | None:
+    """The operation of the loop, as its time steps know it, that a line of the bill is of."""
+    if part.role == "weights" and bill is not None:
+        return next((m for m in members if m.name == bill.name), None)
+    return next((m for m in members if m.layers[0].type == part.label), None)
+
+
+def _part_words(part: Line) -> str:
+    expected = "" if part.expected is None else f" (expected {10 ** (part.expected / part.count):.3g})"
+    return f"{part.label} {part.factor:.3g}{expected}"
+
+
+def _bill(patient: Patient, profile: TimeProfile, members: list[TimeProfile]) -> TimeBill | None:
+    """The bill of the recurrence, where a scan took its step apart."""
     scan = next(s for s in reversed(patient.scans) if s.step == profile.step)
     names = {profile.name, *(member.name for member in members)}
-    found = next((bill for bill in time_bills(patient, scan) if bill.name in names), None)
-    if found is None:
+    return next((bill for bill in time_bills(patient, scan) if bill.name in names), None)
+
+
+def _rows(patient: Patient, bill: TimeBill | None) -> tuple[dict[str, Any], ...]:
+    """What the operations of a step do, over all steps looked at, as the JSON document holds it."""
+    if bill is None:
         return ()
     # One matrix alone keeps what it carries at the gain 1; beside gates none is needed.
-    needed = 1.0 if len(found.step.paths) == 1 else None
+    plain = len(bill.step.paths) == 1 and any(line.role == "weights" for line in bill.lines)
     return tuple(
-        bill_row(patient, line, needed if line.role == "weights" else None)
-        for line in sorted(found.lines, key=lambda line: line.decades)
+        bill_row(patient, line, 1.0 if plain and line.role == "weights" else None)
+        for line in sorted(bill.lines, key=lambda line: line.decades)
     )
 
 
@@ -127,28 +133,9 @@ def _bias_rms(patient: Patient, matrix: Tensor) -> float | None:
     return float(np.sqrt(sum(norms[t.id] ** 2 / max(1, t.count) for t in found)))
 
 
-def _parts(patient: Patient, profile: TimeProfile, members: list[TimeProfile]) -> list[_Part]:
-    """The loop's recurrent weights and its activation, where both can be told."""
-    scan = next(s for s in reversed(patient.scans) if s.step == profile.step)
-    row_of = {int(key): row for row, key in enumerate(scan.layer)}
-    norms = weight_norms(patient, profile.step)
-    found: list[_Part] = []
-    for member in members:
-        layer = member.layers[-1]
-        slopes = [
-            float(scan.activation_slope[row_of[step.id]]) for step in member.layers if step.id in row_of
-        ]
-        finite = [slope for slope in slopes if np.isfinite(slope)]
-        name = activation_of(layer)
-        if name is not None and finite:
-            found.append(_Part(member.name, name, median(finite), layer))
-        weight = next(
-            (w for step in member.layers if (w := weight_of(step, patient.tensors)) is not None), None
-        )
-        square = weight is not None and len(weight.shape) == 2 and weight.shape[0] == weight.shape[1]
-        if weight is not None and square and weight.id in norms:
-            gain = norms[weight.id] / weight.shape[0] ** 0.5
-            found.append(_Part(member.name, layer.type, gain, layer))
-    weights = [part for part in found if activation_of(part.layer) is None]
-    # Two square matrices in a step, one for the input: which of them recurs cannot be told.
-    return found if len(weights) == 1 and len(found) <= 2 else []
+def _parts(patient: Patient, profile: TimeProfile, bill: TimeBill | None) -> list[Line]:
+    """The operations that do most of a step, if the true gradient goes the way that is to be explained."""
+    if bill is None or bill.step.decades * profile.per_step_decades <= 0:
+        return []
+    parts = [line for line in bill.lines if line.label not in (OUTPUTS, OTHERS)]
+    return [part for part in parts if abs(part.decades) > _WORTH_NAMING * abs(bill.step.decades) * part.count]

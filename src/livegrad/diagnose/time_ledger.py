@@ -22,7 +22,8 @@ from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer, Tensor
 from livegrad.theory.gaussian import expect
 
-KEPT, WEIGHTS, OUTPUTS = "kept state", "recurrent weights", "other outputs"
+KEPT, WEIGHTS = "kept state", "recurrent weights"
+OUTPUTS, OTHERS = "other outputs", "what other paths add"
 _HEAD = re.compile(r"^(?P<base>.*)\[step\]$")
 # σ' ≤ 1/4, times what the gate multiplies: at most 1 (a tanh), or 2 (the old state less the new).
 _BEST = {"input gate": 0.25, "output gate": 0.25, "update gate": 0.5, "candidate": 1.0, KEPT: 1.0}
@@ -56,7 +57,7 @@ class TimeBill:
             return ()
         found = [self._line(entry, entry.layer.type) for entry in path.entries[1:]]
         rest = replace(self.step, decades=self.step.decades - path.decades)
-        return (*found, self._line(rest, "what other paths add")) if abs(rest.decades) > 1e-6 else (*found,)
+        return (*found, self._line(rest, OTHERS)) if abs(rest.decades) > 1e-6 else (*found,)
 
     def _line(self, entry: Entry, label: str) -> Line:
         expected = None if entry.expected is None else entry.expected * self.opened
@@ -107,15 +108,15 @@ class _Book:
     def _entry(self, row: int, head: Layer) -> Entry:
         layer = self._layers[int(self._scan.layer[row])]
         mean, size = float(self._scan.activation_mean[row]), float(self._scan.activation_rms[row])
-        expected, best, what = None, _BEST.get(layer.type), "operation"
+        told = float(self._scan.activation_slope[row])  # what the probe saw of weights or slopes
+        expected, best, what = told if np.isfinite(told) else None, _BEST.get(layer.type), "operation"
         if layer.type == WEIGHTS:
-            expected, what = self._gain(head), "weights"
+            expected, what = self._gain(head) or expected, "weights"
         elif layer.type == KEPT:
             expected = _rms_gate(mean, size)
         elif activation_of(layer) is not None:
             name, what = activation_of(layer) or "", "activation"
-            spread = size**2 - mean**2
-            best = steepest(name)
+            spread, best = size**2 - mean**2, steepest(name)
             if np.isfinite(spread) and spread >= 0:
                 expected = rms_slope(name, float(f"{mean:.3g}"), float(f"{spread**0.5:.3g}"))
         return Entry(layer, what, float(self._scan.passed[row]), _log(expected), _log(best))

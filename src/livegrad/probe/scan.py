@@ -38,6 +38,7 @@ from livegrad.probe.layers import (
     is_cut,
     is_hand_written_norm,
 )
+from livegrad.probe.loops import LoopScan
 from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
 from livegrad.probe.output import OutputChoice, used_outputs
@@ -116,6 +117,7 @@ class StepScan:
         self._tap: GradientTap | None = None
         self._path_tap: PathTap | None = None
         self._paths: list[PathRow] = []
+        self._loops: LoopScan | None = None
         self._probed: GradientSquares = {}
         self._reached: set[int] = set()
 
@@ -159,6 +161,8 @@ class StepScan:
             self._tap.close()
         if self._path_tap is not None:
             self._path_tap.close()
+        if self._loops is not None:
+            self._loops.close()
         self._reach.close()
 
     def close(self) -> ScanResult | None:
@@ -180,7 +184,7 @@ class StepScan:
             self._layers, self._probed, self._target, self._pairings = [], {}, Target(), []
             if self._tap is not None:
                 self._tap.take()
-            self._path_tap, self._paths = None, []
+            self._path_tap, self._paths, self._loops = None, [], None
             self._trace.forget()
             self._reach.forget()
             self._time = []
@@ -219,6 +223,7 @@ class StepScan:
         self._probe(data, start[1])
         self._paths = path_rows(data, paths, self._layers)
         self._path_tap = PathTap(data, paths if self._paths else (), record.batch)
+        self._loops = LoopScan(data, record, spine.loops) if spine.loops else None
         self._outputs = used_outputs(record.outputs, graph)
         if target is None:
             self._read_loss(loss, data.nodes[0])
@@ -296,6 +301,8 @@ class StepScan:
         found = columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite)
         found |= likeness([layer.operation.values[0].sample for layer in self._layers])
         self._measure_time(self._tap.squares.get(self._out))
+        if self._loops is not None:
+            self._time += self._loops.rows(self._layers)
         if self._path_tap is not None:
             out = self._tap.squares.get(self._out)
             found = with_paths(found, self._layers, self._paths, out, self._path_tap.squares)
