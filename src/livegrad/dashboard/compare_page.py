@@ -55,7 +55,8 @@ def _compared(a: OpenRun, b: OpenRun) -> list[Component]:
     said = html.P(clean(document["summary"]), className="summary")
     parts: list[Component] = [html.Div([said, facts(runs)], className="verdict")]
     rows = [
-        (f"{f['code']} {f['name']}", f["state"], ", ".join(f["layers"][:3])) for f in document["findings"]
+        (f"{f['code']} {f['name']}", f["state"], ", ".join((f["layers"][1] or f["layers"][0])[:3]))
+        for f in document["findings"]
     ]
     parts += [html.H2("Findings"), table(("finding", "in B", "layers"), rows)] if rows else []
     changes = [c for c in document["layers"]["changes"] if c["change"] in ("better", "worse", "mixed")]

@@ -49,7 +49,7 @@ def drawn(draw: Callable[..., Figure], theme: str, key: str, *args: Any, **optio
         figure = draw(*args, theme=theme, **options)
     except LivegradError as error:
         return empty(shorten(str(error).replace("<", "‹"), 160), theme)
-    figure.update_layout(uirevision=key)
+    figure.update_layout(uirevision=key, width=None, autosize=True)
     return figure
 
 
