@@ -21,18 +21,20 @@ _PRODUCTS = frozenset({"Addmm", "Mm", "Addmv", "Mv", "Bmm", "Baddbmm", "Linear"}
 # Between a product and its parameter may lie a transpose, a cast, a view.
 _MOST_VIEWS = 4
 # So many operations of a loop are looked at, in whole steps, evenly spread and both ends among them.
-_MOST_OPERATIONS = 400
+_MOST_OPERATIONS = 256
 
 
 @dataclass(frozen=True)
 class LoopStep:
     """One step of a loop. nodes: what it runs, output side first. entering: (consumer, value) edges by which
     the step after it reads it; inner: those by which its own nodes read it and the step before.
+    heard_outside: those of its nodes that something outside the loop reads too.
     """
 
     nodes: tuple[int, ...]
     entering: tuple[tuple[int, tuple[int, int]], ...]
     inner: tuple[tuple[int, tuple[int, int]], ...]
+    heard_outside: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,8 @@ def _step(graph: DataGraph, groups: dict[int, list[int]], step: dict[int, int], 
         if i in nodes
     ]
     inner = [(c, (i, number)) for c in groups[k] for i, number in graph.reads[c] if i in step]
-    return LoopStep(tuple(groups[k]), tuple(entering), tuple(inner))
+    outside = frozenset(i for i in nodes if not all(c in step for c in graph.consumers[i]))
+    return LoopStep(tuple(groups[k]), tuple(entering), tuple(inner), outside)
 
 
 def matrix_of(node: Any) -> Tensor | None:

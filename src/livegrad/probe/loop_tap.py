@@ -46,15 +46,16 @@ class Course:
 @dataclass
 class _Step:
     """What was heard of one step. brought: value -> (who brought it, sum of squares of it alone); inside:
-    value -> sum of squares of all that the loop brought it; whole: value -> of all that came.
+    value -> sum of squares of all that the loop brought it; whole: of all that came, where something outside
+    the loop reads it too; entered: of what the step after brought.
     """
 
     plan: LoopStep
     brought: dict[Value, list[tuple[int, Any]]] = field(default_factory=dict)
     inside: dict[Value, Any] = field(default_factory=dict)
     whole: dict[Value, Any] = field(default_factory=dict)
+    entered: dict[Value, Any] = field(default_factory=dict)
     tensors: dict[Value, Tensor] = field(default_factory=dict)
-    above: Any = 0.0
     broken: bool = False
 
 
@@ -75,14 +76,15 @@ class LoopTap:
             by_consumer.setdefault(consumer, []).append(value)
         for consumer, values in by_consumer.items():
             places = self._places(consumer, values)
-            self._handles.append(self._graph.nodes[consumer].register_hook(_entering(step, consumer, places)))
+            self._handles.append(self._graph.nodes[consumer].register_hook(_bringing(step, consumer, places)))
         own: dict[int, list[Value]] = {}
         for consumer, value in plan.inner:
             own.setdefault(consumer, []).append(value)
         for i in plan.nodes:
             node = self._graph.nodes[i]
-            self._handles.append(node.register_prehook(_arriving(step, i)))
-            self._handles.append(node.register_hook(_entering(step, i, self._places(i, own.get(i, [])))))
+            if i in plan.heard_outside:
+                self._handles.append(node.register_prehook(_arriving(step, i)))
+            self._handles.append(node.register_hook(_bringing(step, i, self._places(i, own.get(i, [])))))
         return step
 
     def _places(self, consumer: int, values: list[Value]) -> list[tuple[int, Value]]:
@@ -137,24 +139,19 @@ def _guarded(step: _Step, act: Any) -> None:
         step.tensors.clear()
 
 
-def _entering(step: _Step, by: int, places: list[tuple[int, Value]]) -> Any:
-    def hear(handed_on: tuple[Tensor | None, ...], _: Any) -> None:
+def _bringing(step: _Step, by: int, places: list[tuple[int, Value]]) -> Any:
+    enters = by not in step.plan.nodes
+
+    def hear(handed_on: tuple[Tensor | None, ...], arrived: tuple[Tensor | None, ...]) -> None:
         def act() -> None:
+            for number in range(len(arrived)):
+                step.tensors.pop((by, number), None)
             for place, value in places:
                 _add(step, by, value, handed_on[place])
+                if enters and value in step.inside:
+                    step.entered[value] = step.inside[value]
 
         _guarded(step, act)
-
-    return hear
-
-
-def _first_arriving(step: _Step, act: Any) -> Any:
-    """As `act`, for the node of a step that runs first: by then all that enters it has come."""
-
-    def hear(gradients: tuple[Tensor | None, ...]) -> None:
-        if not step.whole and not step.broken:
-            step.above = sum(step.inside.values())
-        act(gradients)
 
     return hear
 
@@ -163,21 +160,21 @@ def _arriving(step: _Step, i: int) -> Any:
     def hear(gradients: tuple[Tensor | None, ...]) -> None:
         def act() -> None:
             for number, gradient in enumerate(gradients):
-                step.tensors.pop((i, number), None)
                 if gradient is not None and is_measurable(gradient):
                     step.whole[i, number] = row_squares(gradient).sum()
 
         _guarded(step, act)
 
-    return _first_arriving(step, hear)
+    return hear
 
 
 def _course(step: _Step) -> Course | None:
     own = set(step.plan.nodes)
     below = {value: float(s) for value, s in step.inside.items() if value[0] not in own}
-    if step.broken or not below or {i for i, _ in step.whole} != own:
+    if step.broken or not below:
         return None
     value = max(below, key=lambda v: below[v])
+    came = step.inside | step.whole
     along: list[tuple[int, int, float]] = []
     outside = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -185,17 +182,19 @@ def _course(step: _Step) -> Course | None:
             by, brought = max(step.brought.get(value, [(-1, 0.0)]), key=lambda item: float(item[1]))
             if by not in own:
                 break
-            above = max((v for v in step.whole if v[0] == by), key=lambda v: float(step.whole[v]))
-            along.append((by, value[0], _ratio(brought, step.whole[above])))
+            above = max((v for v in came if v[0] == by), key=lambda v: float(came[v]), default=None)
+            if above is None:
+                return None
+            along.append((by, value[0], _ratio(brought, came[above])))
             if above in step.inside:
-                outside += _ratio(step.whole[above], step.inside[above])
+                outside += _ratio(came[above], step.inside[above])
             value = above
-    above, under = float(step.above), sum(below.values())
-    if by < 0 or not 0 < above < np.inf or not 0 < under < np.inf:
+    over, under = float(sum(step.entered.values())), sum(below.values())
+    if by < 0 or not 0 < over < np.inf or not 0 < under < np.inf:
         return None
     if not np.isfinite([outside, *(decades for _, _, decades in along)]).all():
         return None
-    return Course(above, under, tuple(reversed(along)), outside)
+    return Course(over, under, tuple(reversed(along)), outside)
 
 
 def _ratio(over: Any, under: Any) -> float:
