@@ -1,6 +1,7 @@
 """Lists and runs written shortly, and floats so that Python reads the same number again."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -18,8 +19,6 @@ def as_slice(places: Sequence[int], total: int) -> str | None:
 def as_list(items: Sequence[str]) -> str:
     """Items as a list, repeated ones by a factor: [0.1, *[0.2] * 28, 0.3]."""
     runs = [(item, len(list(same))) for item, same in groupby(items)]
-    if len(runs) == 1:
-        return f"[{runs[0][0]}] * {runs[0][1]}"
     return f"[{', '.join(item if n == 1 else f'*[{item}] * {n}' for item, n in runs)}]"
 
 
@@ -34,3 +33,9 @@ def as_number(value: float) -> str:
         if value == 1 / math.sqrt(n):
             return f"1 / {n}**0.5"
     return plain
+
+
+def wrapped(begin: str, items: str, end: str, width: int = 80) -> list[str]:
+    """A bracket over several lines; items: what is in it, separated by commas."""
+    lines = textwrap.wrap(items, width, break_long_words=False, break_on_hyphens=False)
+    return [begin, *(f"    {line}" for line in lines), end]

@@ -16,12 +16,13 @@ from livegrad.treat.choice import Choice
 from livegrad.treat.draw import Drawn, generator_code
 from livegrad.treat.remedy import Change, Edit
 from livegrad.treat.rewrite.anchor import on_model
-from livegrad.treat.rewrite.compact import as_list
+from livegrad.treat.rewrite.compact import as_list, wrapped
 from livegrad.treat.rewrite.layers import Layers
 
 _NUMBER = re.compile(r"(?P<before>(?P<name>std|gain)=|mul_\()(?P<number>[0-9][0-9.e+-]*)")
 # Not those of recurrent layers, bias_hh_l0.
 _BIAS = re.compile(r"layer\.bias\b")
+_WIDEST = 84
 _IMPORTS = ("import torch", "from torch import nn")
 
 
@@ -81,9 +82,12 @@ def _loop(layers: Layers, loop: _Loop) -> Iterator[str]:
     visit, numbers = loop.visits[0], [v.number for v in loop.visits]
     chosen = layers.chosen(loop.first, loop.last)
     if visit.variable is not None and len(set(numbers)) > 1:
-        values = as_list([str(n) for n in numbers])
-        yield f"for layer, {visit.variable} in zip({chosen}, {values}):"
-        number = visit.variable
+        values, number = as_list([str(n) for n in numbers]), visit.variable
+        line = f"for layer, {number} in zip({chosen}, {values}):"
+        if len(line) > _WIDEST:
+            yield from wrapped(f"{number}s = [", values[1:-1], "]")
+            line = f"for layer, {number} in zip({chosen}, {number}s):"
+        yield line
     else:
         number = str(visit.number)
         yield f"for layer in {chosen}:"
