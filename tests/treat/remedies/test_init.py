@@ -8,6 +8,8 @@ from torch import nn
 
 from livegrad.theory.activation import gain
 from livegrad.theory.critical_point import critical_point
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat
@@ -203,3 +205,28 @@ def test_weights_that_are_computed_are_not_said_to_be_drawn():
     layers = [nn.utils.parametrizations.weight_norm(nn.Linear(8, 8)) for _ in range(3)]
     with pytest.raises(Refused, match="no linear layer"):
         treat(nn.Sequential(*layers), "init=he")
+
+
+def test_at_great_depth_only_isometries_are_left_to_choose_from():
+    """Of Gaussian weights ‖Jᵀv‖² = exp N(−β/2, β), β = Σ κ/n: with κ = 3.5 for tanh some six decades are lost
+    over 1,000 layers of 64 units though each layer keeps its mean.
+    """
+    cure, body = remedy("init"), Body(stack(nn.Tanh, depth=1000, width=64))
+    assert cure.resolve(body, Choice("init")).variant == "edge"
+
+
+def test_weights_that_have_been_trained_are_not_thrown_away(batch):
+    model = stack(nn.Tanh, depth=4)
+    optimizer = torch.optim.Adam(model.parameters())
+    model(batch).sum().backward()
+    optimizer.step()
+    with pytest.raises(Refused, match="training has begun"):
+        treat(model, "init", optimizer, inputs=batch)
+
+
+def test_where_every_layer_is_normalized_the_scale_of_the_weights_does_not_count(batch):
+    layers = [
+        layer for _ in range(30) for layer in (nn.Linear(WIDTH, WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU())
+    ]
+    with pytest.raises(Refused, match="every layer is normalized"):
+        treat(nn.Sequential(*layers, nn.Linear(WIDTH, 10)), "init", inputs=batch)

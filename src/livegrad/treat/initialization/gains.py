@@ -1,6 +1,7 @@
 """Weights drawn layer by layer, each with the gain that its variant gives it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from livegrad.theory.activation import CATALOGUE, Activation, gain, moments, named
 from livegrad.theory.critical_point import critical_point
+from livegrad.theory.finite_width import NullBand, layer_spread
 from livegrad.theory.propagation import Propagation, backward_gain
 from livegrad.treat.draw import Draw, Drawn, put, redrawn
 from livegrad.treat.weights import Weight, flat
@@ -64,6 +66,16 @@ def predicted(activation: str, drawn: Gains, variant: str, depth: int) -> Propag
         phi = centred(activation, drawn.mean)
     length = 1 / depth if variant == "edge" else 1.0
     return backward_gain(phi, drawn.weight, depth=depth, bias_variance=drawn.bias**2, length=length)
+
+
+def chance(activation: str, drawn: Gains, variant: str, widths: Sequence[int]) -> float:
+    """Return what finite width takes from the signal on average, in decades: −β/2 of ln ‖Jᵀv‖², β = Σ κ/n
+    over layers of these widths, as if each had the length that it was drawn for.
+    """
+    phi: str | Activation = centred(activation, drawn.mean) if drawn.mean else activation
+    length = 1 / max(1, len(widths)) if variant == "edge" else 1.0
+    spread = layer_spread(phi, length, drawn.kind != "normal")
+    return NullBand(spread * sum(1 / n for n in widths)).mean_decades
 
 
 def centred(activation: str, mean: float) -> Activation:

@@ -39,7 +39,7 @@ from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
 from livegrad.treat.initialization.branches import Branch, branches_of, shrink_branches
 from livegrad.treat.initialization.fixup import fixup
-from livegrad.treat.initialization.gains import draw_layer, gains_of, predicted
+from livegrad.treat.initialization.gains import chance, draw_layer, gains_of, predicted
 from livegrad.treat.initialization.lsuv import unit_variance
 from livegrad.treat.initialization.measuring import input_power
 from livegrad.treat.initialization.suitable import assess_branches, obstacle_among
@@ -103,6 +103,9 @@ class Init(Remedy):
             return Assessment(False, obstacle)
         if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
             return assess_branches(body, choice.variant, branches_of(body, weights))
+        hidden = [part for part in body.anatomy.parts if part.activation is not None]
+        if hidden and all(part.normalization is not None for part in hidden):
+            return Assessment(False, "every layer is normalized: the scale of its weights does not count")
         activation = _usual_activation(body.anatomy.parts)
         if activation is None:
             return Assessment(None, "no known activation stands between its layers")
@@ -164,7 +167,7 @@ class Init(Remedy):
         found = [v for v in found if _obstacle(body, Choice(self.name, v), weights) is None]
         if activation is None or not found:
             return found or [self.variants[0]]
-        far = {v: abs(_predicted(body, v, activation, weights).audibility_decades) for v in found}
+        far = {v: abs(_expected(body, v, activation, weights)) for v in found}
         return [v for v in found if far[v] <= _FLOOR_DECADES] or [min(found, key=lambda v: far[v])]
 
 
@@ -181,6 +184,15 @@ def _candidates_with_branches(branches: Sequence[Branch]) -> list[str]:
 def _predicted(body: Body, variant: str, activation: str, weights: Sequence[Weight]) -> Propagation:
     inner = next((w for w in weights if w.part.before == activation), weights[0])
     return predicted(activation, gains_of(inner, variant), variant, _depth(body))
+
+
+def _expected(body: Body, variant: str, activation: str, weights: Sequence[Weight]) -> float:
+    """The decades that a draw loses on average: those of wide layers, and of the layers' width by chance."""
+    inner = next((w for w in weights if w.part.before == activation), weights[0])
+    by_chance = chance(
+        activation, gains_of(inner, variant), variant, [w.weight.shape[0] for w in weights[:-1]]
+    )
+    return _predicted(body, variant, activation, weights).audibility_decades + by_chance
 
 
 def _usual_activation(parts: Sequence[Part]) -> str | None:
@@ -202,6 +214,8 @@ def _obstacle(body: Body, choice: Choice, weights: Sequence[Weight]) -> str | No
     """Why it cannot be done at all."""
     if not weights:
         return "it has no linear layer or convolution whose weights could be drawn anew"
+    if any(optimizer.state for optimizer in body.optimizers):
+        return "training has begun, and what was learnt would be lost: take skip=gated, which loses nothing"
     if choice.variant == "lsuv" and body.args is None:
         return "lsuv measures on a batch: give one, treat(model, 'init=lsuv', inputs=batch)"
     if choice.variant == "delta-orthogonal":
