@@ -13,6 +13,7 @@ _CLASSES: dict[str, str] = {
     "schedule": "schedule:Schedule",
     "precision": "precision:Precision",
     "regularize": "regularize:Regularize",
+    "pretrain": "pretrain:Pretrain",
     "skip": "skip:Skip",
     "recurrent": "recurrent:Recurrent",
 }
