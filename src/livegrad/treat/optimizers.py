@@ -59,5 +59,21 @@ def _home(
     return None
 
 
+def begun(optimizers: Sequence[torch.optim.Optimizer]) -> bool:
+    """Whether a training has begun whose weights are worth keeping: more than one step was taken.
+
+    As far as the optimizers remember: plain SGD remembers nothing, and momentum not how often.
+    """
+    return any(_several(state) for optimizer in optimizers for state in optimizer.state.values())
+
+
+def _several(state: Any) -> bool:
+    if not isinstance(state, dict):
+        return bool(state)
+    counts = [state[name] for name in ("step", "n_iter", "func_evals") if name in state]
+    # LBFGS enters its counters before its first look at the model.
+    return any(float(count) > 1 for count in counts) if counts else bool(state)
+
+
 def _nothing() -> None:
     """Nothing was changed."""

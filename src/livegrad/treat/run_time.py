@@ -12,6 +12,7 @@ from livegrad.run.reader import Run
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.copies import copies_of, treat_alike
+from livegrad.treat.optimizers import begun
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import describe
 from livegrad.treat.treatment import Treatment, treat_body
@@ -98,7 +99,7 @@ class RunTimeTreatment:
         self._changed([patient.to_json() for patient in self.patients])
 
     def _treat(self, body: Body, call: TrainingCall) -> tuple[Treatment | None, list[tuple[Choice, str]]]:
-        refused = [(c, _TRAINED) for c in self._choices if call.resumed and c.remedy in _DRAWN_ANEW]
+        refused = [(c, _TRAINED) for c in self._choices if c.remedy in _DRAWN_ANEW and begun(call.optimizers)]
         choices = [choice for choice in self._choices if (choice, _TRAINED) not in refused]
         copies = copies_of(call.model, call.everyone)
         treatment: Treatment | None = None

@@ -35,8 +35,7 @@ class TrainingCall:
 
     model: what is called, without wrappers; wrapper: as the program calls it. name: the program's variable,
     else its type. args, kwargs: without their history. optimizers: all that hold parameters of it. sources:
-    as livegrad.treat.body.Body has them. everyone: all optimizers of the program. resumed: an optimizer
-    remembers steps of an earlier training.
+    as livegrad.treat.body.Body has them. everyone: all optimizers of the program.
     """
 
     model: nn.Module
@@ -47,7 +46,6 @@ class TrainingCall:
     optimizers: Sequence[torch.optim.Optimizer]
     sources: Mapping[str, str] = field(default_factory=dict)
     everyone: Sequence[torch.optim.Optimizer] = ()
-    resumed: bool = False
 
 
 class Listener(Protocol):
@@ -147,9 +145,8 @@ class Onset:
         name = variable_name(root) or type(root).__name__
         args, kwargs = _detached(args), _detached(kwargs)
         sources = self._sources(root, optimizers)
-        resumed = any(o.state and not self._taken.get(o) for o in optimizers)
         everyone = self.lines.optimizers()
-        call = TrainingCall(root, module, name, args, kwargs, optimizers, sources, everyone, resumed)
+        call = TrainingCall(root, module, name, args, kwargs, optimizers, sources, everyone)
         devices = {tensor.device for tensor in (*root.parameters(), *root.buffers())}
         with patches.set_aside(), replayed(RandomState.now(devices)):
             self._listener.begins(call)

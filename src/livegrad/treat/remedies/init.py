@@ -6,7 +6,8 @@ front of* it, g = (E φ²)^-½ (1 for the model's own input). Forward and backwa
 
     own-gain          normal, σ_w = g(φ before)                       what theory gives any activation
     orthogonal        orthonormal rows or columns, times g            Saxe et al. 2014
-    delta-orthogonal  convolutions: orthogonal at the kernel's centre, zero elsewhere; Xiao et al. 2018
+    delta-orthogonal  convolutions: orthogonal at the kernel's centre, zero elsewhere; Xiao et al. 2018. Odd
+                      activations as `edge` has them, or places without a signal would explode
     critical          σ_w, σ_b with χ₁ = 1 at a fixed length q*       Schoenholz et al. 2017
     centred           orthogonal, σ_w = (Var φ)^-½, and biases that take the mean E φ away
     edge              orthogonal, σ_w = 1/φ'(0), σ_b = 0, and the first layer scaled to E z² = 1/L over L
@@ -27,10 +28,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-import numpy as np
-
 from livegrad.probe.random_state import RandomState, replayed
-from livegrad.theory.activation import moments, named
+from livegrad.theory.activation import moments
 from livegrad.theory.critical_point import critical_point
 from livegrad.theory.propagation import Propagation
 from livegrad.treat.anatomy import Part, examine
@@ -39,11 +38,19 @@ from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
 from livegrad.treat.initialization.branches import Branch, branches_of, shrink_branches
 from livegrad.treat.initialization.fixup import fixup
-from livegrad.treat.initialization.gains import chance, draw_layer, gains_of, predicted
+from livegrad.treat.initialization.gains import (
+    chance,
+    draw_layer,
+    gains_of,
+    has_small_signals,
+    is_odd,
+    predicted,
+)
 from livegrad.treat.initialization.lsuv import unit_variance
 from livegrad.treat.initialization.measuring import input_power
 from livegrad.treat.initialization.suitable import assess_branches, obstacle_among
 from livegrad.treat.initialization.transformer import deepnorm, t_fixup
+from livegrad.treat.optimizers import begun
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_init import edits_of_init
 from livegrad.treat.weights import Weight, weights_of
@@ -117,7 +124,7 @@ class Init(Remedy):
             return Assessment(True, said, numbers)
         instead = (
             "replace the activation, or add normalization or skip connections"
-            if decades < 0 or not _is_odd(activation)
+            if decades < 0 or not is_odd(activation)
             else "take init=edge"
         )
         return Assessment(
@@ -134,7 +141,9 @@ class Init(Remedy):
         if choice.variant in _BY_BRANCH:
             return _BY_BRANCH[choice.variant](body, weights, branches_of(body, weights), generator)
         drawn = [gains_of(weight, choice.variant) for weight in weights]
-        if choice.variant == "edge" and weights[0].part.before is None:
+        activation = _usual_activation(body.anatomy.parts)
+        small = activation is not None and has_small_signals(choice.variant, activation)
+        if small and weights[0].part.before is None:
             power = input_power(body, weights[0].module)
             drawn[0] = replace(drawn[0], weight=(power * _depth(body)) ** -0.5)
         for weight, gains in zip(weights, drawn, strict=True):
@@ -155,10 +164,13 @@ class Init(Remedy):
             return _candidates_with_branches(branches_of(body, weights))
         found = ["own-gain", "orthogonal"]
         activation = _usual_activation(parts)
-        if activation is not None and len(weights) > _DEEP and _is_odd(activation):
-            found.append("edge")
-        if any(w.is_convolution for w in weights):
+        deep = activation is not None and len(weights) > _DEEP and is_odd(activation)
+        if any(w.is_convolution for w in weights) and all(
+            _fits_delta(w) for w in weights if w.is_convolution
+        ):
             found.append("delta-orthogonal")
+        elif deep:
+            found.append("edge")
         if activation is not None and abs(moments(activation)[0]) > _NO_MEAN:
             found.append("centred")
         if activation is not None and critical_point(activation) is not None:
@@ -204,17 +216,11 @@ def _usual_activation(parts: Sequence[Part]) -> str | None:
     return max(counts, key=lambda name: counts[name], default=None)
 
 
-def _is_odd(activation: str) -> bool:
-    function = named(activation).function
-    x = np.linspace(0.1, 3, 30)
-    return bool(np.allclose(function(x), -function(-x)))
-
-
 def _obstacle(body: Body, choice: Choice, weights: Sequence[Weight]) -> str | None:
     """Why it cannot be done at all."""
     if not weights:
         return "it has no linear layer or convolution whose weights could be drawn anew"
-    if any(optimizer.state for optimizer in body.optimizers):
+    if begun(body.optimizers):
         return "training has begun, and what was learnt would be lost: take skip=gated, which loses nothing"
     if choice.variant == "lsuv" and body.args is None:
         return "lsuv measures on a batch: give one, treat(model, 'init=lsuv', inputs=batch)"
