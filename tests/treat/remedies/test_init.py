@@ -80,6 +80,18 @@ def test_the_edge_keeps_the_signal_of_two_hundred_tanh_layers(batch):
     assert abs(proof.decades_after) < 0.5
 
 
+def test_delta_orthogonal_tanh_keeps_the_gradient_at_places_without_a_signal():
+    """At its own gain a place of zeros stays zero and passes back 1.59 times the gradient per layer."""
+    torch.manual_seed(0)
+    layers = [layer for _ in range(40) for layer in (nn.Conv2d(16, 16, 3, padding=1), nn.Tanh())]
+    image = torch.randn(4, 16, 6, 6)
+    image[..., :3] = 0
+    treatment = treat(nn.Sequential(*layers, nn.Flatten(), nn.Linear(576, 10)), "init", inputs=image)
+    assert str(treatment.choices[0]) == "init=delta-orthogonal"
+    assert treatment.certificate.decades_before < -9
+    assert abs(treatment.certificate.decades_after) < 0.5
+
+
 @pytest.mark.parametrize("variant", ["own-gain", "orthogonal", "critical", "lsuv", "edge", "centred"])
 def test_undo_puts_every_tensor_back_bit_for_bit(variant, batch):
     model = stack(nn.Tanh, depth=4)
@@ -218,8 +230,9 @@ def test_at_great_depth_only_isometries_are_left_to_choose_from():
 def test_weights_that_have_been_trained_are_not_thrown_away(batch):
     model = stack(nn.Tanh, depth=4)
     optimizer = torch.optim.Adam(model.parameters())
-    model(batch).sum().backward()
-    optimizer.step()
+    for _ in range(2):
+        model(batch).sum().backward()
+        optimizer.step()
     with pytest.raises(Refused, match="training has begun"):
         treat(model, "init", optimizer, inputs=batch)
 

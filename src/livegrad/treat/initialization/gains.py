@@ -51,12 +51,27 @@ def gains_of(weight: Weight, variant: str) -> Gains:
     if variant == "centred" and known and before is not None:
         mean, square, _ = moments(before)
         return Gains("orthogonal", (square - mean**2) ** -0.5, mean=float(f"{mean:.6g}"))
-    if variant == "edge" and known and before is not None:
+    kind = "delta-orthogonal" if variant == "delta-orthogonal" and weight.is_convolution else "orthogonal"
+    if known and before is not None and has_small_signals(variant, before):
         slope = abs(float(named(before).slope(np.zeros(1))[0]))
-        return Gains("orthogonal", 1 / slope if slope > 0 else own)
+        return Gains(kind, 1 / slope if slope > 0 else own)
     if variant == "delta-orthogonal":
-        return Gains("delta-orthogonal" if weight.is_convolution else "orthogonal", own)
+        return Gains(kind, own)
     return Gains("orthogonal" if variant in ("orthogonal", "edge", "lsuv") else "normal", own)
+
+
+def has_small_signals(variant: str, activation: str) -> bool:
+    """Say whether `variant` starts a stack with this activation at signals of mean square 1/L, where an odd
+    activation is nearly linear and an orthogonal layer nearly an isometry.
+    """
+    return variant == "edge" or (variant == "delta-orthogonal" and is_odd(activation))
+
+
+def is_odd(activation: str) -> bool:
+    """Say whether φ(−x) = −φ(x)."""
+    function = named(activation).function
+    x = np.linspace(0.1, 3, 30)
+    return bool(np.allclose(function(x), -function(-x)))
 
 
 def predicted(activation: str, drawn: Gains, variant: str, depth: int) -> Propagation:
@@ -64,7 +79,7 @@ def predicted(activation: str, drawn: Gains, variant: str, depth: int) -> Propag
     phi: str | Activation = activation
     if drawn.mean:
         phi = centred(activation, drawn.mean)
-    length = 1 / depth if variant == "edge" else 1.0
+    length = 1 / depth if has_small_signals(variant, activation) else 1.0
     return backward_gain(phi, drawn.weight, depth=depth, bias_variance=drawn.bias**2, length=length)
 
 
@@ -73,7 +88,7 @@ def chance(activation: str, drawn: Gains, variant: str, widths: Sequence[int]) -
     over layers of these widths, as if each had the length that it was drawn for.
     """
     phi: str | Activation = centred(activation, drawn.mean) if drawn.mean else activation
-    length = 1 / max(1, len(widths)) if variant == "edge" else 1.0
+    length = 1 / max(1, len(widths)) if has_small_signals(variant, activation) else 1.0
     spread = layer_spread(phi, length, drawn.kind != "normal")
     return NullBand(spread * sum(1 / n for n in widths)).mean_decades
 
