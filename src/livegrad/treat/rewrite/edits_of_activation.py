@@ -15,13 +15,10 @@ from livegrad.treat.tailored import Shape, Tailored
 
 _TORCH, _NN, _F = "import torch", "from torch import nn", "import torch.nn.functional as F"
 # As nn.Sequential's classes compute them: torch.relu is F.relu, torch.tanh is nn.Tanh.
-_FUNCTIONS: dict[str, tuple[str, str]] = {
-    "Tanh": ("torch.tanh({0})", _TORCH), "ReLU": ("torch.relu({0})", _TORCH),
-    "LeakyReLU": ("F.leaky_relu({0})", _F), "ELU": ("F.elu({0})", _F), "CELU": ("F.celu({0})", _F),
-    "SELU": ("F.selu({0})", _F), "GELU": ("F.gelu({0})", _F), "SiLU": ("F.silu({0})", _F),
-    "Mish": ("F.mish({0})", _F), "Hardswish": ("F.hardswish({0})", _F), "Softsign": ("F.softsign({0})", _F),
-    "Hardtanh": ("F.hardtanh({0})", _F), "Sigmoid": ("torch.sigmoid({0})", _TORCH),
-    "Softplus": ("F.softplus({0})", _F),
+_FUNCTIONS: dict[str, str] = {
+    "Tanh": "torch.tanh", "ReLU": "torch.relu", "LeakyReLU": "F.leaky_relu", "ELU": "F.elu", "CELU": "F.celu",
+    "SELU": "F.selu", "GELU": "F.gelu", "SiLU": "F.silu", "Mish": "F.mish", "Hardswish": "F.hardswish",
+    "Softsign": "F.softsign", "Hardtanh": "F.hardtanh", "Sigmoid": "torch.sigmoid", "Softplus": "F.softplus",
 }  # fmt: skip
 _TIMES = re.compile(r"(\d+) of (\d+) times")
 _SAYS = "Draw the weights anew, to match the activation."
@@ -48,8 +45,12 @@ def _edits_of(body: Body, change: Change, swaps: Sequence[Change]) -> list[Edit]
     name = type(new).__name__
     if not called:
         return [Edit("replace-call", change.source, f"nn.{name}()", kind, (_NN,))]
-    code, needed = _FUNCTIONS[name]
-    return [Edit("replace-call", change.source, code, kind, (needed,))]
+    code = f"{_FUNCTIONS[name]}({{input}})"
+    return [Edit("replace-call", change.source, code, kind, (_needed(name),))]
+
+
+def _needed(name: str) -> str:
+    return _TORCH if _FUNCTIONS[name].startswith("torch.") else _F
 
 
 def _kept_modules(body: Body, change: Change, kind: str, swaps: Sequence[Change]) -> str | None:
@@ -89,15 +90,16 @@ def _tailored(change: Change, kind: str, shape: Shape, called: bool) -> list[Edi
         lines = [f"return {as_number(shape.gamma)} * F.leaky_relu(x, {as_number(shape.slope)})"]
         needed = _F
     else:
-        function, needed = _FUNCTIONS[shape.base]
+        inner = f"{as_number(shape.alpha)} * x{_added(shape.beta)}"
+        needed = _needed(shape.base)
         lines = [
-            "y = " + function.format(f"{as_number(shape.alpha)} * x{_added(shape.beta)}"),
+            f"y = {_FUNCTIONS[shape.base]}({inner})",
             f"return {as_number(shape.gamma)} * (y{_added(shape.delta)})",
         ]
     says = f"{shape.base}, scaled and shifted so that signals and gradients keep their size."
     if called:
         code = f'def {name}(x):\n    """{says}"""\n' + "".join(f"    {line}\n" for line in lines)
-        edit = Edit("replace-call", change.source, f"{name}({{0}})", kind)
+        edit = Edit("replace-call", change.source, f"{name}({{input}})", kind)
         return [Edit("define", None, code, imports=(needed,)), edit]
     title = f"Tailored{shape.base}"
     code = f'class {title}(nn.Module):\n    """{says}"""\n\n    def forward(self, x):\n'

@@ -1,11 +1,9 @@
 """The placeholders of an edit's code, filled from the call and the statement that the edit is about.
 
-    {call}              the whole call            {receiver}  what stands before the dot of the call
-    {arguments}         its arguments             {target}    what the statement assigns the call's result to
-    {0} {name} {0:name} one argument: by place, by keyword, by whichever of both was used
-    {model}             the model there
-
-Of a tensor's method, x.sigmoid(), the tensor is {0}.
+{call}              the whole call            {receiver}  what stands before the dot of the call
+{arguments}         its arguments             {target}    what the statement assigns the call's result to
+{0} {name} {0:name} one argument: by place, by keyword, by whichever of both was used
+{model}             the model there           {input}     the tensor that a function or method is applied to
 """
 
 import libcst as cst
@@ -46,6 +44,10 @@ class Filler:
             if not isinstance(call.func, cst.Attribute):
                 raise CannotRewrite(f"{name_of(call.func)} is called without a dot")
             return self._page.text(call.func.value)
+        if word == "input" and is_method(call, self._names):
+            assert isinstance(call.func, cst.Attribute)
+            return self._page.text(call.func.value)
+        word, keyword = ("0", "input") if word == "input" else (word, keyword)
         return self._page.text(self._argument(call, word, keyword))
 
     def _argument(self, call: cst.Call, word: str, keyword: str | None) -> cst.BaseExpression:
@@ -54,16 +56,11 @@ class Filler:
             if arg.keyword is not None and arg.keyword.value == key:
                 return arg.value
         if word.isdigit():
-            given: list[cst.BaseExpression] = []
-            if is_method(call, self._names):
-                assert isinstance(call.func, cst.Attribute)
-                given.append(call.func.value)
             plain = [a for a in call.args if a.keyword is None]
             if any(a.star for a in plain[: int(word) + 1]):
                 raise CannotRewrite("its arguments are given by a star")
-            given += [a.value for a in plain]
-            if int(word) < len(given):
-                return given[int(word)]
+            if int(word) < len(plain):
+                return plain[int(word)].value
         raise CannotRewrite(f"it is called without the argument {key or word}")
 
     def _target(self) -> str:

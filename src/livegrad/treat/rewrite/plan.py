@@ -245,10 +245,10 @@ def changes_in_place(call: cst.Call, names: Names) -> bool:
 
 
 def in_place(code: str) -> str:
-    """Code that makes something of {0}, as code that writes this into {0}."""
-    if "{0}" not in code:
+    """Code that makes something of {input}, as code that writes this into {input}."""
+    if "{input}" not in code:
         return code
-    return f"{{0}}.copy_({code.replace('{0}', '{0}.clone()')})"
+    return f"{{input}}.copy_({code.replace('{input}', '{input}.clone()')})"
 
 
 def find_argument(call: cst.Call, name: str) -> int | None:
