@@ -19,7 +19,7 @@ from livegrad.treat.trial.words import notes_of, summary
 
 def effects(trial: Trial) -> dict[str, Effect]:
     """Return each candidate's effect against the control, by name."""
-    tried = len(trial.candidates)
+    tried = len(trial.compared)
     control = _levels(trial, CONTROL)
     return {
         arm.name: effect(control, _levels(trial, arm.name), confidence(tried, _look(trial, arm.name)))
@@ -99,7 +99,7 @@ def _verdict(trial: Trial, winner: Winner, found: Mapping[str, Effect]) -> str:
 
 def _budget(trial: Trial) -> dict[str, Any]:
     budget = trial.budget
-    level = confidence(len(trial.candidates), trial.looks)
+    level = confidence(len(trial.compared), trial.looks)
     return {
         "minutes": budget.minutes,
         "steps": trial.steps,

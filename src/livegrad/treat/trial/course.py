@@ -21,19 +21,19 @@ class Course:
 
     @classmethod
     def of(cls, run: Run, subject: str | None = None) -> "Course":
-        """The losses of the subject with this name (else the first): of every step where they were kept,
-        otherwise of the recorded steps.
+        """The losses of the subject with this name (else the first): of every step where they were kept, and
+        of the recorded steps, which a run that is still going has first.
         """
         number = next((s.id for s in run.subjects if s.name == subject), None)
         if number is None:
             number = run.subjects[0].id if run.subjects else 0
         steps, losses = run.losses(number)
-        if not len(steps):
-            scalars = run.scalars(number)
-            known = scalars["loss_known"]
-            steps, first = np.unique(scalars["step"][known], return_index=True)
-            losses = scalars["loss"][known][first]
-        return cls(np.asarray(steps, np.int64), np.asarray(losses, np.float64))
+        scalars = run.scalars(number)
+        known = scalars["loss_known"]
+        every = np.concatenate([steps, scalars["step"][known]])
+        kept, first = np.unique(every, return_index=True)
+        both = np.concatenate([losses, scalars["loss"][known]])
+        return cls(kept.astype(np.int64), both[first].astype(np.float64))
 
     def __len__(self) -> int:
         return len(self.steps)

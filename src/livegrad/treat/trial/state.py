@@ -63,6 +63,15 @@ class Trial:
         """The arms beside the control."""
         return [arm for arm in self.arms if not arm.is_control]
 
+    @property
+    def compared(self) -> list[Arm]:
+        """The candidates that were, or will be, run; not those that were refused beforehand."""
+        return [arm for arm in self.candidates if not self._is_refused(arm.name)]
+
+    def _is_refused(self, arm: str) -> bool:
+        runs = self.of(arm).values()
+        return bool(runs) and all(run.end == "refused" for run in runs)
+
     def of(self, arm: str) -> dict[int, ArmRun]:
         """The finished runs of an arm, by repetition."""
         return {run.repetition: run for (name, _), run in sorted(self.runs.items()) if name == arm}
@@ -102,9 +111,11 @@ class Trial:
     def forget_unfinished(self) -> None:
         """Remove the folders of runs that were not brought to an end."""
         kept = {self.run_folder(run.arm, run.repetition) for run in self.runs.values()}
-        for folder in (self.folder / "arms").glob("*/*"):
-            if folder not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+        for path in (self.folder / "arms").glob("*/*"):
+            if path.is_file():
+                path.unlink(missing_ok=True)
+            elif path not in kept:
+                shutil.rmtree(path, ignore_errors=True)
         for folder in (self.folder / "arms").glob("*"):
             if not any(folder.iterdir()):
                 folder.rmdir()

@@ -81,19 +81,19 @@ def notes_of(trial: Trial, found: Mapping[str, Effect]) -> list[str]:
     notes = []
     if trial.metric and trial.metric.get("note"):
         notes.append(str(trial.metric["note"]))
-    if found and trial.budget.seeds > 1:
-        level = confidence(len(found), trial.looks)
-        visible = smallest_visible(trial.budget.seeds, level)
-        together = f" and hold for all {len(found)} remedies together" if len(found) > 1 else ""
+    arms, seeds = len(trial.compared), trial.budget.seeds
+    if arms and seeds > 1:
+        visible = smallest_visible(seeds, confidence(arms, trial.looks))
+        together = f" and hold for all {arms} remedies together" if arms > 1 else ""
         notes.append(
-            f"intervals are of 95 %{together}; with {trial.budget.seeds} seeds an effect shows if it is over "
+            f"intervals are of 95 %{together}; with {seeds} seeds an effect shows if it is over "
             f"{short(visible)} times its spread from seed to seed"
         )
-    elif found:
+    elif arms:
         notes.append("one seed has no interval, so nothing can be proven; ask for more: --seeds 3")
     if any(not one.replicates for one in found.values()):
         notes.append("the seed changes nothing in this script: all repetitions together are one sample")
-    if trial.steps is not None and not trial.whole and found:
+    if trial.steps is not None and not trial.whole and arms:
         notes.append(
             f"every run was ended after {count(trial.steps)} steps; what comes later is not known "
             "(--steps, --minutes)"

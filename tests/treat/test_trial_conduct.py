@@ -1,0 +1,233 @@
+"""How a trial goes, on invented runs: what is run, in which order, what is spared, what survives."""
+
+import json
+import math
+
+import jsonschema
+import pytest
+from tests.treat.invented_trial import InventedEngine, Outcome, conducted, sick_until_cured, trial_in
+
+import livegrad.treat.trial.conduct as conduct
+from livegrad.treat.trial.arm import CONTROL
+from livegrad.treat.trial.commands import PRESCRIPTION, Commands
+from livegrad.treat.trial.conclusion import conclude
+from livegrad.treat.trial.conduct import Conductor, TrialError
+from livegrad.treat.trial.state import load_trial
+from livegrad.watch.program import Program
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    monkeypatch.setattr(conduct, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(conduct, "_LOOK_SECONDS", 0.0)
+
+
+def document_of(trial):
+    document = conclude(trial)
+    jsonschema.validate(document.to_dict(), document.json_schema())
+    assert json.loads(document.to_json()) == document.to_dict()
+    return document.to_dict()
+
+
+def test_a_healthy_script_is_run_once_and_nothing_else_is_done(tmp_path):
+    trial = trial_in(tmp_path)
+    engine = conducted(trial, lambda arm, repetition: Outcome(0.1))
+    assert engine.started == [(CONTROL, 0)]
+    document = document_of(trial)
+    assert document["verdict"] == "healthy" and "nothing to treat" in document["summary"]
+
+
+def test_remedies_that_are_asked_for_are_tried_on_a_healthy_script_too(tmp_path):
+    trial = trial_in(tmp_path)
+    engine = conducted(trial, lambda arm, repetition: Outcome(0.1 + 0.001 * repetition), "clip")
+    assert ("clip", 2) in engine.started
+    assert document_of(trial)["winner"] is None
+
+
+def test_every_arm_beside_the_control_on_the_same_seeds_and_the_smaller_change_wins(tmp_path):
+    trial = trial_in(tmp_path)
+    engine = conducted(trial, sick_until_cured(), "skip", "init")
+    assert engine.started[0] == (CONTROL, 0)
+    assert sorted(engine.started) == sorted((arm, k) for arm in (CONTROL, "init", "skip") for k in range(3))
+    assert engine.most == 2 and engine.closed
+    document = document_of(trial)
+    assert document["verdict"] == "cured" and document["winner"]["name"] == "init"
+    arm = next(arm for arm in document["arms"] if arm["name"] == "init")
+    assert arm["effect"]["ratio"] == pytest.approx(0.1 / 2.3, rel=0.05)
+    assert arm["effect"]["low"] < arm["effect"]["ratio"] < arm["effect"]["high"] < 1
+
+
+def test_an_arm_that_is_as_sick_and_no_better_gets_no_further_seeds(tmp_path):
+    def script(arm, repetition):
+        return Outcome(2.3 + 0.01 * repetition, sick=True) if arm in (CONTROL, "clip") else Outcome(0.1)
+
+    trial = trial_in(tmp_path)
+    engine = conducted(trial, script, "clip", "init")
+    assert ("clip", 0) in engine.started and ("clip", 1) not in engine.started
+    document = document_of(trial)
+    assert document["winner"]["name"] == "init"
+    assert "no better than nothing" in next(a for a in document["arms"] if a["name"] == "clip")["stopped"]
+
+
+def test_where_all_arms_are_hopeless_the_control_is_not_repeated(tmp_path):
+    trial = trial_in(tmp_path)
+    engine = conducted(trial, lambda arm, repetition: Outcome(2.3, sick=True), "clip", "init")
+    assert (CONTROL, 1) not in engine.started
+    assert document_of(trial)["verdict"] == "uncured"
+
+
+def test_an_arm_whose_loss_breaks_is_ended_while_it_runs(tmp_path):
+    def script(arm, repetition):
+        if arm == "init":
+            return Outcome(math.nan, hangs=True)
+        return Outcome(2.3 + 0.01 * repetition, sick=True) if arm == CONTROL else Outcome(0.1)
+
+    trial = trial_in(tmp_path)
+    conducted(trial, script, "init", "skip")
+    stopped = trial.runs["init", 0]
+    assert stopped.end == "stopped" and "not finite" in stopped.reason
+    assert document_of(trial)["winner"]["name"] == "skip"
+
+
+def test_a_refused_arm_says_why_and_does_not_widen_the_intervals_of_the_others(tmp_path):
+    said = "livegrad: net: normalize=batch is not applied: a batch of 1 has no variance\n"
+
+    def script(arm, repetition):
+        if arm == "normalize=batch":
+            return Outcome(code=2, steps=0, output=said)
+        return sick_until_cured()(arm, repetition)
+
+    trial = trial_in(tmp_path)
+    conducted(trial, script, "normalize=batch", "init")
+    assert trial.dropped == {"normalize=batch": "a batch of 1 has no variance"}
+    document = document_of(trial)
+    alone = trial_in(tmp_path / "alone")
+    conducted(alone, sick_until_cured(), "init")
+    intervals = [
+        next(a["effect"]["high"] for a in d["arms"] if a["name"] == "init")
+        for d in (document, document_of(alone))
+    ]
+    assert intervals[0] == intervals[1]
+
+
+def test_two_more_seeds_where_an_arm_is_undecided_and_none_for_the_others(tmp_path):
+    wide = [0.1, 2.0, 0.5, 0.1, 0.1]
+
+    def script(arm, repetition):
+        if arm == CONTROL:
+            return Outcome(2.3 + 0.01 * repetition, sick=True)
+        return Outcome(wide[repetition]) if arm == "init" else Outcome(0.1 + 0.001 * repetition)
+
+    trial = trial_in(tmp_path)
+    engine = conducted(trial, script, "init", "skip")
+    assert ("init", 4) in engine.started and (CONTROL, 4) in engine.started
+    assert ("skip", 3) not in engine.started
+    assert document_of(trial)["winner"]["name"] == "skip"
+
+
+def test_a_remedy_that_wins_on_loss_but_leaves_a_finding_says_so(tmp_path):
+    def script(arm, repetition):
+        return Outcome((2.3 if arm == CONTROL else 0.5) * (1 + 0.01 * repetition), sick=True)
+
+    trial = trial_in(tmp_path)
+    conducted(trial, script, "init")
+    document = document_of(trial)
+    assert document["verdict"] == "relieved"
+    assert "leaves LG101" in document["summary"]
+
+
+def test_a_control_that_fails_in_training_is_a_loss_of_infinity(tmp_path):
+    """A script that ends itself when its loss breaks, as many do."""
+
+    def script(arm, repetition):
+        if arm == CONTROL:
+            return Outcome(2.3, sick=True, code=1, steps=8, output="AssertionError: loss is nan\n")
+        return Outcome(0.1 + 0.01 * repetition, steps=200)
+
+    trial = trial_in(tmp_path)
+    conducted(trial, script, "init")
+    assert trial.runs[CONTROL, 0].loss == math.inf
+    assert trial.steps == 200
+    document = document_of(trial)
+    assert document["winner"]["name"] == "init" and "diverges" in document["summary"]
+    assert document["arms"][0]["losses"] == ["Infinity"] * 3
+
+
+@pytest.mark.parametrize(
+    ("outcome", "words"),
+    [
+        (Outcome(code=1, steps=0, output="Traceback\nKeyError: 'lr'\n"), "fails by itself.*KeyError: 'lr'"),
+        (Outcome(code=2, steps=0, output="train.py: error: --data is required\n"), "--data is required"),
+        (Outcome(code=0, steps=0), "took no optimizer step.*needs arguments"),
+    ],
+)
+def test_a_script_that_cannot_be_treated_says_what_is_wrong(tmp_path, outcome, words):
+    trial = trial_in(tmp_path)
+    with pytest.raises(TrialError, match=words):
+        conducted(trial, lambda arm, repetition: outcome)
+    assert document_of(trial)["verdict"] == "failed"
+    assert not trial.runs
+
+
+@pytest.mark.parametrize("after", [1, 2, 4, 7])
+def test_an_interrupt_anywhere_leaves_what_is_finished_and_the_rest_is_made_later(tmp_path, after):
+    trial = trial_in(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        conducted(trial, sick_until_cured(), "init", "skip", interrupt=after)
+    left = {p.relative_to(tmp_path) for p in tmp_path.rglob("*")}
+    again = load_trial(tmp_path)
+    finished = set(again.runs)
+    folders = {again.run_folder(*key).relative_to(tmp_path) for key in finished}
+    assert {p for p in left if len(p.parts) == 3} == folders
+    assert not [p for p in left if p.name.endswith(".tmp")]
+
+    engine = conducted(again, sick_until_cured(), "init", "skip")
+    assert not finished & set(engine.started), "a finished run is never made again"
+    whole = trial_in(tmp_path / "whole")
+    conducted(whole, sick_until_cured(), "init", "skip")
+    assert _without_times(again) == _without_times(whole)
+
+
+def _without_times(trial):
+    return {key: (run.loss, run.end, run.verdict, run.steps) for key, run in trial.runs.items()}
+
+
+def test_a_finished_trial_is_only_read(tmp_path):
+    trial = trial_in(tmp_path)
+    conducted(trial, sick_until_cured(), "init")
+    assert conducted(load_trial(tmp_path), sick_until_cured(), "init").started == []
+
+
+def test_what_is_prescribed_is_tried_the_first_of_it_and_the_rest_is_kept(tmp_path):
+    prescription = {
+        "proposals": [
+            {"kind": "remedy", "spec": spec, "choices": [spec], "reason": "theory", "change": "weights"}
+            for spec in ("init", "skip", "normalize", "activation=relu")
+        ]
+        + [{"kind": "advice", "spec": "", "choices": [], "reason": "scale the inputs", "change": None}],
+        "refused": [{"choices": ["clip"], "reason": "its factor is at most 1"}],
+        "notes": [],
+    }
+
+    class Prescribing(Commands):
+        def read_prescription(self, folder, code):
+            return prescription
+
+    trial = trial_in(tmp_path, arms=2)
+    engine = InventedEngine(sick_until_cured())
+    Conductor(trial, engine, Prescribing(Program("script", "train.py")), lambda *_: None).conduct()
+    assert [arm for arm, _ in engine.started[:2]] == [CONTROL, PRESCRIPTION]
+    assert [arm.name for arm in trial.candidates] == ["init", "skip"]
+    assert document_of(trial)["prescription"] == prescription
+    assert not (tmp_path / "arms" / PRESCRIPTION).exists()
+
+
+def test_a_prescription_that_fails_is_no_failure_of_the_trial(tmp_path):
+    def script(arm, repetition):
+        return Outcome(code=1, output="it broke\n") if arm == PRESCRIPTION else Outcome(2.3, sick=True)
+
+    trial = trial_in(tmp_path)
+    conducted(trial, script)
+    document = document_of(trial)
+    assert document["verdict"] == "uncured"
+    assert document["prescription"]["notes"] == ["nothing could be prescribed: it broke"]
