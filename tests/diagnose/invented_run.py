@@ -116,6 +116,7 @@ class Net:
             "activation_mean": np.full(self.size, np.nan),
             "similarity": np.full(self.size, np.nan),
             "effective_rank": np.full(self.size, np.nan),
+            "token_similarity": np.full(self.size, np.nan),
             "constant_loss": np.full(self.size, np.nan),
             "task_loss": np.full(self.size, np.nan),
         }

@@ -6,7 +6,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from livegrad.probe.similarity import MOST_ENTRIES, MOST_SAMPLES, likeness, take_sample
+from livegrad.probe.similarity import (
+    MOST_ENTRIES,
+    MOST_SAMPLES,
+    likeness,
+    take_sample,
+    take_tokens,
+    token_likeness,
+)
 
 
 def measured(tensor: torch.Tensor) -> tuple[float, float]:
@@ -82,3 +89,50 @@ def test_a_net_whose_weights_have_rank_one_is_seen_to_collapse(scan_step):
     found = scan_step(model, lambda: F.cross_entropy(model(x), y))
     assert found.value("0", "similarity") < 0.3 and found.value("0", "effective_rank") > 5
     assert found.value("3", "similarity") > 0.98 and found.value("3", "effective_rank") < 1.2
+
+
+def tokens_alike(tensor: torch.Tensor, batch: int) -> float:
+    return float(token_likeness([take_tokens(tensor, batch)])[0])
+
+
+def test_places_of_a_sequence_that_are_all_the_same_have_similarity_one():
+    torch.manual_seed(0)
+    each = torch.randn(6, 1, 20).expand(6, 9, 20)
+    assert tokens_alike(each, 6) == pytest.approx(1, abs=1e-6)
+    assert tokens_alike(each.reshape(54, 20), 6) == pytest.approx(1, abs=1e-6)
+
+
+def test_what_differs_between_samples_alone_is_not_seen_between_places():
+    torch.manual_seed(0)
+    z = torch.randn(4, 12, 64) + torch.randn(4, 1, 64)
+    # Half of the variance is common to the places of a sample.
+    assert tokens_alike(z, 4) == pytest.approx(0.5, abs=0.05)
+
+
+def test_padding_is_alike_and_the_rest_is_not():
+    torch.manual_seed(0)
+    z = torch.randn(4, 16, 128)
+    z[:, 8:] = torch.randn(128)
+    # Of 240 ordered pairs 56 are of padding.
+    assert tokens_alike(z, 4) == pytest.approx(56 / 240, abs=0.03)
+
+
+@pytest.mark.parametrize("shape", [(8, 20), (8, 3, 20), (8, 9, 9, 9), (5, 9, 4)])
+def test_what_is_no_sequence_of_the_batch_has_none(shape):
+    assert take_tokens(torch.randn(shape), 8) is None
+
+
+def test_attention_alone_makes_tokens_alike_doubly_fast_and_a_skip_stops_it():
+    """Dong, Cordonnier & Loukas (2021): without skips what differs between tokens goes to zero with depth."""
+    torch.manual_seed(0)
+    x = torch.randn(4, 12, 32)
+    with_skip = without = x
+    for _ in range(6):
+        q, k, v = (torch.randn(32, 32) / 32**0.5 for _ in range(3))
+
+        def attend(z, q=q, k=k, v=v):
+            return torch.softmax(z @ q @ (z @ k).mT / 32**0.5, -1) @ z @ v
+
+        without, with_skip = attend(without), with_skip + attend(with_skip)
+    assert tokens_alike(without, 4) > 0.999
+    assert tokens_alike(with_skip, 4) < 0.9

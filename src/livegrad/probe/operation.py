@@ -33,7 +33,8 @@ class Value:
 
     number: which output. squares: float64 (B,), the sum of squares of each sample's activation; samples lie
     along dimension 0, and a tensor of fewer than two dimensions is one sample. entries: entries per sample.
-    sample: some entries of some samples, see livegrad.probe.similarity.
+    sample, tokens: some entries of some samples, and of some places of a sequence, see
+    livegrad.probe.similarity.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Value:
     squares: Squares
     entries: int
     sample: torch.Tensor | None = None
+    tokens: torch.Tensor | None = None
 
 
 @dataclass(slots=True)

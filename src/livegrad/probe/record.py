@@ -17,7 +17,7 @@ from livegrad.probe.activation import is_activation, measure_activation
 from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import packing_obstacle, tracing_obstacle
 from livegrad.probe.operation import Operation, Value, is_rearranging, operator_name, shape_of, tensors_in
-from livegrad.probe.similarity import take_sample
+from livegrad.probe.similarity import take_sample, take_tokens
 from livegrad.probe.source import user_line
 from livegrad.probe.squares import is_measurable, measure_rows
 
@@ -232,7 +232,10 @@ class Record:
         squares, nonfinite = measure_rows(tensor, self.batch)
         entries = tensor.numel() * (2 if tensor.is_complex() else 1) // squares.shape[0]
         sample = None if operation.values else take_sample(tensor, self.batch)
-        operation.values.append(Value(tensor.output_nr, tuple(tensor.shape), squares, entries, sample))
+        tokens = None if operation.values else take_tokens(tensor, self.batch)
+        operation.values.append(
+            Value(tensor.output_nr, tuple(tensor.shape), squares, entries, sample, tokens)
+        )
         operation.nonfinite.append(nonfinite)
         obstacle, checkpoint = packing_obstacle()
         self.checkpointed = self.checkpointed or checkpoint

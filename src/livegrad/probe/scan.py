@@ -50,7 +50,7 @@ from livegrad.probe.reach import PROBE, TRUTH, RecurrentReach
 from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
 from livegrad.probe.segments import open_segments
-from livegrad.probe.similarity import likeness
+from livegrad.probe.similarity import likeness, token_likeness
 from livegrad.probe.spine import find_spine
 from livegrad.probe.squares import is_measurable, row_squares
 from livegrad.probe.target import Target, in_output_units, read_target
@@ -299,7 +299,9 @@ class StepScan:
     def _result(self) -> ScanResult | None:
         assert self._tap is not None
         found = columns(self._layers, self._out, self._probed, self._tap.squares, self._tap.nonfinite)
-        found |= likeness([layer.operation.values[0].sample for layer in self._layers])
+        firsts = [layer.operation.values[0] for layer in self._layers]
+        found |= likeness([value.sample for value in firsts])
+        found["token_similarity"] = token_likeness([value.tokens for value in firsts])
         self._measure_time(self._tap.squares.get(self._out))
         if self._loops is not None:
             self._time += self._loops.rows(self._layers)

@@ -121,6 +121,11 @@ SCAN_COLUMNS: tuple[Column, ...] = (
         "loss per target of the best constant answer to this batch's targets; NaN = the loss does not tell",
     ),
     Column("task_loss", "float64", "loss per target on this batch, in the unit of constant_loss"),
+    Column(
+        "token_similarity",
+        "float64",
+        "mean cosine between the activations of two places of one sample; NaN = no sequence",
+    ),
 )
 
 LOSS_COLUMNS: tuple[Column, ...] = (

@@ -42,6 +42,7 @@ class Scan:
     effective_rank: np.ndarray = field(default_factory=_unknown)
     constant_loss: np.ndarray = field(default_factory=_unknown)
     task_loss: np.ndarray = field(default_factory=_unknown)
+    token_similarity: np.ndarray = field(default_factory=_unknown)
 
     def __len__(self) -> int:
         return len(self.layer)

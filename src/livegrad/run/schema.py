@@ -434,4 +434,5 @@ class ScanRow:
     effective_rank: np.ndarray | None = None
     constant_loss: np.ndarray | None = None
     task_loss: np.ndarray | None = None
+    token_similarity: np.ndarray | None = None
     subject: int = 0

@@ -46,3 +46,31 @@ def test_a_silent_net_has_that_for_its_fault(judge):
     made = Net(3)
     made.scan(0, 10, 30, similarity=COLLAPSED, decades=made.ramp(-8)).train(STUCK)
     assert set(judge.codes(made)) == {"LG101"}
+
+
+def sequences(tokens, loss=STUCK, **scan):
+    similarity = scan.pop("similarity", 0.4)
+    return Net(3).scan(0, 10, 30, similarity=similarity, token_similarity=tokens, **scan).train(loss)
+
+
+def test_tokens_that_become_one_are_found_though_samples_differ(judge):
+    finding = judge.one(sequences(COLLAPSED))
+    assert finding["code"] == "LG203" and finding["layers"] == ["acts.1", "layers.2", "acts.2"]
+    assert "all tokens look the same" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    "why, made",
+    [
+        ("it learns", sequences(COLLAPSED, FALLING)),
+        ("padding and repeated tokens are alike from the start", sequences(0.9995)),
+        (
+            "tokens lean one way, as in trained transformers",
+            sequences([0.3, 0.6, 0.8, 0.9, 0.97, 0.98, 0.98]),
+        ),
+        ("one answer for the whole sequence", sequences([*COLLAPSED[:6], float("nan")])),
+        ("pooled before the last layer", sequences([*COLLAPSED[:5], float("nan"), 0.2])),
+    ],
+)
+def test_tokens_that_are_alike_and_no_fault(judge, why, made):
+    assert judge.codes(made) == {}, why
