@@ -27,6 +27,7 @@ class Body:
     one more than torch was given last, because with that one weights would be the very numbers that the
     program drew first, its data or an embedding. more: gives further batches, each the arguments of a call;
     None where only the one is known. memory: what remedies that act at each step remember in between.
+    altered: whether a remedy has been applied.
     """
 
     model: nn.Module
@@ -40,6 +41,7 @@ class Body:
 
     more: Callable[[], Iterable[tuple[Any, ...]]] | None = None
     memory: dict[Any, Any] = field(default_factory=dict, repr=False)
+    altered: bool = field(default=False, repr=False)
 
     def generator(self) -> torch.Generator:
         """A new generator on the CPU, seeded with `seed`."""
@@ -63,6 +65,7 @@ class Body:
 
     def changed(self) -> None:
         """Forget what was examined, after the model's structure has changed."""
+        self.altered = True
         self.__dict__.pop("anatomy", None)
         self.__dict__.pop("sites", None)
 

@@ -243,3 +243,18 @@ def test_the_edit_is_the_argument_of_the_optimizer():
     assert optimizer.param_groups[0]["lr"] == 0.002
     treatment.undo()
     assert optimizer.param_groups[0]["lr"] == 0.5 and math.isfinite(float(edit.code))
+
+
+def test_once_the_depth_is_cured_by_what_goes_before_the_rate_may_be_set():
+    torch.manual_seed(0)
+    deep = nn.Sequential(*[m for _ in range(12) for m in (nn.Linear(32, 32), nn.Tanh())], nn.Linear(32, 2))
+    with torch.no_grad():
+        for p in deep.parameters():
+            p.mul_(0.3)
+    optimizer = torch.optim.Adam(deep.parameters(), lr=1.0)
+    body = Body(deep, (optimizer,), (torch.randn(8, 32),), finding={"code": "LG101"})
+    with pytest.raises(Refused, match="diverge first"):
+        treat_body(body, (Choice("schedule"),))
+    body = Body(deep, (optimizer,), (torch.randn(8, 32),), finding={"code": "LG101"})
+    treat_body(body, (Choice("init", "orthogonal"), Choice("schedule")))
+    assert optimizer.param_groups[0]["lr"] < 0.01

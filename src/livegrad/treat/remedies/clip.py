@@ -26,6 +26,7 @@ from torch.optim import Optimizer
 
 from livegrad.diagnose.optimizer_kind import SCALE_FREE
 from livegrad.treat import clip_gradients, clip_through_time
+from livegrad.treat.ailment import vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.clip_edits import edits_of
@@ -37,10 +38,8 @@ from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.robust_threshold import RobustThreshold
 
 _SHARE = 0.01
-_VANISHING = ("LG101", "LG102")
 _LARGE_STEPS = ("LG106", "LG402")
 _SMALL_STEPS = ("LG302", "LG401", "LG503")
-_LOST_DECADES = -3.0
 # A step that changes the weights by more than this is too large; as in the finding LG402.
 _TOO_LARGE = 0.3
 
@@ -213,10 +212,7 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
     if missing is not None:
         return missing
     code = (body.finding or {}).get("code")
-    vanishes = code in _VANISHING
-    if code is None and body.args is not None and body.anatomy.decades < _LOST_DECADES:
-        vanishes = True
-    if vanishes:
+    if vanishes(body):
         return (
             "the gradient vanishes, and the factor of clipping, min(1, c/‖g‖), is at most one: it can only "
             "make small gradients smaller"

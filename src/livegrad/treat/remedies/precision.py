@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
+from livegrad.treat.ailment import vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.gradients import all_finite, leave_out, parameters_with_gradient
@@ -39,7 +40,6 @@ _UNDER_EPS = 1e-3
 _SMALLEST_EPS = 1e-15
 # The square of less than this is zero in float32, so that √v̂ is zero whatever eps is.
 _SMALLEST_ROOT = 1e-22
-_LOST_DECADES = -3.0
 # Half the spacing of numbers at a weight, over the weight, at most.
 _RESOLUTION = {"float32": 2.0**-25, "float64": 2.0**-54}
 
@@ -179,10 +179,7 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
     missing = _missing(body, choice)
     if missing is not None:
         return missing
-    vanished = code in ("LG101", "LG102")
-    if code is None and choice.variant in ("scale", "eps") and body.args is not None:
-        vanished = body.anatomy.decades < _LOST_DECADES
-    if vanished:
+    if vanishes(body) and (code is not None or choice.variant in ("scale", "eps")):
         return (
             "the gradient vanishes on its way: a format or an eps that holds smaller numbers postpones the "
             "zero, and amplifies noise"

@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from livegrad.treat import decay, weight_limits
+from livegrad.treat.ailment import vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.clip_limit import round_number
@@ -30,7 +31,6 @@ from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 _PULLING_DOWN = ("decay", "l1", "spectral")
 _SHRINKING_SHARE = 1e-5
 _TURNING = 1e-3
-_LOST_DECADES = -3.0
 
 
 class Regularize(Remedy):
@@ -167,10 +167,7 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
         return missing
     finding = body.finding or {}
     code = finding.get("code")
-    vanishes = code in ("LG101", "LG102")
-    if code is None and body.args is not None:
-        vanishes = body.anatomy.decades < _LOST_DECADES
-    if vanishes and choice.variant in _PULLING_DOWN:
+    if vanishes(body) and choice.variant in _PULLING_DOWN:
         where = "recurrent weights" if code == "LG102" else "weights"
         return (
             f"the gradient vanishes, and this pulls the singular values of the {where} down, which makes it "

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from torch.optim import Optimizer
 
+from livegrad.treat.ailment import explodes, vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.rate import Held, is_scheduled, multiply, scaled
@@ -222,12 +223,12 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
         return missing
     finding = body.finding or {}
     code = finding.get("code")
-    if code in ("LG101", "LG102"):
+    if code in ("LG101", "LG102") and vanishes(body):
         return (
             "the gradient vanishes: a rate that is high enough for the early layers makes the late ones "
             "diverge first"
         )
-    if code in ("LG103", "LG104"):
+    if explodes(body):
         return (
             "the gradient explodes at any rate: with a lower one the loss still follows only the early layers"
         )

@@ -1,0 +1,38 @@
+"""Whether the gradient is lost or blown up on its way, after what has been done to the body so far."""
+
+from math import isfinite
+
+from livegrad.treat.body import Body
+
+DECADES = 3.0
+"""Lost or gained between the deepest layer and the output; as in the findings LG101 and LG103."""
+
+
+def vanishes(body: Body) -> bool:
+    """Whether the finding says that the gradient vanishes, or, without a finding, the batch shows it.
+
+    A finding over depth no longer counts once an earlier remedy of the treatment has cured it.
+    """
+    code = _code(body)
+    if code == "LG102":
+        return True
+    if code == "LG101":
+        return not _cured(body)
+    return code is None and body.args is not None and body.anatomy.decades < -DECADES
+
+
+def explodes(body: Body) -> bool:
+    """The same of a gradient that explodes."""
+    code = _code(body)
+    return code == "LG104" or (code == "LG103" and not _cured(body))
+
+
+def _cured(body: Body) -> bool:
+    if not body.altered or body.args is None:
+        return False
+    decades = body.anatomy.decades
+    return isfinite(decades) and abs(decades) < DECADES
+
+
+def _code(body: Body) -> str | None:
+    return (body.finding or {}).get("code")
