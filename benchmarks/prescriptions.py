@@ -7,7 +7,8 @@ For each case: its training is watched as it is, then recorded for its first ste
 done again with the same seed, treated before its first forward pass. It counts as cured if no serious finding
 is left that the case is labelled with or the control had, and the loss of the last fifth of the steps lies
 below the control's: paired by step, the difference's 95 % interval excludes zero and the mean is at least 5 %
-lower (of the constant answer's loss, where losses can be negative).
+lower (of the constant answer's loss, where losses can be negative). Where the control's loss ends as NaN it
+has to be finite and no more than a tenth over the constant answer's.
 
 Cases that no treatment of the model can cure are told by their label, not by the outcome: parameters that are
 cut off (LG404), a loss that does not fit (LG502), data without an answer (LG503 but for a rate that is too
@@ -90,6 +91,8 @@ def watch(
     finally:
         session.finish(exit_code=0, error=None)
     try:
+        if not path.exists():
+            return Watched(losses, [], 0, error or "nothing was recorded")
         run = livegrad.load(path)
         findings = run.report().findings
         names = [s.name for s in run.subjects]
@@ -128,7 +131,7 @@ def prescription_for(case: Case, control: Watched, history: Path) -> Prescriptio
     training = case.build()
     model = training.models[control.patient]
     others = [m for m in training.models if m is not model]
-    base = copies_of((model, *others), training.optimizers)
+    base = copies_of((model, *others), training.optimizers, hooks=True)
     calls: list[tuple[Any, Any]] = []
 
     def before(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
@@ -155,7 +158,7 @@ def is_lower(treated: Watched, control: Watched, baseline: float | None) -> bool
     if treated.error or not all(map(math.isfinite, now)):
         return False
     if not all(map(math.isfinite, before)) or control.error:
-        return statistics.mean(now) < 0.95 * (baseline or control.losses[0])
+        return statistics.mean(now) < 1.1 * (baseline or control.losses[0])
     differences = [b - a for a, b in zip(now, before, strict=True)]
     mean = statistics.mean(differences)
     error = statistics.stdev(differences) / math.sqrt(size)
@@ -164,8 +167,12 @@ def is_lower(treated: Watched, control: Watched, baseline: float | None) -> bool
 
 
 def is_cured(case: Case, treated: Watched, control: Watched, baseline: float | None) -> bool:
-    """No labelled finding left, none new, and the loss clearly lower."""
+    """No labelled finding left nor any that the control had, and the loss clearly lower; the losses of
+    adversaries say nothing, so there the findings decide.
+    """
     left = treated.codes & (case.expect | control.codes)
+    if case.family == "gan":
+        return not left and not treated.error and all(map(math.isfinite, treated.losses))
     return not left and is_lower(treated, control, baseline)
 
 

@@ -6,6 +6,7 @@ Roberts, Yaida & Hanin 2022, chapter 5.)
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,6 +64,7 @@ def half_stable_point(activation: str | Activation) -> CriticalPoint | None:
     return None
 
 
+@lru_cache(maxsize=256)
 def critical_point(activation: str | Activation) -> CriticalPoint | None:
     """Return the critical point to initialize at: q* = 1 where that is stable, else the half-stable point,
     else the one with σ_b² = 0; None if there is none.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from livegrad.diagnose.number import from_json
 from livegrad.errors import LivegradError
 from livegrad.probe.twin import CannotCopy
 from livegrad.run.reader import Run
@@ -20,13 +21,16 @@ from livegrad.treat.prescription.candidates import candidates, impossible, words
 from livegrad.treat.prescription.extent import size_of_change
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.proposal import Prescription, Proposal, Refusal, advice
-from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank
-from livegrad.treat.prescription.rehearsal import Outcome, Stage
+from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, shortlist
+from livegrad.treat.prescription.rehearsal import Stage
 from livegrad.treat.remedies import remedy
-from livegrad.treat.remedy import Assessment, Refused
+from livegrad.treat.remedy import Assessment
 
 # Seconds that all rehearsals together may take.
 PATIENCE = 60.0
+# Steps of the first look, at all candidates, and of the longer one at the best.
+FIRST_LOOK, LONGER_LOOK = 16, 72
+FINALISTS = 4
 _SERIOUS = ("error", "warning")
 
 
@@ -45,11 +49,10 @@ def prescribe(
     before its first step, and its first steps; without one a stand-in for its loss is used. patience: seconds
     that trying may take. Nothing of the body is changed.
     """
-    serious = [f for f in findings if f.get("severity", "error") in _SERIOUS]
+    serious = [_in_numbers(f) for f in findings if f.get("severity", "error") in _SERIOUS]
     if not serious:
         return Prescription()
     body.history = history if history is not None else body.history
-    body.finding = body.finding or serious[0]
     refused = impossible(serious)
     said = [advice(text, (str(f["code"]),)) for f in serious if (text := words(f)) is not None]
     notes: list[str] = []
@@ -88,6 +91,7 @@ class _Tried:
         self._findings = findings
         self._watch = _Stopwatch(patience)
         self._seen: list[tuple[Choice, ...]] = []
+        self._said: dict[tuple[str, str], tuple[Choice, Assessment]] = {}
 
     def proposals(self) -> list[Proposal]:
         """The candidates that were not refused, the best first."""
@@ -95,58 +99,72 @@ class _Tried:
         trials = [
             t for order, (choices, codes) in pairs if (t := self._trial(order, choices, codes)) is not None
         ]
-        control = self._control()
-        if control is None:
-            trials.sort(key=lambda t: (size_of_change(t.choices), t.order))
-            return [self._proposal(t, None) for t in trials]
-        done = [t for trial in trials if (t := self._tried(trial)) is not None]
-        ranked = rank([judge(t, control, self._wanted, control.codes) for t in done])
-        return [self._proposal(j.trial, j) for j in ranked]
+        if self._stage is not None:
+            try:
+                return self._rehearsed(self._stage, trials)
+            except LivegradError as error:
+                self.notes.append(f"nothing was tried: {error}")
+        trials.sort(key=lambda t: (size_of_change(t.choices), t.order))
+        return [self._proposal(t, None) for t in trials]
 
     def _trial(self, order: int, choices: tuple[Choice, ...], codes: tuple[str, ...]) -> Trial | None:
-        """The candidate, or None where it is refused."""
+        """The candidate with its first variant filled in, or None where it is refused."""
         try:
-            resolved = tuple(remedy(c.remedy).resolve(self._body, c) for c in choices)
-            single = remedy(choices[0].remedy).assess(self._body, resolved[0]) if len(choices) == 1 else None
-        except LivegradError as error:
-            self.refused.append(Refusal(choices, str(error)))
+            first, assessment = self._assessed(choices[0], codes[0])
+        except Exception as error:
+            self._refuse(choices, _why(error))
             return None
-        if single is not None and single.works is False:
-            self._refuse(resolved, single.reason)
+        if len(choices) == 1 and assessment.works is False:
+            self._refuse((first,), assessment.reason)
             return None
-        return Trial(choices, codes, None, order)
+        return Trial((first, *choices[1:]), codes, None, order)
+
+    def _assessed(self, choice: Choice, code: str) -> tuple[Choice, Assessment]:
+        """The choice with its variant filled in, and what closed form says of it against this finding."""
+        key = (str(choice), code)
+        if key not in self._said:
+            self._body.finding = next(f for f in self._findings if f["code"] == code)
+            cure = remedy(choice.remedy)
+            resolved = cure.resolve(self._body, choice)
+            said = cure.assess(self._body, resolved)
+            self._said[key] = self._said[str(resolved), code] = (resolved, said)
+        return self._said[key]
 
     def _refuse(self, choices: tuple[Choice, ...], reason: str) -> None:
         if all(r.choices != choices for r in self.refused):
             self.refused.append(Refusal(choices, reason))
 
-    def _control(self) -> Outcome | None:
-        if self._stage is None:
-            return None
-        try:
-            return self._stage.rehearse()
-        except LivegradError as error:
-            self.notes.append(f"nothing was tried: {error}")
-            return None
+    def _rehearsed(self, stage: Stage, trials: Sequence[Trial]) -> list[Proposal]:
+        """A short look at all, and a longer one at the best of them."""
+        contest = stage.is_contest
+        control = stage.rehearse((), FIRST_LOOK)
+        done = [t for trial in trials if (t := self._tried(stage, trial, FIRST_LOOK, 0.5)) is not None]
+        first = [judge(t, control, self._wanted, contest) for t in done]
+        finalists = shortlist([j for j in first if j.trial.outcome is not None], FINALISTS)
+        others = [j for j in rank(first) if j not in finalists]
+        if finalists:
+            control = stage.rehearse((), LONGER_LOOK)
+            again = [self._tried(stage, j.trial, LONGER_LOOK, 1.0) for j in finalists]
+            finalists = rank([judge(t, control, self._wanted, contest) for t in again if t is not None])
+        return [self._proposal(j.trial, j) for j in (*finalists, *others)]
 
-    def _tried(self, trial: Trial) -> Trial | None:
+    def _tried(self, stage: Stage, trial: Trial, steps: int, share: float) -> Trial | None:
         """The trial with its outcome; None where it is refused, or the same as one before."""
-        assert self._stage is not None
-        if self._watch.is_over:
-            self.notes.append(f"{_spec(trial.choices)} was not tried: there was no more time")
+        if self._watch.share_gone > share:
+            if trial.outcome is None:
+                self.notes.append(f"{_spec(trial.choices)} was not tried: there was no more time")
             return trial
         try:
-            outcome = self._stage.rehearse(trial.choices)
-        except (Refused, LivegradError) as error:
-            self._refuse(trial.choices, str(error))
+            outcome = stage.rehearse(trial.choices, steps)
+        except Exception as error:
+            self._refuse(trial.choices, _why(error))
             return None
-        if outcome.choices in self._seen:
+        if trial.outcome is None and outcome.choices in self._seen:
             return None
         self._seen.append(outcome.choices)
         return Trial(outcome.choices, trial.answers, outcome, trial.order)
 
     def _proposal(self, trial: Trial, judged: Judged | None) -> Proposal:
-        assessment = self._assessment(trial.choices[0])
         measured: dict[str, float] = {}
         outcome = trial.outcome
         if outcome is not None and judged is not None:
@@ -156,16 +174,8 @@ class _Tried:
                 "progress_nats": judged.progress,
                 "first_steps_count": float(len(outcome.losses)),
             }
-        return Proposal(
-            trial.choices, trial.answers, assessment.reason, assessment.before, assessment.predicted, measured
-        )
-
-    def _assessment(self, choice: Choice) -> Assessment:
-        try:
-            cure = remedy(choice.remedy)
-            return cure.assess(self._body, cure.resolve(self._body, choice))
-        except LivegradError as error:
-            return Assessment(None, str(error))
+        _, said = self._assessed(trial.choices[0], trial.answers[0])
+        return Proposal(trial.choices, trial.answers, said.reason, said.before, said.predicted, measured)
 
 
 class _Stopwatch:
@@ -176,9 +186,23 @@ class _Stopwatch:
         self._begun = time.perf_counter(), time.process_time()
 
     @property
-    def is_over(self) -> bool:
+    def share_gone(self) -> float:
         wall, worked = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
-        return min(wall, worked) > self._seconds
+        return min(wall, worked) / self._seconds
+
+
+def _why(error: Exception) -> str:
+    """What a remedy says, or that it fails: then the others are still worth trying."""
+    return str(error) if isinstance(error, LivegradError) else f"it fails ({type(error).__name__}: {error})"
+
+
+def _in_numbers(finding: Mapping[str, Any]) -> dict[str, Any]:
+    """The finding with NaN and infinity in its evidence as numbers, which JSON holds as text."""
+    evidence = finding.get("evidence") or {}
+    known = {
+        k: from_json(v) if isinstance(v, str) and from_json(v) is not None else v for k, v in evidence.items()
+    }
+    return {**finding, "evidence": known}
 
 
 def _spec(choices: Sequence[Choice]) -> str:

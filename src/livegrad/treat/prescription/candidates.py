@@ -15,23 +15,26 @@ from livegrad.treat.remedies import names
 _DEPTH = (
     "init", "skip", "init,skip", "activation", "activation,skip", "normalize", "activation=relu",
     "init=residual", "init=orthogonal", "init=lsuv", "init,normalize", "activation=gelu", "normalize=batch",
-    "normalize=layer:position=after", "pretrain",
+    "normalize=layer:position=after", "init,schedule=rate", "pretrain",
 )  # fmt: skip
+# What a gate that holds on for long lets in at a step is little, so it learns slowly at a rate made for others.
 _TIME = (
-    "recurrent", "recurrent=orthogonal", "recurrent=chrono", "recurrent=forget", "recurrent=identity",
-    "recurrent,clip=norm", "recurrent=identity,clip=norm",
+    "recurrent", "recurrent=chrono,schedule=rate:factor=10", "recurrent=orthogonal",
+    "recurrent=identity,clip=norm:limit=1", "recurrent,clip=norm:limit=1", "recurrent=forget",
+    "recurrent=identity", "init", "init=edge", "activation=tanh:loops=true,init=edge",
 )  # fmt: skip
 _GROWTH = (
-    "init", "init=orthogonal", "init=lsuv", "init=residual", "init,skip", "init,clip=norm", "normalize",
+    "init", "init=orthogonal", "init=lsuv", "init=residual", "init,skip", "init,clip=norm:limit=1", "normalize",
     "skip", "activation", "schedule=warmup", "init,schedule=warmup",
 )  # fmt: skip
 _GROWTH_IN_TIME = (
-    "recurrent=orthogonal", "recurrent", "recurrent=orthogonal,clip=norm", "recurrent=identity,clip=norm",
-    "clip=norm",
+    "recurrent=orthogonal", "recurrent", "recurrent=orthogonal,clip=norm:limit=1", "init", "init=edge",
+    "recurrent=identity,clip=norm:limit=1", "init=edge,clip=norm:limit=1", "clip=norm:limit=1", "clip=norm",
+    "clip=through-time",
 )  # fmt: skip
 _STEPS = (
-    "schedule=lr", "schedule=warmup", "clip=norm", "clip=agc", "schedule=warmup,clip=norm",
-    "schedule=lr,clip=norm",
+    "schedule=rate", "schedule=warmup", "clip=norm", "clip=agc", "schedule=warmup,clip=norm",
+    "schedule=rate,clip=norm",
 )  # fmt: skip
 
 _TREATS: dict[str, tuple[str, ...]] = {
@@ -45,30 +48,36 @@ _TREATS: dict[str, tuple[str, ...]] = {
         "init", "init=lsuv", "normalize", "activation", "normalize=batch", "activation,normalize", "schedule",
     ),
     "LG202": (
-        "init", "activation", "init=lsuv", "normalize", "activation,normalize", "clip=robust", "schedule=lr",
-        "schedule=warmup", "clip=norm", "clip=agc",
+        "init", "activation", "init=lsuv", "normalize", "activation,normalize", "clip=robust",
+        "schedule=rate", "schedule=warmup", "clip=norm", "clip=agc",
     ),
     "LG203": (
         "init", "skip", "init,skip", "normalize", "normalize=batch", "init=lsuv", "activation",
         "activation,skip",
     ),
-    "LG301": ("clip=robust", "precision", "schedule=lr", "clip=norm", "schedule=warmup", "precision=bf16"),
-    "LG302": ("precision", "precision=loss-scale", "precision=bf16"),
-    "LG303": ("precision", "precision=bf16", "clip=robust", "clip=norm"),
+    "LG301": (
+        "clip=robust", "precision", "schedule=rate", "clip=norm", "schedule=warmup", "precision=bfloat16",
+    ),
+    "LG302": ("precision", "precision=scale", "precision=bfloat16", "precision=autocast"),
+    "LG303": ("precision", "precision=bfloat16", "clip=robust", "clip=norm", "normalize"),
     "LG401": (
-        "precision", "precision=eps", "precision=master", "schedule", "schedule=lr", "init", "skip", "clip",
+        "precision", "precision=eps", "precision=master", "precision=autocast", "schedule", "schedule=rate",
+        "precision,schedule=rate", "init", "skip",
     ),
     "LG402": _STEPS,
-    "LG403": ("clip", "clip=norm", "clip=agc", "schedule=lr"),
-    "LG501": ("normalize", "init=lsuv", "init", "schedule=lr", "activation,normalize"),
-    "LG503": ("schedule", "schedule=lr"),
+    "LG403": ("clip", "clip=agc", "schedule=rate", "clip,schedule=rate", "normalize", "normalize,clip"),
+    "LG501": (
+        "normalize", "normalize=batch", "init=lsuv", "init", "schedule=rate", "activation,normalize",
+        "init,normalize",
+    ),
+    "LG503": ("schedule", "schedule=rate"),
 }  # fmt: skip
 """Code of a finding -> treatments that may answer it."""
 
 _BY_CAUSE: dict[tuple[str, str], tuple[str, ...]] = {
     ("LG101", "time"): _TIME,
     ("LG103", "time"): _GROWTH_IN_TIME,
-    ("LG101", "weights-small"): (*_DEPTH, "regularize=decay", "schedule=lr"),
+    ("LG101", "weights-small"): (*_DEPTH, "regularize=decay", "schedule=rate"),
     ("LG103", "normalization"): ("skip", "schedule=warmup", *_GROWTH),
 }
 """(code, kind of its cause) -> the list to take instead."""
@@ -78,7 +87,7 @@ _CANNOT: dict[str, dict[str, str]] = {
         "clip": "clipping only ever makes a gradient smaller: its factor is at most 1, so it never helps one "
         "that vanishes",
         "precision": "another number format postpones the zero and passes on no more of the signal",
-        "schedule=lr": "a rate high enough for the layers that hear nothing makes the others diverge first",
+        "schedule=rate": "a rate high enough for the layers that hear nothing makes the others diverge first",
         "regularize=l1": "it makes weights smaller, and the gradient with them",
     },
     "LG102": {

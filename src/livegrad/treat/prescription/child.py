@@ -69,7 +69,7 @@ class Prescriber:
         new = [o for o in call.optimizers if all(o is not known for known in self._lessons.optimizers)]
         base, obstacle = None, None
         try:
-            base = copies_of((call.model,), new)
+            base = copies_of((call.model,), new, hooks=True)
         except CannotCopy as error:
             obstacle = str(error)
         self._lessons.add(call.model, new)
@@ -126,7 +126,7 @@ def _joined(several: Sequence[Copies]) -> Copies:
     models: list[nn.Module] = [model for copies in several for model in copies.models]
     optimizers = [optimizer for copies in several for optimizer in copies.optimizers]
     parameters = {key: value for copies in several for key, value in copies.parameters.items()}
-    return Copies(models, optimizers, parameters)
+    return Copies(models, optimizers, parameters, any(copies.hooks for copies in several))
 
 
 def write(prescriptions: Sequence[tuple[str, Prescription]], path: Path) -> None:

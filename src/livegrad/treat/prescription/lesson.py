@@ -126,7 +126,7 @@ class RecordedLesson:
         for tensor, version in zip(given, operation.versions, strict=True):
             if id(tensor) not in known and version_of(tensor) != version:
                 raise CannotReplay("the program has written to a tensor since that the step was given")
-        args, kwargs = _substituted((operation.args, dict(operation.kwargs)), known)
+        args, kwargs = substituted((operation.args, dict(operation.kwargs)), known)
         with ExitStack() as stack:
             stack.enter_context(torch.set_grad_enabled(operation.gradients))
             for device, dtype in operation.autocast:
@@ -182,16 +182,17 @@ def version_of(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
-def _substituted(value: Any, known: Mapping[int, Tensor]) -> Any:
+def substituted(value: Any, known: Mapping[int, Tensor]) -> Any:
+    """`value` with the tensors among it that are known by their id replaced."""
     if isinstance(value, Tensor):
         return known.get(id(value), value)
     if isinstance(value, tuple):
-        items = [_substituted(item, known) for item in value]
+        items = [substituted(item, known) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
     if isinstance(value, list):
-        return [_substituted(item, known) for item in value]
+        return [substituted(item, known) for item in value]
     if isinstance(value, dict):
-        return {key: _substituted(item, known) for key, item in value.items()}
+        return {key: substituted(item, known) for key, item in value.items()}
     return value
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
@@ -12,7 +13,7 @@ from livegrad.probe.function_mode import WatchOperations
 from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.operation import tensors_in
 from livegrad.probe.random_state import RandomState
-from livegrad.treat.prescription.lesson import Clip, Operation, RecordedLesson, version_of
+from livegrad.treat.prescription.lesson import Clip, Operation, RecordedLesson, substituted, version_of
 from livegrad.watch import patches
 
 _NO_STEP_OF_ITS_OWN = frozenset({"backward", "register_hook", "retain_grad"})
@@ -121,20 +122,27 @@ class Lessons:
             self._alive = []
 
     def _keep(self, operation: Operation) -> None:
+        # A number that the program keeps in a tensor (a loss scale) is written to from step to step.
+        given = tensors_in((operation.args, dict(operation.kwargs)))
+        numbers = {id(t): t.detach().clone() for t in given if t.numel() == 1 and id(t) not in self._follows}
+        args, kwargs = substituted((operation.args, dict(operation.kwargs)), numbers)
+        versions = _versions((args, kwargs)) if numbers else operation.versions
+        gradients, autocast = torch.is_grad_enabled(), _autocast()
         self._open.operations.append(
-            Operation(
-                operation.args, operation.kwargs, operation.output, operation.function, operation.root,
-                operation.versions, torch.is_grad_enabled(), _autocast(),
+            replace(
+                operation, args=args, kwargs=kwargs, versions=versions, gradients=gradients, autocast=autocast
             )
-        )  # fmt: skip
+        )
         self._follows.update(id(t) for t in tensors_in(operation.output))
         self._alive.append((operation.args, operation.kwargs, operation.output))
 
     def _seen(self, function: Any, args: Any, kwargs: dict[str, Any], output: Any, first: int) -> None:
         if not self._listens or self._calls or getattr(function, "__name__", "") in _NO_STEP_OF_ITS_OWN:
             return
-        given = list(tensors_in((tuple(args), kwargs)))
-        if any(id(t) in self._follows for t in given):
+        follows = [t for t in tensors_in((tuple(args), kwargs)) if id(t) in self._follows]
+        # What is read off a parameter without its gradient is no part of the loss: zero_grad looks at p.grad.
+        leads_on = any(t.requires_grad for t in tensors_in(output))
+        if follows and (leads_on or not all(t.is_leaf and t.requires_grad for t in follows)):
             self._keep(Operation(tuple(args), kwargs, output, function, versions=_versions((args, kwargs))))
 
     def _failed(self, error: Exception) -> None:
@@ -164,10 +172,13 @@ class Lessons:
     def made(self, *_: Any, **__: Any) -> None: ...
     def loss_scaled(self, outputs: Any, scaled: Any) -> None: ...
 
-    def before_unscale(self, scaler: Any, optimizer: Any) -> None:
-        self._open.scale = float(scaler.get_scale())
+    def before_unscale(self, scaler: Any, optimizer: Any) -> None: ...
 
-    def before_scaler_step(self, scaler: Any, optimizer: Any) -> None: ...
+    def before_scaler_step(self, scaler: Any, optimizer: Any) -> None:
+        # It may leave the step out, of which the optimizer's own hooks hear nothing.
+        self._open.scale = float(scaler.get_scale())
+        self._before_step(optimizer, (), {})
+
     def after_scaler_step(self, scaler: Any, optimizer: Any) -> None: ...
 
     def _before_step(self, optimizer: Any, args: Any, kwargs: Any) -> None:

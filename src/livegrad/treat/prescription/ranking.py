@@ -46,14 +46,27 @@ class Judged:
         return self.learns and not self.left and not self.new
 
 
-def judge(trial: Trial, control: Outcome, wanted: frozenset[str], known: frozenset[str]) -> Judged:
-    """Compare a rehearsal with the untreated one. wanted: codes to be cured; known: all that were found."""
+def judge(trial: Trial, control: Outcome, wanted: frozenset[str], contest: bool = False) -> Judged:
+    """Compare a rehearsal with the untreated one. wanted: codes to be cured. contest: the losses do not tell
+    who is well.
+    """
     outcome = trial.outcome
     if outcome is None or outcome.trouble is not None or not math.isfinite(outcome.last):
         return Judged(trial, False, -math.inf, wanted, frozenset())
-    progress, learns = _progress(outcome, control)
-    left = outcome.codes & wanted
-    return Judged(trial, learns, progress, left, outcome.codes - known - wanted)
+    progress, learns = (0.0, True) if contest else _progress(outcome, control)
+    return Judged(trial, learns, progress, outcome.codes & wanted, outcome.codes - control.codes - wanted)
+
+
+def shortlist(judged: Sequence[Judged], size: int) -> list[Judged]:
+    """Those worth a longer look: that leave no finding, by how much they learn; the smallest change among
+    those that learn is always there.
+    """
+    found = sorted(judged, key=lambda j: (len(j.left), len(j.new), -j.progress, j.trial.order))[:size]
+    sound = [j for j in judged if j.cures]
+    if sound:
+        least = min(sound, key=lambda j: (*size_of_change(j.trial.choices), -j.progress))
+        found = found if least in found else [*found[: size - 1], least]
+    return found
 
 
 def rank(judged: Sequence[Judged]) -> list[Judged]:
@@ -67,11 +80,9 @@ def rank(judged: Sequence[Judged]) -> list[Judged]:
             tier = 2
         else:
             tier = 3 if j.learns else 4
-        size = size_of_change(j.trial.choices) if tier in (0, 4) else (0, 0)
+        size = size_of_change(j.trial.choices) if tier == 0 else (0, 0)
         progress = round(j.progress, 3) if math.isfinite(j.progress) else -1e9
-        if tier == 4:
-            return (tier, len(j.left) + len(j.new), *size, j.trial.order)
-        return (tier, *size, -progress, j.trial.order)
+        return (tier, len(j.left) + len(j.new) if tier == 4 else 0, *size, -progress, j.trial.order)
 
     return sorted(judged, key=key)
 

@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,16 @@ from livegrad.probe.twin import make_twin
 from livegrad.run.reader import load
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
+from livegrad.treat.gradients import all_finite
+from livegrad.treat.prescription.extent import EXTENTS, extent_of
 from livegrad.treat.prescription.lesson import CannotReplay, Lesson, own_steps
 from livegrad.treat.treatment import Treatment, treat_body
 from livegrad.watch.session import WatchOptions, start
 
+_CALL_HOOKS = (
+    "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)  # fmt: skip
 _STEP_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
 _SERIOUS = ("error", "warning")
 
@@ -61,12 +67,13 @@ class Outcome:
 @dataclass
 class Copies:
     """Copies of all models and optimizers of a program, in the same order. parameters: id of the original's
-    -> the copy's.
+    -> the copy's. hooks: they have the program's own hooks on the calls of modules.
     """
 
     models: Sequence[nn.Module]
     optimizers: Sequence[torch.optim.Optimizer]
     parameters: Mapping[int, torch.Tensor]
+    hooks: bool = False
 
 
 @dataclass
@@ -82,8 +89,11 @@ class Stage:
     lessons: Sequence[Lesson]
     patient: int
     body: Body
-    steps: int = 24
-    verified: bool = field(default=False)
+
+    @property
+    def is_contest(self) -> bool:
+        """Whether optimizers step in turns, as those of adversaries do: then no loss says who is well."""
+        return len({lesson.optimizers for lesson in self.lessons}) > 1
 
     @classmethod
     def of(
@@ -97,24 +107,28 @@ class Stage:
 
     def copies(self) -> Copies:
         """Fresh copies for one rehearsal."""
-        return copies_of(self.base.models, self.base.optimizers, self.base.parameters)
+        base = self.base
+        return copies_of(base.models, base.optimizers, base.parameters, base.hooks)
 
-    def body_of(self, copies: Copies) -> Body:
-        """The patient among `copies`."""
+    def body_of(self, copies: Copies, choices: Sequence[Choice] = ()) -> Body:
+        """The patient among `copies`. Of a model that `choices` change what was recorded is no measure."""
         own = {id(p) for p in copies.models[self.patient].parameters()}
         trains = [
             o for o in copies.optimizers if any(id(p) in own for g in o.param_groups for p in g["params"])
         ]
-        return replace(self.body, model=copies.models[self.patient], optimizers=trains, memory={})
+        model = copies.models[self.patient]
+        history = self.body.history if extent_of(choices) == EXTENTS[0] else None
+        # As at run time, where nothing is known of a finding.
+        return replace(self.body, model=model, optimizers=trains, history=history, finding=None, memory={})
 
     def treated(self, choices: Sequence[Choice], force: bool = False) -> tuple[Copies, Body, Treatment]:
         """Treat fresh copies. Raises Refused."""
         copies = self.copies()
-        body = self.body_of(copies)
+        body = self.body_of(copies, choices)
         with replayed(RandomState.now(_devices(copies.models))):
             return copies, body, treat_body(body, choices, force)
 
-    def rehearse(self, choices: Sequence[Choice] = (), steps: int | None = None) -> Outcome:
+    def rehearse(self, choices: Sequence[Choice], steps: int) -> Outcome:
         """Treat fresh copies, let them take the first steps, and say how that went. Raises Refused."""
         begun = time.perf_counter()
         copies, body, treatment = self.treated(choices)
@@ -130,13 +144,14 @@ class Stage:
                     tuple(copies.models), tuple(copies.optimizers),
                 )  # fmt: skip
                 try:
-                    Course(copies, self.lessons).take(steps or self.steps, losses)
+                    Course(copies, self.lessons).take(steps, losses)
                 except (CannotReplay, RuntimeError, ValueError, LivegradError) as error:
                     trouble = f"{type(error).__name__}: {error}"
                 finally:
                     session.finish(None, None)
             codes, infos = _found(folder / "run", type(body.model).__name__)
         finally:
+            treatment.undo()
             shutil.rmtree(folder, ignore_errors=True)
         seconds = time.perf_counter() - begun
         return Outcome(tuple(losses), codes, infos, decades, seconds, trouble, treatment.choices)
@@ -154,11 +169,13 @@ class Course:
         """Take `steps` of the lessons, adding each one's loss to `losses`."""
         with suppress(_Broken):
             for number in range(steps):
-                self._take(self._lessons[number % len(self._lessons)], losses)
+                lesson = self._lessons[number % len(self._lessons)]
+                if number < len(self._lessons):  # how a schedule goes on is not known
+                    self._set_rates(lesson)
+                self._take(lesson, losses)
 
     def _take(self, lesson: Lesson, losses: list[float]) -> None:
         copies = self._copies
-        self._set_rates(lesson)
         for optimizer in copies.optimizers:
             optimizer.zero_grad()
         value = 0.0
@@ -175,19 +192,21 @@ class Course:
         if lesson.scale != 1:
             for parameter in parameters:
                 parameter.grad.mul_(1 / lesson.scale)
+            if not all_finite(parameters):  # a GradScaler leaves such a step out
+                return
         if lesson.clip is not None:
             lesson.clip.apply(parameters)
         for i in lesson.optimizers:
             copies.optimizers[i].step()
 
     def _set_rates(self, lesson: Lesson) -> None:
-        """Follow the program's schedule by its ratios: a treatment may have set other rates."""
+        """Set the rates that the program sets anew, as it would over those of a treatment."""
         before, self._rates = self._rates, lesson.rates
-        if not before or before == lesson.rates or len(self._lessons) < 2:
+        if not before or before == lesson.rates:
             return
         for optimizer, old, new in zip(self._copies.optimizers, before, lesson.rates, strict=False):
             for group, was, now in zip(optimizer.param_groups, old, new, strict=False):
-                group["lr"] = group["lr"] * now / was if was else now
+                group["lr"] = now if now != was else group["lr"]
 
 
 class _Broken(Exception):
@@ -198,16 +217,23 @@ def copies_of(
     models: Sequence[nn.Module],
     optimizers: Sequence[torch.optim.Optimizer],
     known: Mapping[int, torch.Tensor] | None = None,
+    hooks: bool = False,
 ) -> Copies:
-    """Copy models and optimizers together, without hooks of the program's. known: what `parameters` of the
-    copies is to start from, id -> parameter of `models`. Raises CannotCopy.
+    """Copy models and optimizers together. known: what `parameters` of the copies is to start from, id ->
+    parameter of `models`. hooks: with the program's hooks on calls of modules, which may do anything; for a
+    program that is over. Raises CannotCopy.
     """
     together = nn.ModuleList(models)
     twin = make_twin(together)
     memo: dict[int, Any] = {id(p): q for p, q in zip(together.parameters(), twin.parameters(), strict=True)}
+    if hooks:
+        for module, other in zip(together.modules(), twin.modules(), strict=True):
+            for name in _CALL_HOOKS:
+                if name in module.__dict__:
+                    other.__dict__[name] = OrderedDict(module.__dict__[name])
     found = [_copied(optimizer, memo) for optimizer in optimizers]
     ids = {id(p): p for p in together.parameters()} if known is None else known
-    return Copies(list(twin.children()), found, {key: memo.get(id(p), p) for key, p in ids.items()})
+    return Copies(list(twin.children()), found, {key: memo.get(id(p), p) for key, p in ids.items()}, hooks)
 
 
 def _copied(optimizer: torch.optim.Optimizer, memo: dict[int, Any]) -> torch.optim.Optimizer:
