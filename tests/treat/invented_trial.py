@@ -107,7 +107,8 @@ def trial_in(folder: Path, **budget) -> Trial:
 def conducted(trial: Trial, script: Script, *forced: str, interrupt: int | None = None) -> InventedEngine:
     """Lead the trial to its end; `forced` are tried in place of a prescription."""
     engine = InventedEngine(script, interrupt=interrupt)
-    Conductor(trial, engine, Commands(Program("script", "train.py")), lambda *_: None, forced).conduct()
+    trial.forced = list(forced)
+    Conductor(trial, engine, Commands(Program("script", "train.py")), lambda *_: None).conduct()
     return engine
 
 

@@ -84,8 +84,11 @@ class TreatedScript:
         found = None if options.fresh else find_trial(base, identity)
         if found is not None:
             found.budget = _widened(found, budget)
+            if options.tried or found.status != "finished":
+                found.forced = list(options.tried)
             return cls(found, options, True)
-        return cls(Trial(_make_folder(base, identity.stem), identity, budget), options)
+        trial = Trial(_make_folder(base, identity.stem), identity, budget, forced=list(options.tried))
+        return cls(trial, options)
 
     def run(self) -> NoReturn:
         """Lead the trial to its end, show it and end the process."""
@@ -114,7 +117,7 @@ class TreatedScript:
         trial = self.trial
         commands = Commands(trial.identity.program)
         with progress_on(quiet=self.options.quiet or self._is_complete()) as tell:
-            conductor = Conductor(trial, self._engine(), commands, tell, self.options.tried)
+            conductor = Conductor(trial, self._engine(), commands, tell)
             conductor.conduct()
         change, why = change_of(trial)
         options = self.options

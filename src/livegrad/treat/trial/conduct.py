@@ -64,15 +64,12 @@ class _Running:
 
 @dataclass
 class Conductor:
-    """Leads one trial to its end. tell: is called often with what is running. forced: arms that are tried in
-    place of a prescription's, by their specs.
-    """
+    """Leads one trial to its end. tell: is called often with what is running."""
 
     trial: Trial
     engine: Engine
     commands: Commands
     tell: Tell
-    forced: Sequence[str] = ()
     _running: dict[Job, _Running] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
 
@@ -82,7 +79,7 @@ class Conductor:
         """
         try:
             self._control()
-            if self._sick() or self.forced:
+            if self._sick() or self.trial.forced:
                 self._choose_arms()
                 self._try_all()
             self.trial.status = "finished"
@@ -134,8 +131,8 @@ class Conductor:
     def _choose_arms(self) -> None:
         trial = self.trial
         known = {arm.name for arm in trial.arms}
-        specs: list[tuple[str, Mapping[str, Any]]] = [(spec, {}) for spec in self.forced]
-        if not self.forced:
+        specs: list[tuple[str, Mapping[str, Any]]] = [(spec, {}) for spec in trial.forced]
+        if not trial.forced:
             if trial.prescription is None:
                 trial.prescription = self._prescribe()
             remedies = [p for p in trial.prescription["proposals"] if p.get("kind", "remedy") == "remedy"]

@@ -30,11 +30,11 @@ SCHEMA = 1
 class Trial:
     """Everything known of one trial; the functions of this module keep it on disk.
 
-    steps: of every run, None until the control has shown what fits. metric: whose loss is compared.
-    whole: whether that is the script's own length. prescription: proposals and refusals as JSON, None until
-    asked. runs: by (arm, repetition). dropped: arm -> why it gets no more runs. settled: arms that were
-    decided before seeds were added. looks: how often that was done. status: "running", "finished" or
-    "failed".
+    steps: of every run, None until the control has shown what fits; whole: whether that is the script's own
+    length. metric: whose loss is compared. prescription: proposals and refusals as JSON, None until asked;
+    forced: what is tried in its place. runs: by (arm, repetition). dropped: arm -> why it gets no more runs.
+    settled: arms that were decided before seeds were added; looks: how often that was done. status:
+    "running", "finished" or "failed".
     """
 
     folder: Path
@@ -49,6 +49,7 @@ class Trial:
     arms: list[Arm] = field(default_factory=lambda: [Arm(CONTROL)])
     runs: dict[tuple[str, int], ArmRun] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+    forced: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     looks: int = 0
     failure: str | None = None
