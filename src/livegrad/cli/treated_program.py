@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
@@ -22,8 +23,11 @@ class TreatedProgram:
     To be made before the session that watches it. Raises UsageError for a remedy that does not exist.
     """
 
-    def __init__(self, choices: tuple[Choice, ...], guard: bool, voice: Voice) -> None:
+    def __init__(
+        self, choices: tuple[Choice, ...], guard: bool, voice: Voice, last_resort: Callable[[], Any]
+    ) -> None:
         self._voice = voice
+        self._closed = False
         self._session: Optional[Session] = None  # noqa: UP045 - pyright cannot close the circle of imports
         self._onset: Optional[Onset] = None  # noqa: UP045
         self._treatment: Optional[RunTimeTreatment] = None  # noqa: UP045
@@ -36,7 +40,7 @@ class TreatedProgram:
             from livegrad.watch.onset import Onset
 
             self._treatment = RunTimeTreatment(choices, voice.say, voice.fail, self._treated)
-            self._onset = Onset(self._treatment)
+            self._onset = Onset(self._treatment, last_resort)
 
     def watched_by(self, session: Optional[Session]) -> None:  # noqa: UP045
         """The program is watched from now on, or not at all: have what is done written into the run.
@@ -51,8 +55,16 @@ class TreatedProgram:
             self._guard = GradientGuard(place, self._acted, self._voice.warn)
             self._keep(guard=True)
 
+    @property
+    def went_untreated(self) -> bool:
+        """Whether remedies were asked for and none was applied."""
+        return self._treatment is not None and not self._treatment.is_treated
+
     def close(self) -> None:
-        """Let go of torch."""
+        """Let go of torch, while the run can still be written."""
+        if self._closed:
+            return
+        self._closed = True
         if self._onset is not None and self._treatment is not None:
             self._treatment.ends(self._onset.lines)
             self._onset.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, Optional
 
 from livegrad.cli.at_start import LOADED_AT_START
-from livegrad.cli.exit_code import FINDINGS, fails
+from livegrad.cli.exit_code import FINDINGS, USAGE, fails
 from livegrad.cli.json_output import write_json
 from livegrad.cli.voice import Voice
 from livegrad.errors import LivegradError
@@ -160,7 +160,7 @@ class WatchedRun:
             with own_imports(self.search_path):
                 from livegrad.cli.treated_program import TreatedProgram
 
-                self.treated = TreatedProgram(self.treat, self.guard, self.voice)
+                self.treated = TreatedProgram(self.treat, self.guard, self.voice, self._give_up)
         except Exception as error:
             self.voice.fail(str(error) if isinstance(error, LivegradError) else one_line(error))
             raise CannotGoOn from None
@@ -189,6 +189,15 @@ class WatchedRun:
         self._at_exit(*self.asked_for)
         _leave_at_once(0)
 
+    def _give_up(self) -> NoReturn:
+        """The program goes on although it was ended for not being treated."""
+        _leave_at_once(USAGE)
+
+    def _let_go(self) -> None:
+        if self.treated is not None:
+            with own_imports(self.search_path):
+                self.treated.close()
+
     def _at_exit(self, as_json: bool, fail_on: str | None) -> None:
         if os.getpid() != self.pid or self.outcome is None:
             return
@@ -208,8 +217,7 @@ class WatchedRun:
         """End the recording and say what it shows; return the exit code that `--fail-on` asks for, if it
         does.
         """
-        if self.treated is not None:
-            self.treated.close()
+        self._let_go()
         ended = self.limit is not None and self.limit.reached
         if self.limit is not None:
             self.limit.cancel()
@@ -218,6 +226,9 @@ class WatchedRun:
             return None
         if self.folder is not None:
             self.folder.forget_launch()
+        untreated = self.treated is not None and self.treated.went_untreated and outcome.error is None
+        if untreated and not self.voice.warned:
+            self.voice.fail("nothing was treated: no model was seen to be trained.")
         if recorded is None:
             if self.folder is not None:
                 self.folder.discard_empty()
@@ -225,12 +236,14 @@ class WatchedRun:
                 self.voice.say(NO_STEP)
             elif not self.asked:
                 self.voice.say(NO_TORCH)
-            return None
+            return USAGE if untreated and outcome.exit_code == 0 else None
         report = self._report(recorded)
         if as_json and sys.__stdout__ is not None:
             write_json(report, sys.__stdout__)
         if (outcome.exit_code == 0 or ended) and fails(report.to_dict(), fail_on):
             return FINDINGS
+        if untreated and (outcome.exit_code == 0 or ended):
+            return USAGE
         return 0 if ended and outcome.exit_code else None
 
     def _report(self, folder: Path) -> Report:

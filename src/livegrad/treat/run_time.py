@@ -69,6 +69,7 @@ class RunTimeTreatment:
         history: Run | None = None,
     ) -> None:
         self.patients: list[Patient] = []
+        self._unreached: list[str] = []
         self._choices = tuple(choices)
         self._say, self._warn, self._changed, self._history = say, warn, changed, history
         for choice in choices:
@@ -83,8 +84,9 @@ class RunTimeTreatment:
         self.patients.append(patient)
         if has_compiled():  # what was compiled of the untreated model
             torch.compiler.reset()
-        for choice, reason in refused:
-            self._say(f"livegrad: {call.name}: {choice} is not applied: {reason}")
+        if self.is_treated:  # else the error says them
+            for choice, reason in refused:
+                self._say(f"livegrad: {call.name}: {choice} is not applied: {reason}")
         if treatment is not None and patient.is_treated:
             self._say(f"livegrad: {call.name} is treated: {_summary(treatment)}")
         self._changed([patient.to_json() for patient in self.patients])
@@ -117,12 +119,21 @@ class RunTimeTreatment:
     def unreached(self, optimizer: torch.optim.Optimizer | None, reason: str) -> None:
         """The model of this optimizer cannot be treated."""
         who = "the program" if optimizer is None else f"what {type(optimizer).__name__} trains"
-        self._say(f"livegrad: {who} is not treated: {reason}.")
+        self._unreached.append(f"{who} is not treated: {reason}")
+        if self.is_treated:
+            self._say(f"livegrad: {self._unreached[-1]}.")
         self._give_up_unless_treated()
 
+    @property
+    def is_treated(self) -> bool:
+        """Whether anything was applied to any model."""
+        return any(patient.is_treated for patient in self.patients)
+
     def _give_up_unless_treated(self) -> None:
-        if not any(patient.is_treated for patient in self.patients):
-            self._warn("nothing could be treated, so the program was stopped before it trained.")
+        if not self.is_treated:
+            refused = [f"{p.name}: {choice}: {why}" for p in self.patients for choice, why in p.refused]
+            reasons = "; ".join([*refused, *self._unreached])
+            self._warn(f"nothing could be treated, so the program was stopped before it trained. {reasons}")
             raise CannotGoOn
 
 

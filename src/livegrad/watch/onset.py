@@ -6,7 +6,8 @@ Whoever wants to change a model before it trains is called then, with the argume
 
 import threading
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.watch import patches
 from livegrad.watch.compilation import is_compiling, unseen
+from livegrad.watch.ending import SWALLOWED_STOPS
+from livegrad.watch.enough import EnoughSteps
 from livegrad.watch.lines import Lines
 from livegrad.watch.naming import unwrap, variable_name
 from livegrad.watch.nesting import running_steps
@@ -65,11 +68,16 @@ class Listener(Protocol):
 class Onset:
     """Waits for the training of each model. Nothing here keeps a model or an optimizer alive.
 
-    To be made before the session that watches the program, so that it acts before that one looks.
+    To be made before the session that watches the program, so that it acts before that one looks. A listener
+    may end the program (livegrad.watch.enough); one that swallows that is told again, and in the end
+    `last_resort` is called, which must not return.
     """
 
-    def __init__(self, listener: Listener) -> None:
+    def __init__(self, listener: Listener, last_resort: Callable[[], Any] | None = None) -> None:
         self.lines = Lines()
+        self._over: EnoughSteps | None = None
+        self._swallowed = 0
+        self._last_resort = last_resort
         self._listener = listener
         self._origins = Origins()
         self._depth = threading.local()
@@ -106,6 +114,8 @@ class Onset:
         if torch._C._current_autograd_node() is not None:
             return False
         depth = self._depth.__dict__.get("n", 0)
+        if not depth:
+            self._repeat_the_end()
         if not depth and torch.is_grad_enabled():
             self._hear(module, args, kwargs)
         self._depth.n = depth + 1
@@ -148,7 +158,7 @@ class Onset:
         everyone = self.lines.optimizers()
         call = TrainingCall(root, module, name, args, kwargs, optimizers, sources, everyone)
         devices = {tensor.device for tensor in (*root.parameters(), *root.buffers())}
-        with patches.set_aside(), replayed(RandomState.now(devices)):
+        with self._noting_the_end(), patches.set_aside(), replayed(RandomState.now(devices)):
             self._listener.begins(call)
         held = {id(p) for model in self._begun for p in model.parameters()}
         self._settled.update(o for o in optimizers if _ids(o) <= held)
@@ -172,6 +182,7 @@ class Onset:
     def _before_step(self, optimizer: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if is_compiling() or running_steps() > 1:
             return
+        self._repeat_the_end()
         self.lines.steps(optimizer)
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if optimizer not in self._settled:
@@ -188,7 +199,26 @@ class Onset:
         self._settled.add(optimizer)
         self._rest()
         if not begun:
-            self._listener.unreached(optimizer, ALONE if optimizer in self._alone else UNCALLED)
+            with self._noting_the_end():
+                self._listener.unreached(optimizer, ALONE if optimizer in self._alone else UNCALLED)
+
+    # The end of the program, where a listener wants it.
+
+    @contextmanager
+    def _noting_the_end(self) -> Iterator[None]:
+        try:
+            yield
+        except EnoughSteps as stop:
+            self._over = stop
+            self._listen(True)
+            raise
+
+    def _repeat_the_end(self) -> None:
+        if self._over is not None:
+            self._swallowed += 1
+            if self._swallowed > SWALLOWED_STOPS and self._last_resort is not None:
+                self._last_resort()
+            raise type(self._over)
 
     # What patches tell.
 
@@ -200,7 +230,8 @@ class Onset:
         if not self.lines.optimizers():
             self._unled += 1
             if self._unled == BACKWARDS_WITHOUT_AN_OPTIMIZER:
-                self._listener.unreached(None, UNLED)
+                with self._noting_the_end():
+                    self._listener.unreached(None, UNLED)
         return False
 
     def after_backward(self, failed: bool) -> None: ...

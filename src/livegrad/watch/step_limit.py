@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -22,7 +22,8 @@ class StepLimit:
     """Ends the program when one of its models has taken `steps` steps, or `seconds` after the first of them.
 
     Counted are the steps of the model that takes most, as the session counts them; of the busiest optimizer
-    where it watches no more. last_resort: see livegrad.watch.ending.Ending. To be made after the session.
+    where it watches no more. last_resort: see livegrad.watch.ending.Ending. before: called when it
+    ends, while the session can still write. To be made after the session.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class StepLimit:
         self._steps = steps
         self._seconds = seconds
         self._began: float | None = None
+        self._before = before
         self._pid = os.getpid()
         self._counts: dict[int, int] = {}
         self._ending = Ending(self._finish, last_resort)
@@ -73,5 +75,6 @@ class StepLimit:
         return count >= FEWEST_STEPS and now - self._began >= self._seconds
 
     def _finish(self) -> None:
+        self._before()
         if self._session is not None:
             self._session.finish(0, None)
