@@ -1,6 +1,7 @@
 """Train a deep plain network on scikit-learn's handwritten digits and print its accuracy on unseen ones."""
 
 import argparse
+from itertools import pairwise
 
 import torch
 from sklearn.datasets import load_digits
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--activation", default="Tanh", help="the name of its class in torch.nn")
+parser.add_argument("--norm", help="the name of a class in torch.nn, before each activation")
 parser.add_argument("--depth", type=int, default=30)
 parser.add_argument("--width", type=int, default=64)
 parser.add_argument("--optimizer", choices=("sgd", "adam"), default="sgd")
@@ -31,15 +33,15 @@ class Net(nn.Module):
     def __init__(self):
         super().__init__()
         sizes = [images.shape[1]] + [args.width] * (args.depth - 1)
-        self.layers = nn.ModuleList(
-            [nn.Linear(n_in, n_out) for n_in, n_out in zip(sizes, sizes[1:], strict=False)]
-        )
+        self.layers = nn.ModuleList([nn.Linear(n_in, n_out) for n_in, n_out in pairwise(sizes)])
+        norm = getattr(nn, args.norm) if args.norm else nn.Identity
+        self.norms = nn.ModuleList([norm(args.width) for _ in self.layers])
         self.activation = getattr(nn, args.activation)()
         self.head = nn.Linear(args.width, 10)
 
     def forward(self, x):
-        for layer in self.layers:
-            x = self.activation(layer(x))
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = self.activation(norm(layer(x)))
         return self.head(x)
 
 
