@@ -1,0 +1,66 @@
+"""What the docs site adds to the files in this folder: the field guide, which lives in the package, and links
+to it. Links to files that are not part of the site become plain text.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent
+GUIDE = ROOT / "src" / "livegrad" / "guide"
+_LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#|mailto:)([^)\s]+)\)")
+
+
+def on_config(config: Any) -> Any:
+    """Lay the pages of the guide into the navigation, by title."""
+    for section in config.nav:
+        for title, place in section.items():
+            if isinstance(place, str) and place.startswith("guide/"):
+                pages = sorted((GUIDE / place.removeprefix("guide/")).glob("*.md"), key=_title)
+                section[title] = [{_title(page): f"{place}/{page.name}"} for page in pages]
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add the guide's pages to the site."""
+    from mkdocs.structure.files import File
+
+    for page in sorted(GUIDE.glob("*/*.md")):
+        name = page.relative_to(GUIDE).as_posix()
+        files.append(File.generated(config, f"guide/{name}", content=page.read_text(encoding="utf-8")))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Lead links into the package's guide to its pages here, and drop those to other files."""
+    here = Path(page.file.src_uri).parent
+
+    def led(found: re.Match[str]) -> str:
+        words, target = found.groups()
+        path, mark, place = target.partition("#")
+        if not path:
+            return found[0]
+        inside = _inside(here, path)
+        if files.get_file_from_path(inside) is None:
+            return words
+        up = "../" * len(here.parts)
+        return f"[{words}]({up}{inside}{mark}{place})"
+
+    return _LINK.sub(led, markdown)
+
+
+def _inside(here: Path, path: str) -> str:
+    """Where a link written in the repository leads within the site."""
+    if here.parts[:1] == ("guide",):
+        source = GUIDE.joinpath(*here.parts[1:], path)
+    else:
+        source = (ROOT / "docs").joinpath(here, path)
+    source = source.resolve()
+    if source.is_relative_to(GUIDE):
+        return f"guide/{source.relative_to(GUIDE).as_posix()}"
+    docs = ROOT / "docs"
+    return source.relative_to(docs).as_posix() if source.is_relative_to(docs) else ""
+
+
+def _title(page: Path) -> str:
+    return re.search(r"^title: (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)[1]
