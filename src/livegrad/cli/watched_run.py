@@ -150,7 +150,7 @@ class WatchedRun:
             with own_imports(self.search_path):
                 from livegrad.watch.step_limit import StepLimit
 
-                self.limit = StepLimit(self.session, self.steps, self._end_now, self.seconds)
+                self.limit = StepLimit(self.session, self.steps, self._end_now, self.seconds, self._let_go)
 
     def _prepare_treatment(self) -> None:
         """Have models treated when their training begins, before anything of them is watched."""

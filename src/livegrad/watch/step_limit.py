@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any, Optional
+from typing import Any
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -32,6 +32,7 @@ class StepLimit:
         steps: int | None,
         last_resort: Callable[[], Any],
         seconds: float | None = None,
+        before: Callable[[], Any] = lambda: None,
     ) -> None:
         self._session = session
         self._steps = steps
