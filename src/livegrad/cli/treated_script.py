@@ -77,6 +77,7 @@ class TreatedScript:
                     "since. Leave out --resume to begin anew."
                 )
             _change_to(trial.identity.cwd)
+            trial.forget_failures()
             return cls(trial, options, True)
         assert program is not None
         identity = Identity.of(program, options.steps)
@@ -84,6 +85,7 @@ class TreatedScript:
         found = None if options.fresh else find_trial(base, identity)
         if found is not None:
             found.budget = _widened(found, budget)
+            found.forget_failures()
             if options.tried or found.status != "finished":
                 found.forced = list(options.tried)
             return cls(found, options, True)

@@ -76,7 +76,7 @@ class TreatmentScreen(Screen):
             title = f"{finding['severity']}[{finding['code']}] {finding['name']}"
             self.headline(title, str(finding["severity"]), finding["message"], "")
             if finding.get("cause"):
-                self.labelled("why:", first_sentence(str(finding["cause"])))
+                self.labelled("why:", first_sentences(str(finding["cause"])))
         more = len(control["findings"]) - 3
         if more > 0:
             self.labelled("", f"and {count(more)} more: livegrad report {self._control_folder()}", gap=0)
@@ -202,10 +202,9 @@ def refusals(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(", ".join(dict.fromkeys(names)), reason) for reason, names in by_reason.items()]
 
 
-def first_sentence(text: str) -> str:
-    """The first sentence of a text; one that ends in an abbreviation goes on."""
-    head, _, _ = text.partition(". ")
-    return head.rstrip(".") + "."
+def first_sentences(text: str, number: int = 2) -> str:
+    """The first sentences of a text."""
+    return ". ".join(text.rstrip(".").split(". ")[:number]) + "."
 
 
 def without_name(reason: str, name: str) -> str:

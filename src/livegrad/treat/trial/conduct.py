@@ -16,7 +16,7 @@ from livegrad.run.reader import Run
 from livegrad.treat.trial.arm import CONTROL, Arm, ArmRun
 from livegrad.treat.trial.budget import FEWEST_STEPS, MOST_SEEDS
 from livegrad.treat.trial.commands import PRESCRIPTION, Commands
-from livegrad.treat.trial.conclusion import effects
+from livegrad.treat.trial.conclusion import effects, winner_of
 from livegrad.treat.trial.course import Course
 from livegrad.treat.trial.engine import Engine, Job
 from livegrad.treat.trial.reading import choose_metric, error_codes, open_run, read_run
@@ -193,11 +193,16 @@ class Conductor:
         return any((a.name, 0) in self.trial.runs for a in alive)
 
     def _add_seeds(self) -> bool:
-        """Whether two more seeds were added: once, where an arm is undecided and time is left."""
+        """Whether two more seeds were added: once, if an arm that may win is undecided and time is left."""
         trial = self.trial
         alive = [arm for arm in trial.candidates if arm.name not in trial.dropped]
         found = effects(trial)
-        undecided = [arm.name for arm in alive if found[arm.name].verdict == "undecided"]
+        winner = next((arm for arm in alive if arm.name == winner_of(trial)), None)
+        undecided = [
+            arm.name
+            for arm in alive
+            if found[arm.name].verdict == "undecided" and (winner is None or arm.size < winner.size)
+        ]
         over = time.monotonic() - self._began > _PATIENCE * 60 * trial.budget.minutes
         seeds = trial.budget.seeds
         if not undecided or trial.looks or over or seeds < 2 or seeds >= MOST_SEEDS:

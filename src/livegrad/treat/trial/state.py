@@ -103,6 +103,13 @@ class Trial:
             "runs": [asdict(run) for _, run in sorted(self.runs.items())],
         }
 
+    def forget_failures(self) -> None:
+        """Have runs made again that failed before their first step: that may have been the machine."""
+        for key, run in list(self.runs.items()):
+            if run.end == "failed" and not run.steps:
+                del self.runs[key]
+                self.dropped.pop(run.arm, None)
+
     def discard(self) -> None:
         """Remove the trial from the disk, and the folder around it if that is empty then."""
         shutil.rmtree(self.folder, ignore_errors=True)
