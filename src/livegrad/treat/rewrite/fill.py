@@ -39,7 +39,7 @@ class Filler:
         if word == "call":
             return self._page.text(call)
         if word == "arguments":
-            return "".join(self._page.text(arg) for arg in call.args).rstrip().removesuffix(",")
+            return self._arguments(call)
         if word == "receiver":
             if not isinstance(call.func, cst.Attribute):
                 raise CannotRewrite(f"{name_of(call.func)} is called without a dot")
@@ -49,6 +49,21 @@ class Filler:
             return self._page.text(call.func.value)
         word, keyword = ("0", "input") if word == "input" else (word, keyword)
         return self._page.text(self._argument(call, word, keyword))
+
+    def _arguments(self, call: cst.Call) -> str:
+        """All arguments without what follows the last one, but for its comments."""
+        if not call.args:
+            return ""
+        *others, last = call.args
+        bare = last.with_changes(
+            comma=cst.MaybeSentinel.DEFAULT, whitespace_after_arg=cst.SimpleWhitespace("")
+        )
+        tail = [last.whitespace_after_arg]
+        if isinstance(last.comma, cst.Comma):
+            tail = [last.comma.whitespace_before, *tail, last.comma.whitespace_after]
+        comments = [node.value for space in tail for node in collect(space, cst.Comment)]  # type: ignore
+        end = "  " + "\n".join(comments) + "\n" if comments else ""
+        return "".join(self._page.text(arg) for arg in (*others, bare)) + end
 
     def _argument(self, call: cst.Call, word: str, keyword: str | None) -> cst.BaseExpression:
         key = keyword or (None if word.isdigit() else word)
@@ -84,13 +99,17 @@ class Filler:
         """Whether a name found elsewhere in the file means the same thing here."""
         root = self._page.text(model).partition(".")[0]
         there, here = (self._page.function_of(node) for node in (model, self._statement))
-        if there is None or there is here:
-            return here is None or not _binds(here, root) or there is here
+        if there is here:
+            return True
+        if here is None:
+            return False
         if root == "self":
             classes = [next((a for a in self._page.around(n) if isinstance(a, cst.ClassDef)), None)
                        for n in (model, self._statement)]  # fmt: skip
             return classes[0] is classes[1] is not None
-        return here is not None and _is_parameter(here, root)
+        # Passed on under its name, or a global that this function uses too.
+        used = there is None and any(n.value == root for n in collect(here, cst.Name))  # type: ignore
+        return _is_parameter(here, root) or (used and not _binds(here, root))
 
 
 def trained(node: cst.CSTNode) -> list[cst.BaseExpression]:

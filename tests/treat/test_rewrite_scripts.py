@@ -1,0 +1,596 @@
+"""Programs as people write them, treated while they run, and rewritten: the rewritten one, run alone, prints
+every loss of the treated one, bit for bit.
+"""
+
+import ast
+import runpy
+import sys
+from dataclasses import dataclass
+
+import pytest
+
+from livegrad.treat.choice import parse_choices
+from livegrad.treat.remedy import Edit
+from livegrad.treat.rewrite.propose import propose
+from livegrad.treat.run_time import RunTimeTreatment
+from livegrad.watch.onset import Onset
+
+HEAD = """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+"""
+DATA = "x, y = torch.randn(32, 8), torch.randint(0, 3, (32,))\n"
+LOOP = """\
+for step in range(3):
+    loss = F.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """files: name -> text; the first is run. says: lines that the diff must add. loses: lines it takes out.
+    byhand: a text in an instruction, None where nothing is left to do by hand.
+    """
+
+    choices: str
+    files: dict[str, str]
+    says: tuple[str, ...] = ()
+    loses: int = 0
+    byhand: str | None = None
+
+
+def mlp(activation="nn.Tanh()", layers=3, end=""):
+    hidden = "".join(f"    nn.Linear(16, 16),\n    {activation},\n" for _ in range(layers))
+    begin, last = f"    nn.Linear(8, 16),\n    {activation},\n", "    nn.Linear(16, 3),\n"
+    return f"model = nn.Sequential(\n{begin}{hidden}{last}){end}\n"
+
+
+SGD = "optimizer = torch.optim.SGD(model.parameters(), lr=0.1)\n"
+ADAMW = "optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)\n"
+SEED = "torch.manual_seed(0)\n"
+
+SEQUENTIAL = {"train.py": HEAD + SEED + mlp("nn.Sigmoid()") + SGD + DATA + LOOP}
+
+HIERARCHY = {
+    "train.py": HEAD
+    + """
+
+class Base(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.act = nn.Sigmoid()
+
+
+class Block(Base):
+    def __init__(self, width):
+        super().__init__()
+        self.fc = nn.Linear(width, width)
+
+    def forward(self, x):
+        return self.act(self.fc(x))
+
+
+class Net(nn.Module):
+    def __init__(self, width=16, depth=4):
+        super().__init__()
+        self.stem = nn.Linear(8, width)
+        self.blocks = nn.ModuleList([Block(width) for _ in range(depth)])
+        self.head = nn.Linear(width, 3)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+def main():
+    torch.manual_seed(0)
+    device = torch.device("cpu")
+    model = Net().to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=0.1)
+    x, y = torch.randn(32, 8), torch.randint(0, 3, (32,))
+    for step in range(3):
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad(); loss.backward(); optimizer.step()
+        print(loss.item())
+
+
+if __name__ == "__main__":
+    main()
+"""
+}
+
+FUNCTIONAL = {
+    "train.py": HEAD
+    + """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc0, self.fc1, self.fc2 = nn.Linear(8, 16), nn.Linear(8, 16), nn.Linear(16, 16)
+        self.fc3 = nn.Linear(16, 16)
+        self.out = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = torch.sigmoid(self.fc0(x)) + torch.sigmoid(self.fc1(x))
+        x = self.fc2(x).sigmoid()
+        return self.out(F.sigmoid(
+            self.fc3(x)))  # the last
+
+torch.manual_seed(0)
+model = Net()
+"""
+    + SGD + DATA + LOOP
+}  # fmt: skip
+
+TABS = {
+    "train.py": (
+        "# -*- coding: utf-8 -*-\n" + HEAD + "\ndef build(depth):\n\tlayers = [nn.Linear(8, 16), nn.Tanh()]\n"
+        "\tfor _ in range(depth):\n\t\tlayers += [nn.Linear(16, 16), nn.Tanh()]\n"
+        "\treturn nn.Sequential(*layers, nn.Linear(16, 3))\n\ntorch.manual_seed(0)\nmodel = build(4)\n"
+        + SGD + DATA + LOOP.replace("    ", "\t")
+    )
+}  # fmt: skip
+
+CRLF = {"train.py": ("\ufeff" + HEAD + SEED + mlp() + SGD + DATA + LOOP).replace("\n", "\r\n")}
+
+CNN = {
+    "train.py": HEAD.replace("from torch import nn", "import torch.nn as nn")
+    + """
+class Net(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(1, width, 3, padding=1),  # stem
+            nn.ReLU(inplace=True),
+            nn.Conv2d(width, width, 3, padding=1), nn.ReLU(inplace=True),
+            nn.Conv2d(in_channels=width, out_channels=width, kernel_size=3, padding=1),
+            nn.ReLU(inplace=True))
+        self.head = nn.Linear(width * 64, 3)
+
+    def forward(self, x):
+        return self.head(self.features(x).flatten(1))
+
+
+if __name__ == '__main__':
+    torch.manual_seed(0)
+    model = Net()
+    opt = torch.optim.Adam([{'params': model.features.parameters()},
+                            {'params': model.head.parameters(), 'lr': 1e-3}], lr=1e-2)
+    x, y = torch.randn(16, 1, 8, 8), torch.randint(0, 3, (16,))
+    for step in range(3):
+        opt.zero_grad()
+        loss = nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        opt.step()
+        print(loss.item())
+"""
+}
+
+RNN = {
+    "train.py": HEAD
+    + """
+
+class Tagger(nn.Module):
+    def __init__(self, cell=nn.RNN):
+        super().__init__()
+        self.rnn = nn.RNN(2, 16, batch_first=True)
+        self.lstm = nn.LSTM(16, 16, batch_first=True)
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.head(self.lstm(self.rnn(x)[0])[0][:, -1])
+
+
+torch.manual_seed(3)
+model = Tagger()
+optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3)
+x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
+"""
+    + LOOP
+}
+
+GPT = {
+    "train.py": HEAD
+    + """
+class Attention(nn.Module):
+    def __init__(self, n, heads):
+        super().__init__()
+        self.qkv, self.proj, self.heads = nn.Linear(n, 3 * n, bias=False), nn.Linear(n, n), heads
+
+    def forward(self, x):
+        b, t, n = x.shape
+        q, k, v = (z.view(b, t, self.heads, -1).transpose(1, 2) for z in self.qkv(x).split(n, 2))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return self.proj(y.transpose(1, 2).reshape(b, t, n))
+
+
+class Block(nn.Module):
+    def __init__(self, n):
+        super().__init__()
+        self.ln_1, self.ln_2 = nn.LayerNorm(n), nn.LayerNorm(n)
+        self.attn = Attention(n, 2)
+        self.mlp = nn.Sequential(nn.Linear(n, 4 * n), nn.GELU(), nn.Linear(4 * n, n))
+
+    def forward(self, x):
+        x = x + self.attn(self.ln_1(x))
+        return x + self.mlp(self.ln_2(x))
+
+
+class GPT(nn.Module):
+    def __init__(self, vocabulary=11, n=16, layers=3):
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(vocabulary, n), nn.Embedding(8, n)
+        self.h = nn.ModuleList([Block(n) for _ in range(layers)])
+        self.ln_f, self.lm_head = nn.LayerNorm(n), nn.Linear(n, vocabulary, bias=False)
+        self.apply(self._init_weights)
+
+    def _init_weights(self, module):
+        if isinstance(module, nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.02)
+
+    def forward(self, idx):
+        x = self.wte(idx) + self.wpe(torch.arange(idx.shape[1]))
+        for block in self.h:
+            x = block(x)
+        return self.lm_head(self.ln_f(x))
+
+    def configure_optimizers(self, lr):
+        decayed = [p for p in self.parameters() if p.dim() > 1]
+        others = [p for p in self.parameters() if p.dim() < 2]
+        return torch.optim.AdamW([{"params": decayed}, {"params": others, "weight_decay": 0.0}], lr=lr)
+
+
+torch.manual_seed(1337)
+model = GPT()
+optimizer = model.configure_optimizers(1e-3)
+tokens = torch.randint(0, 11, (4, 9))
+for step in range(3):
+    logits = model(tokens[:, :-1])
+    loss = F.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten())
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+"""
+}
+
+TWO_FILES = {
+    "train.py": """\
+import torch
+from models.net import Net
+
+torch.manual_seed(0)
+net = Net(hidden=16)
+params = list(net.parameters())
+opt = torch.optim.SGD(params, lr=.1, momentum=.9)
+x, y = torch.randn(32, 8), torch.randint(0, 3, (32,))
+for step in range(3):
+    loss = torch.nn.functional.cross_entropy(net(x), y)
+    opt.zero_grad(); loss.backward(); opt.step()
+    print(loss.item())
+""",
+    "models/net.py": """\
+from torch.nn import Linear, Module, Sequential, Sigmoid as Squash
+
+
+class Net(Module):
+    def __init__(self, hidden):
+        super().__init__()
+        self.net = Sequential(Linear(8, hidden), Squash(), Linear(hidden, hidden), Squash(),
+                              Linear(hidden, hidden), Squash(), Linear(hidden, 3))
+
+    def forward(self, x):
+        return self.net(x)
+""",
+}
+
+LIGHTNING = {
+    "train.py": HEAD
+    + """
+
+class LitNet(nn.Module):
+    def __init__(self, act=nn.Sigmoid):
+        super().__init__()
+        dims = [8, 16, 16, 16]
+        self.layers = nn.ModuleList([nn.Linear(a, b) for a, b in zip(dims[:-1], dims[1:])])
+        self.act = act()
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = self.act(layer(x))
+        return self.head(x)
+
+    def training_step(self, batch):
+        x, y = batch
+        return F.cross_entropy(self(x), y)
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters(), lr=1e-2)
+
+
+class Trainer:
+    def fit(self, module, batch):
+        optimizer = module.configure_optimizers()
+        for step in range(3):
+            def closure():
+                optimizer.zero_grad()
+                loss = module.training_step(batch)
+                loss.backward()
+                return loss
+            print(optimizer.step(closure).item())
+
+
+torch.manual_seed(7)
+Trainer().fit(LitNet(), (torch.randn(32, 8), torch.randint(0, 3, (32,))))
+"""
+}
+
+HF_LIKE = {
+    "train.py": HEAD
+    + """
+from dataclasses import dataclass
+
+@dataclass
+class Config:
+    hidden: int = 16
+    layers: int = 3
+
+class Intermediate(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden, config.hidden)
+        self.intermediate_act_fn = torch.tanh
+
+    def forward(self, hidden_states):
+        hidden_states = self.dense(hidden_states)
+        return self.intermediate_act_fn(hidden_states)
+
+class Model(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.embed = nn.Linear(8, config.hidden)
+        self.layer = nn.ModuleList(Intermediate(config) for _ in range(config.layers))
+        self.classifier = nn.Linear(config.hidden, 3)
+
+    @classmethod
+    def from_config(cls, config):
+        model = cls(config)
+        return model
+
+    def forward(self, inputs, labels=None):
+        h = self.embed(inputs)
+        for layer in self.layer:
+            h = layer(h)
+        logits = self.classifier(h)
+        return {"loss": F.cross_entropy(logits, labels), "logits": logits}
+
+class Trainer:
+    def __init__(self, model, args):
+        self.model, self.args = model, args
+
+    def create_optimizer(self):
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=self.args["lr"])
+
+    def train(self, batch):
+        self.create_optimizer()
+        for _ in range(3):
+            loss = self.model(**batch)["loss"]
+            loss.backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            print(loss.item())
+
+torch.manual_seed(42)
+Trainer(Model.from_config(Config()), {"lr": 1e-2}).train(
+    {"inputs": torch.randn(32, 8), "labels": torch.randint(0, 3, (32,))})
+"""
+}
+
+ACCUMULATION = {
+    "train.py": HEAD
+    + SEED
+    + mlp()
+    + ADAMW
+    + DATA
+    + """\
+for i in range(6):
+    loss = F.cross_entropy(model(x), y) / 2
+    loss.backward()
+    if (i + 1) % 2 == 0: optimizer.step(); optimizer.zero_grad()
+    print(loss.item())
+"""
+}
+
+SCALER = {
+    "train.py": HEAD
+    + SEED
+    + mlp()
+    + SGD
+    + "scaler = torch.amp.GradScaler('cpu', init_scale=1024.)\n"
+    + DATA
+    + """\
+for i in range(3):
+    optimizer.zero_grad()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        loss = F.cross_entropy(model(x), y)
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    print(loss.item())
+"""
+}
+
+COMPILED = {
+    "train.py": HEAD
+    + SEED
+    + mlp(end=".to('cpu')").replace("model = ", "base = ")
+    + "model = torch.compile(base, backend='eager')\n"
+    + SGD
+    + DATA
+    + LOOP
+}
+
+ENSEMBLE = {
+    "train.py": HEAD
+    + """
+def make():
+    return nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 3))
+torch.manual_seed(0)
+models = [make() for _ in range(2)]
+optimizer = torch.optim.SGD([p for m in models for p in m.parameters()], lr=0.1)
+"""
+    + DATA
+    + LOOP.replace("model(x)", "sum(m(x) for m in models)")
+}
+
+GAN = {
+    "train.py": HEAD
+    + """
+class G(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 8))
+
+class D(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
+
+torch.manual_seed(0)
+netG, netD = G(), D()
+optG = torch.optim.Adam(netG.parameters(), lr=1e-3)
+optD = torch.optim.Adam(netD.parameters(), lr=1e-3)
+for step in range(3):
+    real, fake = torch.randn(16, 8), netG(torch.randn(16, 4))
+    lossD = F.softplus(-netD(real)).mean() + F.softplus(netD(fake.detach())).mean()
+    optD.zero_grad(); lossD.backward(); optD.step()
+    lossG = F.softplus(-netD(fake)).mean()
+    optG.zero_grad(); lossG.backward(); optG.step()
+    print(lossD.item(), lossG.item())
+"""
+}
+
+TIED = {
+    "train.py": HEAD
+    + """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.ModuleList([nn.Linear(8, 8) for _ in range(3)])
+        self.last = nn.Linear(8, 8)
+        self.inner[0].weight.data *= 2
+
+    def forward(self, x):
+        for layer in self.inner:
+            x = torch.tanh(layer(x))
+        return self.last(x)
+
+torch.manual_seed(0)
+model = Net()
+"""
+    + ADAMW + DATA + LOOP
+}  # fmt: skip
+
+PROGRAMS = {
+    "sequential, init": Program("init=he", SEQUENTIAL, ("initialize(model)",)),
+    "sequential, activation": Program("activation=relu", SEQUENTIAL, ("nn.ReLU(),",), 4),
+    "sequential, tailored": Program("activation=tailored", SEQUENTIAL, ("TailoredSigmoid(),",), 4),
+    "sequential, batch norm": Program("normalize=batch", SEQUENTIAL, ("nn.BatchNorm1d(16),",)),
+    "sequential, norm and init": Program("normalize=batch,init=orthogonal", SEQUENTIAL),
+    "sequential, clip": Program("clip=norm:limit=0.05", SEQUENTIAL),
+    "sequential, lsuv": Program("init=lsuv", SEQUENTIAL, ("layer.weight.data.mul_(factor)",)),
+    "classes, activation": Program("activation=gelu", HIERARCHY, ("self.act = nn.GELU()",), 1),
+    "classes, layer norm": Program("normalize=rms", HIERARCHY, ("without_decay(optimizer, ",), 1),
+    "classes, batch norm behind": Program("normalize=batch:position=after", HIERARCHY, ("add_norms",), 1),
+    "classes, rezero": Program("skip=rezero", HIERARCHY, ("add_skips(model)",)),
+    "functions": Program("activation=silu", FUNCTIONAL, ("x = F.silu(self.fc2(x))",), 4),
+    "tabs, built in a loop": Program("init=edge", TABS, ("\tlayers = [m for m in model.modules()",)),
+    "tabs, skip": Program("skip", TABS),
+    "CRLF and BOM": Program("activation=elu,clip=value:limit=0.01", CRLF, ("nn.ELU(),",), 4),
+    "convolutions, init": Program("init=delta-orthogonal", CNN, ("model = initialize(Net())",), 1),
+    "convolutions, group norm": Program("normalize=group", CNN, ("nn.GroupNorm(4, width),",), 1),
+    "recurrent, identity": Program("recurrent=identity", RNN, ('nonlinearity="relu"',), 1),
+    "recurrent, chrono": Program("recurrent=chrono", RNN, (".uniform_(1, 19, generator=generator)",)),
+    "GPT, residual init": Program("init=residual", GPT, ("initialize(self)",)),
+    "two files, activation": Program("activation=relu", TWO_FILES, ("from torch import nn",), 2),
+    "two files, init": Program("init=own-gain", TWO_FILES, ("initialize(net)",)),
+    "class as an argument": Program("activation=leaky-relu", LIGHTNING, ("act=nn.LeakyReLU):",), 1),
+    "Lightning, layer norm": Program("normalize=layer", LIGHTNING, ("nn.Linear(a, b), nn.LayerNorm(b)",), 2),
+    "Hugging Face, init": Program("init=xavier", HF_LIKE, ("initialize(self.model)",)),
+    "accumulation, clip": Program("clip=norm:limit=0.01", ACCUMULATION, loses=1),
+    "GradScaler, init": Program("init=critical", SCALER),
+    "GradScaler, clip": Program("clip=norm:limit=0.01", SCALER, ("scaler.unscale_(optimizer)",)),
+    "compiled, init": Program("init=orthogonal", COMPILED, ("initialize(model)",)),
+    "two models on one line": Program("init=orthogonal", GAN, ("initialize(netG)", "initialize_2(netD)")),
+    "weights read elsewhere": Program("normalize=layer", TIED, ("normalized(nn.Linear(8, 8), ",), 1),
+}
+
+
+def run(path, monkeypatch, capsys):
+    """What a program prints; modules beside it are imported afresh."""
+    known = set(sys.modules)
+    monkeypatch.syspath_prepend(str(path.parent))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    capsys.readouterr()
+    runpy.run_path(str(path), run_name="__main__")
+    for name in set(sys.modules) - known:
+        if name.partition(".")[0] == "models":
+            del sys.modules[name]
+    return capsys.readouterr().out
+
+
+def treated(path, choices, monkeypatch, capsys):
+    """What the program prints while it is treated, and the edits that are said to do the same."""
+    heard = []
+    treatment = RunTimeTreatment(parse_choices(choices), heard.append, heard.append)
+    onset = Onset(treatment)
+    try:
+        out = run(path, monkeypatch, capsys)
+    finally:
+        treatment.ends(onset.lines)
+        onset.close()
+        for patient in treatment.patients:
+            if patient.treatment is not None and patient.treatment.stepping is not None:
+                patient.treatment.stepping.stop()
+    documents = [edit for patient in treatment.patients for edit in patient.to_json()["edits"]]
+    return out, [Edit.from_dict(document) for document in documents], heard
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_rewritten_program_alone_does_what_the_treated_one_did(name, tmp_path, monkeypatch, capsys):
+    program = PROGRAMS[name]
+    monkeypatch.chdir(tmp_path)
+    for file, text in program.files.items():
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_bytes(text.encode())
+    path = tmp_path / next(iter(program.files))
+    plain = run(path, monkeypatch, capsys)
+    expected, edits, heard = treated(path, program.choices, monkeypatch, capsys)
+    assert expected != plain, heard
+    rewriting = propose(edits, tmp_path)
+    assert bool(rewriting.instructions) == (program.byhand is not None), rewriting.instructions
+    added = [line[1:].strip("\r") for line in rewriting.diff.split("\n") if line.startswith("+")]
+    for line in program.says:
+        assert any(line in other for other in added), rewriting.diff
+    lost = [line for line in rewriting.diff.split("\n") if line.startswith("-") and line[:3] != "---"]
+    assert len(lost) == program.loses, rewriting.diff
+    rewriting.write()
+    for file, text in program.files.items():
+        check_form(text, (tmp_path / file).read_bytes().decode())
+    assert run(path, monkeypatch, capsys) == expected, rewriting.diff
+
+
+def check_form(before, after):
+    """The new text compiles, and has the old one's line endings, indentation and byte order mark."""
+    ast.parse(after.lstrip("\ufeff"))
+    assert "livegrad" not in after
+    assert after.startswith("\ufeff") == before.startswith("\ufeff")
+    assert (after.count("\r\n") == after.count("\n")) == (before.count("\r\n") == before.count("\n"))
+    if "\n\t" in before:
+        assert "\n  " not in after.replace("\n        self", "")
