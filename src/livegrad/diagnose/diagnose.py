@@ -78,7 +78,9 @@ _FIRST_OF_TWO = (("LG103", "LG402"), ("LG105", "LG402"))
 def _explains(other: Finding, finding: Finding) -> bool:
     if other.severity == "info":
         return False
-    if finding.code in _LAST_RESORT:
+    if _starves_attention(other, finding):
+        return True
+    if finding.code in _LAST_RESORT and not _starves_attention(finding, other):
         rank = _LAST_RESORT.index(finding.code)
         return other.code not in _LAST_RESORT or _LAST_RESORT.index(other.code) > rank
     if (other.code, finding.code) == ("LG301", "LG202"):
@@ -89,6 +91,13 @@ def _explains(other: Finding, finding: Finding) -> bool:
         first, later = other.first_step or 0, finding.first_step or 0
         return first < later or (first == later and (other.code, finding.code) in _FIRST_OF_TWO)
     return other.code != "LG101" or len(set(finding.layers) - set(other.layers)) <= len(finding.layers) // 4
+
+
+def _starves_attention(collapse: Finding, starved: Finding) -> bool:
+    """Between tokens that are one vector attention weights change nothing: queries and keys hear nothing."""
+    if (collapse.code, starved.code) != ("LG203", "LG401"):
+        return False
+    return bool(starved.layers) and set(starved.layers) <= set(collapse.layers)
 
 
 def _summary(run: Run, findings: list[Finding], patients: list[Patient]) -> str:

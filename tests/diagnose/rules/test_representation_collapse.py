@@ -74,3 +74,13 @@ def test_tokens_that_become_one_are_found_though_samples_differ(judge):
 )
 def test_tokens_that_are_alike_and_no_fault(judge, why, made):
     assert judge.codes(made) == {}, why
+
+
+def test_queries_and_keys_among_tokens_that_are_one_hear_nothing_of_it(judge):
+    """The derivative of an average over equal values by its weights is zero."""
+    made = Net(3)
+    tensor = made.add_tensor("attention.q.weight", (256, 256), module="attention.q", module_type="Linear")
+    made.add_layer("attention.q", "Linear", 5, kind="branch", tensors=[tensor])
+    tokens = [*COLLAPSED, float("nan")]
+    made.scan(0, 10, 30, similarity=0.4, token_similarity=tokens)
+    assert set(judge.codes(made.train(STUCK, swallowed={"attention.q": 1.0}))) == {"LG203"}

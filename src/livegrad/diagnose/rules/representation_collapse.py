@@ -30,6 +30,7 @@ import numpy as np
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import WRONG, Patient, persists
 from livegrad.run.scans import Scan
+from livegrad.run.schema import Layer
 
 SAME, APART = 0.999, 0.99
 SAMPLES, TOKENS = "samples", "tokens"
@@ -83,10 +84,16 @@ def _answers_each(patient: Patient, scan: Scan) -> bool:
     return bool(rows) and bool(np.isfinite(scan.token_similarity[rows[-2:]]).all())
 
 
+def _is_beside(layer: Layer, first: Layer) -> bool:
+    return layer.kind == "branch" and layer.depth > first.depth
+
+
 def _finding(patient: Patient, scan: Scan, row: int, begun: list[int | None], who: str) -> Finding:
     alike = _alike(scan, who)
     layer = patient.layers[int(scan.layer[row])]
     rows = [r for r in _spine(patient, scan) if patient.layers[int(scan.layer[r])].depth >= layer.depth]
+    if who == TOKENS:  # what runs beside them there works on one vector as well
+        rows += [r for r, key in enumerate(scan.layer) if _is_beside(patient.layers[int(key)], layer)]
     names = tuple(patient.layers[int(scan.layer[r])].name for r in rows)
     since = next(s.step for s, found in zip(patient.scans, begun, strict=True) if found is not None)
     rank = scan.effective_rank[row]
