@@ -99,6 +99,9 @@ def test_plotly_accepts_every_figure(request, fixture, palette):
         "gradient",
         "audibility",
         "training",
+        "spine",
+        "spikes",
+        "turnover",
     }
     for drawn in shown.figures:
         go.Figure(data=coloured(drawn["data"], palette), layout=coloured(drawn["layout"], palette))

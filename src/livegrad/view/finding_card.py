@@ -13,7 +13,7 @@ _CONFIRMED = {True: "confirmed: measured again without it", False: "not confirme
 def finding_cards(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return what the template shows of each finding, the most severe first."""
     findings = sorted(document["findings"], key=lambda finding: severity_rank(finding["severity"]))
-    return [_card(finding) for finding in findings]
+    return [_card(finding) | {"anchor": f"finding-{i}"} for i, finding in enumerate(findings, start=1)]
 
 
 def _card(finding: Mapping[str, Any]) -> dict[str, Any]:

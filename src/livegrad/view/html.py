@@ -39,13 +39,15 @@ def render_html(run: "Run", document: Mapping[str, Any]) -> str:
     """
     document = to_json(document)
     sections = subject_sections(run, document)
+    cards = finding_cards(document)
     page = {
         "title": f"{document['verdict']}: {document['run'].get('script') or 'a training'} · livegrad report",
         "script": document["run"].get("script") or "a training",
         "when": when(run),
         "signs": _SIGNS,
         "key_facts": key_facts(document),
-        "findings": finding_cards(document),
+        "findings": cards,
+        "serious": [card for card in cards if card["severity"] in ("error", "warning")],
         "prognosis": prognosis_section(document),
         "subjects": sections,
         "run_facts": run_facts(run, document),

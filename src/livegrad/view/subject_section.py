@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from livegrad.diagnose.number import count, log10, percent, short
 from livegrad.view.depth import Depth
 from livegrad.view.facts import subject_text
@@ -13,12 +15,21 @@ from livegrad.view.figures.audibility_heatmap import audibility_heatmap
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.gradient_heatmap import gradient_heatmap
 from livegrad.view.figures.profile import profile
+from livegrad.view.figures.spikes import spikes
+from livegrad.view.figures.spine_flow import spine_flow
+from livegrad.view.figures.through_time import through_time
 from livegrad.view.figures.training import training
+from livegrad.view.figures.turnover import turnover
+from livegrad.view.figures.waterfall import waterfall
+from livegrad.view.flow import flow
 from livegrad.view.fold import Row, fold, subject_layers, subjects, worst_findings
 from livegrad.view.grid import audibility_grid, gradient_grid
 from livegrad.view.ledger_table import subject_ledger
+from livegrad.view.norm_band import norm_bands
 from livegrad.view.progress import Progress
 from livegrad.view.text import shorten
+from livegrad.view.time_course import time_courses
+from livegrad.view.turnovers import Turnovers
 
 if TYPE_CHECKING:
     from livegrad.run.reader import Run
@@ -90,12 +101,12 @@ def _section(
     depth = Depth.of(run, number)
     figures, missing = _figures(run, document, name, number, anchor, depth)
     limits = _bar_limits(rows)
-    table = [_table_row(row, limits) for row in rows]
+    table = [_table_row(row, limits) | {"anchor": f"{anchor}-row-{i}"} for i, row in enumerate(rows)]
     return SubjectSection(
         anchor,
         name or "model",
         subject_text(about),
-        _spine(fold(layers, worst, _CELLS)),
+        _spine(fold(layers, worst, _CELLS), _row_anchors(rows, anchor)),
         figures,
         missing,
         table,
@@ -118,7 +129,12 @@ def _severity(row: Row) -> str:
     return str(row.finding["severity"]) if row.finding is not None else ""
 
 
-def _spine(rows: Sequence[Row]) -> list[dict[str, Any]]:
+def _row_anchors(rows: Sequence[Row], anchor: str) -> dict[str, str]:
+    """Return the row of the table that each layer stands in."""
+    return {str(layer["name"]): f"{anchor}-row-{i}" for i, row in enumerate(rows) for layer in row.layers}
+
+
+def _spine(rows: Sequence[Row], anchors: Mapping[str, str]) -> list[dict[str, Any]]:
     """Return the strip's cells; each finding is named once, where it begins and where there is room."""
     total = sum(row.count for row in rows)
     cells: list[dict[str, Any]] = []
@@ -137,6 +153,7 @@ def _spine(rows: Sequence[Row]) -> list[dict[str, Any]]:
                 "severity": _severity(row),
                 "codes": code,
                 "label": code if begins else "",
+                "row": anchors[str(row.first["name"])],
             }
         )
         place += row.count
@@ -203,23 +220,58 @@ def _figures(
     run: "Run", document: Mapping[str, Any], name: str | None, number: int, anchor: str, depth: Depth
 ) -> tuple[list[PageFigure], list[str]]:
     worst = worst_findings(document, name)
-    figures: list[PageFigure] = []
-    missing: list[str] = []
-    if depth.scans and depth.layers:
-        figures.append(PageFigure(f"{anchor}-profile", profile(depth, worst)))
-    else:
-        missing.append("No scan of this model was made, so there are no profiles over its depth.")
-    if (grid := gradient_grid(run, number, depth)) is not None:
-        figures.append(PageFigure(f"{anchor}-gradient", gradient_heatmap(grid, worst)))
-    if len(depth.scans) > 1 and (grid := audibility_grid(depth)) is not None:
-        figures.append(PageFigure(f"{anchor}-audibility", audibility_heatmap(grid, worst)))
+    findings = [finding for finding in document["findings"] if finding["subject"] in (name, None)]
     progress = Progress.of(run, number, _sick_tensors(run, number, worst))
-    if progress.has_loss or progress.has_updates:
-        findings = [finding for finding in document["findings"] if finding["subject"] in (name, None)]
-        figures.append(PageFigure(f"{anchor}-training", training(progress, findings)))
+    drawn = {
+        "spine": _spine_drawing(document, name, worst),
+        "profile": profile(depth, worst) if depth.scans and depth.layers else None,
+        "ledger": _ledger_drawing(document, name),
+        "gradient": _if(gradient_grid(run, number, depth), lambda grid: gradient_heatmap(grid, worst)),
+        "audibility": _if(_several(depth), lambda grid: audibility_heatmap(grid, worst)),
+        "time": _if(time_courses(run, number), through_time),
+        "training": training(progress, findings) if progress.has_loss or progress.has_updates else None,
+        "spikes": _if([b for b in norm_bands(run, number) if len(b.step) > 1], spikes),
+        "turnover": _turnover_drawing(run, number, worst),
+    }
+    missing = []
+    if drawn["profile"] is None:
+        missing.append("No scan of this model was made, so there are no profiles over its depth.")
     if not progress.has_loss:
         missing.append("The loss was not seen, so there is no curve of it.")
+    figures = [
+        PageFigure(f"{anchor}-{key}", drawing) for key, drawing in drawn.items() if drawing is not None
+    ]
     return figures, missing
+
+
+def _if(value: Any, draw: Callable[[Any], Drawing]) -> Drawing | None:
+    return draw(value) if value is not None and value != [] else None
+
+
+def _several(depth: Depth) -> Any:
+    return audibility_grid(depth) if len(depth.scans) > 1 else None
+
+
+def _spine_drawing(
+    document: Mapping[str, Any], name: str | None, worst: Mapping[str, Mapping[str, Any]]
+) -> Drawing | None:
+    found = flow(subject_layers(document, name), worst, _book(document, name))
+    return spine_flow(found) if found is not None and len(found.nodes) > 1 else None
+
+
+def _book(document: Mapping[str, Any], name: str | None) -> Mapping[str, Any] | None:
+    books = document.get("ledger") or ()
+    return next((book for book in books if book["subject"] == name and book["segments"]), None)
+
+
+def _ledger_drawing(document: Mapping[str, Any], name: str | None) -> Drawing | None:
+    book = _book(document, name)
+    return waterfall(book) if book is not None and len(book["kinds"]) > 1 else None
+
+
+def _turnover_drawing(run: "Run", number: int, worst: Mapping[str, Mapping[str, Any]]) -> Drawing | None:
+    found = Turnovers.of(run, number)
+    return turnover(found, worst) if len(found.middle) > 1 and not np.isnan(found.middle).all() else None
 
 
 def _sick_tensors(run: "Run", number: int, worst: Mapping[str, Mapping[str, Any]]) -> set[int]:

@@ -89,7 +89,7 @@ def _depth_axis(depth: Depth) -> Figure:
     names = depth.names
     chosen = sorted(set(np.linspace(0, len(names) - 1, min(len(names), 9)).round().astype(int).tolist()))
     return axis(
-        title=title("depth: input at the left, output at the right"),
+        title=title("depth: input left, output right"),
         tickvals=chosen,
         ticktext=[label(names[i], 16) for i in chosen],
         tickangle=-35 if max(map(len, names), default=0) > 4 else 0,

@@ -61,7 +61,7 @@ def _plot(flow: Flow) -> Figure:
                 ticklabeloverflow="allow",
                 showgrid=False,
                 range=[-0.8, len(nodes) - 0.2],
-                title=title("← the gradient flows from the output (right) to the input (left)"),
+                title=title("← the gradient flows from output to input"),
             ),
             yaxis=axis(range=[_FLOOR, _TOP + 0.1 if notes else 0.95], visible=False, fixedrange=True),
             shapes=shapes,
@@ -250,6 +250,7 @@ def _values(nodes: Sequence[Node]) -> Figure:
     return {
         "type": "scatter",
         "mode": "text",
+        "meta": "thin",
         "x": chosen,
         "y": [_FLOOR + 0.14] * len(chosen),
         "text": [words.get(nodes[i].state) or _power(nodes[i].decades) for i in chosen],

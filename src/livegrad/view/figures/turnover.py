@@ -135,7 +135,7 @@ def _names(found: Turnovers) -> Figure:
     total = len(found.names)
     spots = sorted(set(np.linspace(0, total - 1, min(total, _NAMES)).round().astype(int).tolist()))
     return axis(
-        title=title("weight matrices: input at the left, output at the right"),
+        title=title("weight matrices: input left, output right"),
         tickvals=spots,
         ticktext=[label(found.names[i], 16) for i in spots],
         tickangle=-40 if max(map(len, found.names)) > 4 else 0,

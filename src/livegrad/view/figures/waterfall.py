@@ -69,7 +69,7 @@ def _plot(bars: list[dict[str, Any]], book: Mapping[str, Any], of_gradient: bool
         *(s + b["expected"] for s, b in zip(starts, bars, strict=True) if b["expected"]),
     ]
     low, high = min(edges), max(edges)
-    spare = max(0.14 * (high - low), 0.35)
+    spare = max(0.2 * (high - low), 0.35)
     top, end = "output", "deepest layer reached" if of_gradient else "deepest layer heard"
     rows = [top, *names, end]
     traces = [

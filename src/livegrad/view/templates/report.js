@@ -1,14 +1,39 @@
 "use strict";
 (() => {
+  const stops = [...document.querySelectorAll("[data-stop]")];
+  const go = (step) => {
+    const middle = innerHeight / 3;
+    const places = stops.map((stop) => stop.getBoundingClientRect().top);
+    const here = stops.indexOf(document.activeElement.closest("[data-stop]"));
+    const above = places.filter((top) => top < middle - 1).length - 1;
+    const next = stops[Math.min(Math.max((here >= 0 ? here : step > 0 ? above : above + 1) + step, 0), stops.length - 1)];
+    if (!next) return;
+    if (next.tagName === "DETAILS") next.open = true;
+    next.scrollIntoView({ block: "start" });
+    (next.querySelector("summary") ?? next).focus({ preventScroll: true });
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select")) return;
+    if (event.key === "j" || event.key === "k") go(event.key === "j" ? 1 : -1);
+  });
+  // A link to a finding that is folded unfolds it.
+  const unfold = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (target?.tagName === "DETAILS") target.open = true;
+  };
+  addEventListener("hashchange", unfold);
+  unfold();
+
   const { palettes, figures } = JSON.parse(document.getElementById("livegrad-figures").textContent);
   const packed = document.getElementById("livegrad-plotly").textContent.trim();
   const { nonce } = document.currentScript;
-  if (!figures.length) return;
   const dark = matchMedia("(prefers-color-scheme: dark)");
-  const paper = matchMedia("print");
+  const PRINTED = 700;
+  const NARROW = 560;
+  let printing = false;
 
   // Numbers and names never hold a colour, and there may be very many of them.
-  const plain = new Set(["x", "y", "z", "text", "customdata", "ticktext", "tickvals", "hovertemplate"]);
+  const plain = new Set(["x", "y", "z", "base", "text", "customdata", "ticktext", "tickvals", "hovertemplate"]);
   const themed = (value, palette) => {
     if (typeof value === "string") return value.startsWith("\u0001") ? palette[value.slice(1)] : value;
     if (Array.isArray(value)) return value.map((entry) => themed(entry, palette));
@@ -17,8 +42,28 @@
     return Object.fromEntries(entries.map(([key, entry]) => [key, plain.has(key) ? entry : themed(entry, palette)]));
   };
 
+  // On a telephone fewer names fit along an axis, and the legend's lines stand one below the other.
+  const some = (values, most) => {
+    const step = Math.ceil(values.length / most);
+    return values.filter((_, i) => i % step === 0 || (i === values.length - 1 && i % step > step / 2));
+  };
+  const fitNarrow = (data, layout) => {
+    const axis = layout.xaxis;
+    if (axis?.ticktext?.length > 8) {
+      axis.ticktext = some(axis.ticktext, 8);
+      axis.tickvals = some(axis.tickvals, 8);
+    }
+    for (const trace of data) {
+      if (trace.mode === "text" && trace.meta === "thin" && trace.x.length > 5) {
+        for (const key of ["x", "y", "text"]) trace[key] = some(trace[key], 5);
+      }
+    }
+    const told = new Set(data.filter((trace) => trace.name && trace.showlegend !== false).map((trace) => trace.name));
+    layout.height += 19 * Math.max(0, told.size - 1);
+  };
+
   const draw = (figure) => {
-    const palette = dark.matches && !paper.matches ? palettes.dark : palettes.light;
+    const palette = dark.matches && !printing ? palettes.dark : palettes.light;
     const config = {
       responsive: true,
       displaylogo: false,
@@ -26,9 +71,34 @@
       // Named one by one: plotly's own choice has a button that uploads the figure.
       modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
     };
-    return Plotly.react(figure.id, themed(figure.data, palette), themed(figure.layout, palette), config);
+    const layout = themed(figure.layout, palette);
+    const data = themed(figure.data, palette);
+    if (!printing && document.getElementById(figure.id).clientWidth < NARROW) fitNarrow(data, layout);
+    if (printing) Object.assign(layout, { width: PRINTED, autosize: false });
+    figure.drawn = true;
+    return Plotly.react(figure.id, data, layout, config);
   };
   const drawAll = () => figures.forEach(draw);
+
+  // Print: everything unfolded, light, and as wide as the paper; afterwards as it was.
+  let folded = [];
+  const beforePrint = () => {
+    if (printing) return;
+    printing = true;
+    folded = [...document.querySelectorAll("details:not([open])")];
+    for (const part of folded) part.open = true;
+    if (window.Plotly) drawAll();
+  };
+  const afterPrint = () => {
+    if (!printing) return;
+    printing = false;
+    for (const part of folded) part.open = false;
+    if (window.Plotly) drawAll();
+  };
+  addEventListener("beforeprint", beforePrint);
+  addEventListener("afterprint", afterPrint);
+  matchMedia("print").addEventListener("change", (event) => (event.matches ? beforePrint() : afterPrint()));
+  if (!figures.length) return;
 
   const unpack = async () => {
     const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
@@ -48,18 +118,26 @@
     }
   };
 
+  // What is looked at is drawn at once; the rest when nothing else is to be done, one figure a turn.
+  const inView = (figure) => {
+    const { top, bottom } = document.getElementById(figure.id).getBoundingClientRect();
+    return bottom > -200 && top < innerHeight + 200;
+  };
+  const idle = () => new Promise((next) => (window.requestIdleCallback ? requestIdleCallback(next, { timeout: 300 }) : setTimeout(next)));
+  const next = () => figures.find((figure) => !figure.drawn && inView(figure)) ?? figures.find((figure) => !figure.drawn);
+
   const start = async () => {
     if (!packed) return say("Figures are left out: plotly was not installed where this report was written.");
     try {
       await unpack();
-      // One figure a turn, so that the page can be read and scrolled from the first moment.
-      for (const figure of figures) {
+      for (let figure = next(); figure; figure = next()) {
         await draw(figure);
-        await new Promise((next) => setTimeout(next));
+        if (!document.documentElement.dataset.figures) document.documentElement.dataset.figures = "drawing";
+        await idle();
       }
       document.documentElement.dataset.figures = "drawn";
+      performance.mark("livegrad-drawn");
       dark.addEventListener("change", drawAll);
-      paper.addEventListener("change", drawAll);
     } catch (error) {
       console.error(error);
       say("Figures could not be drawn: they need a browser of 2023 or later. The tables hold the numbers.");
