@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.remedy import Change, Edit
+from livegrad.treat.rewrite.anchor import holds_in_order
 
 _PARAMETERS = '[p for group in {optimizer}.param_groups for p in group["params"]]'
 
@@ -41,14 +42,19 @@ def edits_of(
             text = "clip the gradient in front of optimizer.step(), at a little over its usual norm"
             found.append(Edit("instruction", source, text))
         else:
-            code = _lines(choice.variant, float(limit), "scaler" in body.sources)
-            found.append(Edit("before", source, code, "step", ("import torch",)))
+            scaled, torch_import = "scaler" in body.sources, ("import torch",)
+            code = _lines(choice.variant, float(limit), scaled)
+            edit = Edit("before", source, code, "step", torch_import)
+            if holds_in_order(body, i):
+                plain = _lines(choice.variant, float(limit), scaled, "{model}.parameters()")
+                edit = Edit("before", source, plain, "step", torch_import, otherwise=edit)
+            found.append(edit)
     return found
 
 
-def _lines(variant: str, limit: float, scaled: bool) -> str:
+def _lines(variant: str, limit: float, scaled: bool, parameters: str = _PARAMETERS) -> str:
     optimizer = "{0}" if scaled else "{receiver}"
-    parameters = _PARAMETERS.replace("{optimizer}", optimizer)
+    parameters = parameters.replace("{optimizer}", optimizer)
     clipped = f"torch.nn.utils.clip_grad_norm_({parameters}, {limit:g})"
     if variant == "norm":
         # A scaler leaves a step with broken gradients out by itself.

@@ -341,9 +341,10 @@ def test_the_edit_is_the_line_above_the_step():
 
     (edit,) = remedy("clip").edits(body, treatment.choices[0], treatment.changes)
     assert (edit.kind, edit.source, edit.target) == ("before", "train.py:9", "step")
+    code = edit.code.replace("{receiver}", "optimizer").replace("{model}", "model")
     backward(model, 1e3)
-    exec(edit.code.replace("{receiver}", "optimizer"), {"torch": torch, "optimizer": optimizer})
+    exec(code, {"torch": torch, "optimizer": optimizer, "model": model})
     assert norm_of(model) == pytest.approx(0.5, rel=1e-4)
     model[0].weight.grad[0, 0] = math.nan
-    exec(edit.code.replace("{receiver}", "optimizer"), {"torch": torch, "optimizer": optimizer})
+    exec(code, {"torch": torch, "optimizer": optimizer, "model": model})
     assert model[0].weight.grad is None

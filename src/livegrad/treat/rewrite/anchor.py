@@ -31,6 +31,15 @@ def whole_optimizer(body: Body) -> int | None:
     return None
 
 
+def holds_in_order(body: Body, number: int) -> bool:
+    """Whether an optimizer holds just the model's parameters, in the model's order: sums over them are then
+    the same numbers to the last bit.
+    """
+    groups = body.optimizers[number].param_groups
+    own = [id(p) for p in body.model.parameters()]
+    return [id(p) for group in groups for p in group["params"]] == own
+
+
 def held_by(optimizer: Optimizer) -> set[int]:
     """The ids of the parameters that an optimizer trains."""
     groups = optimizer.param_groups
