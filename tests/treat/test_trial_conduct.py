@@ -231,3 +231,39 @@ def test_a_prescription_that_fails_is_no_failure_of_the_trial(tmp_path):
     document = document_of(trial)
     assert document["verdict"] == "uncured"
     assert document["prescription"]["notes"] == ["nothing could be prescribed: it broke"]
+
+
+def test_where_none_of_the_first_proposals_helps_the_next_are_tried(tmp_path):
+    specs = ("clip", "schedule", "precision", "init", "skip")
+    proposals = [{"spec": spec, "choices": [spec], "reason": "theory"} for spec in specs]
+
+    class Prescribing(Commands):
+        def read_prescription(self, folder, code):
+            return {"proposals": proposals, "refused": []}
+
+    def script(arm, repetition):
+        if arm in ("init", "skip"):
+            return Outcome(0.1 + 0.001 * repetition)
+        return Outcome(2.3 * (1 + 0.01 * repetition), sick=True)
+
+    trial = trial_in(tmp_path, arms=2)
+    Conductor(
+        trial, InventedEngine(script), Prescribing(Program("script", "train.py")), lambda *_: None
+    ).conduct()
+    assert [arm.name for arm in trial.candidates] == ["clip", "schedule", "precision", "init"]
+    assert document_of(trial)["winner"]["name"] == "init"
+
+
+def test_an_error_of_the_machine_is_no_refusal_and_is_tried_again(tmp_path):
+    broken = Outcome(code=2, steps=0, output="livegrad: error: OSError: no space left on device\n")
+
+    def script(arm, repetition):
+        return broken if arm == "init" else sick_until_cured()(arm, repetition)
+
+    trial = trial_in(tmp_path)
+    conducted(trial, script, "init")
+    assert trial.runs["init", 0].end == "failed"
+    again = load_trial(tmp_path)
+    again.forget_failures()
+    assert ("init", 2) in conducted(again, sick_until_cured(), "init").started
+    assert document_of(again)["winner"]["name"] == "init"

@@ -7,7 +7,7 @@ Everything that was finished is on disk the moment it is, so that a trial goes o
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -130,19 +130,37 @@ class Conductor:
 
     def _choose_arms(self) -> None:
         trial = self.trial
+        if trial.forced:
+            self._add_arms([Arm.of(spec) for spec in trial.forced])
+            return
+        if trial.prescription is None:
+            trial.prescription = self._prescribe()
+        self._add_arms(self._proposed()[: trial.budget.arms])
+
+    def _proposed(self) -> list[Arm]:
+        """The arms that the prescription proposes, the best first."""
+        proposals = (self.trial.prescription or {}).get("proposals", ())
+        return [Arm.of(p["spec"], p) for p in proposals if p.get("kind", "remedy") == "remedy"]
+
+    def _add_arms(self, arms: Sequence[Arm]) -> bool:
+        """Whether any of `arms` is new; it is tried then."""
+        known = {arm.name for arm in self.trial.arms}
+        new = [arm for arm in {arm.name: arm for arm in arms}.values() if arm.name not in known]
+        self.trial.arms += new
+        self.trial.save()
+        return bool(new)
+
+    def _next_best(self) -> bool:
+        """Whether further proposals are tried: where none of the first is better, and time is left."""
+        trial = self.trial
+        if trial.forced or winner_of(trial) is not None or self._is_over(1.0):
+            return False
         known = {arm.name for arm in trial.arms}
-        specs: list[tuple[str, Mapping[str, Any]]] = [(spec, {}) for spec in trial.forced]
-        if not trial.forced:
-            if trial.prescription is None:
-                trial.prescription = self._prescribe()
-            remedies = [p for p in trial.prescription["proposals"] if p.get("kind", "remedy") == "remedy"]
-            specs = [(p["spec"], p) for p in remedies[: trial.budget.arms]]
-        for spec, proposal in specs:
-            arm = Arm.of(spec, proposal)
-            if arm.name not in known:
-                trial.arms.append(arm)
-                known.add(arm.name)
-        trial.save()
+        return self._add_arms([a for a in self._proposed() if a.name not in known][: trial.budget.arms])
+
+    def _is_over(self, patience: float) -> bool:
+        """Whether the trial has taken so many times its minutes."""
+        return time.monotonic() - self._began > patience * 60 * self.trial.budget.minutes
 
     def _prescribe(self) -> dict[str, Any]:
         """Ask the script itself, in a process of its own, at the moment its model is about to train."""
@@ -159,14 +177,16 @@ class Conductor:
         return self.commands.read_prescription(folder, codes[job])
 
     def _try_all(self) -> None:
-        """Run every arm with every seed; add seeds where arms are undecided and there is time."""
+        """Run every arm with every seed; where there is time, add seeds for what is undecided, and arms where
+        nothing helps.
+        """
         while True:
             while (following := self._next()) is not None or self._running:
                 while following is not None and len(self._running) < self.engine.slots:
                     self._start(*following, self.trial.steps, None)
                     following = self._next()
                 self._collect()
-            if not self._add_seeds():
+            if not self._add_seeds() and not self._next_best():
                 return
 
     def _next(self) -> tuple[Arm, int] | None:
@@ -203,9 +223,8 @@ class Conductor:
             for arm in alive
             if found[arm.name].verdict == "undecided" and (winner is None or arm.size < winner.size)
         ]
-        over = time.monotonic() - self._began > _PATIENCE * 60 * trial.budget.minutes
         seeds = trial.budget.seeds
-        if not undecided or trial.looks or over or seeds < 2 or seeds >= MOST_SEEDS:
+        if not undecided or trial.looks or self._is_over(_PATIENCE) or seeds < 2 or seeds >= MOST_SEEDS:
             return False
         for arm in alive:
             if arm.name not in undecided:

@@ -1,6 +1,7 @@
 """What a run of an arm showed, read from its folder, while it runs or when it has ended."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from livegrad.treat.trial.course import Course
 from livegrad.treat.trial.engine import Job, exit_words
 from livegrad.treat.trial.process import last_words
 
+# An error that nobody foresaw, as one_line writes it: no remedy was judged.
+_IS_ERROR = re.compile(r"\w+(Error|Exception|Warning): ")
 _REFUSAL = "livegrad: error: "
 _NOT_APPLIED = " is not applied: "
 
@@ -80,7 +83,7 @@ def _without_steps(job: Job, code: int, seconds: float) -> ArmRun:
     """A run that left no recording: it was refused, failed, or never trained."""
     words = last_words(job.folder, 12)
     reason = _refusal(words) if code == 2 else None
-    if reason is not None:
+    if reason is not None and not _IS_ERROR.match(reason):
         return ArmRun(job.arm, job.repetition, "refused", seconds=seconds, exit_code=code, reason=reason)
     reason = _failure(None, job, code) if code else "it took no optimizer step"
     return ArmRun(job.arm, job.repetition, "failed", seconds=seconds, exit_code=code, reason=reason)

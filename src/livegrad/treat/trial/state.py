@@ -109,6 +109,7 @@ class Trial:
             if run.end == "failed" and not run.steps:
                 del self.runs[key]
                 self.dropped.pop(run.arm, None)
+                shutil.rmtree(self.run_folder(*key), ignore_errors=True)
 
     def discard(self) -> None:
         """Remove the trial from the disk, and the folder around it if that is empty then."""

@@ -48,11 +48,8 @@ def _no_winner(trial: Trial, verdict: str, found: Mapping[str, Effect]) -> str:
     seen = f"{seeds} seed{'s' if seeds > 1 else ''}"
     if near:
         best = min(near, key=lambda name: found[name].mean)
-        return (
-            f"nothing is proven: {best} looks better, which {seen} cannot tell from chance. "
-            f"Add seeds: --seeds {seeds + 2}"
-        )
-    return f"nothing is proven with {seen}"
+        return f"{best} looks better, which {seen} cannot tell from chance. Add seeds: --seeds {seeds + 2}"
+    return f"no remedy is better for sure with {seen}"
 
 
 def effect_words(found: Effect) -> str:
