@@ -24,7 +24,9 @@ GUIDE = load_guide()
 
 def named(drawing, start):
     return next(
-        trace for trace in drawing.data if trace["name"].startswith(start) and trace.get("visible", True)
+        trace
+        for trace in drawing.plot["data"]
+        if trace["name"].startswith(start) and trace.get("visible", True)
     )
 
 
@@ -62,7 +64,7 @@ def test_default_relu_falls_at_041_per_layer_and_he_holds():
 
 
 def test_the_bill_adds_up():
-    weights, slopes, total = bill("Sigmoid").data[0]["y"]
+    weights, slopes, total = bill("Sigmoid").plot["data"][0]["y"]
     assert weights + slopes == pytest.approx(total, abs=0.011)
     assert total == pytest.approx(24 * np.log10(0.3909), abs=0.02)
 
@@ -106,7 +108,7 @@ def test_clipping_never_raises_a_norm():
 
 
 def test_descent_on_a_parabola_turns_at_twice_the_inverse_curvature():
-    data = learning_rate().data
+    data = learning_rate().plot["data"]
     stands, diverges = data[8]["y"], data[10]["y"]
     assert stands[-1] == pytest.approx(0, abs=1e-9)
     assert diverges[-1] > diverges[1] > 0

@@ -59,9 +59,11 @@ def test_an_unknown_file_is_not_served():
 
 def test_the_graph_holds_every_page_once():
     drawing = concept_graph(GUIDE)
-    shown = [id for trace in drawing.data for id in trace.get("customdata", ())]
+    shown = [id for trace in drawing.plot["data"] for id in trace.get("customdata", ())]
     assert sorted(shown) == sorted(page.id for page in GUIDE)
-    spots = {id: x for t in drawing.data for id, x in zip(t.get("customdata", ()), t["x"], strict=False)}
+    spots = {
+        id: x for t in drawing.plot["data"] for id, x in zip(t.get("customdata", ()), t["x"], strict=False)
+    }
     assert max(spots[p.id] for p in GUIDE.of_kind("finding")) < min(
         spots[p.id] for p in GUIDE.of_kind("remedy")
     )

@@ -6,8 +6,9 @@ import networkx
 import numpy as np
 
 from livegrad.guide.pages import Guide
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.style import layout
-from livegrad.view.guide_site.figures.drawing import Drawing
+from livegrad.view.guide_site.figures.drawing import drawing
 from livegrad.view.guide_site.figures.neighbourhood import COLOURS, SYMBOLS
 from livegrad.view.palette import token
 
@@ -43,7 +44,7 @@ def concept_graph(guide: Guide) -> Drawing:
         "xaxis": hidden, "yaxis": hidden, "zaxis": hidden, "aspectmode": "cube",
         "camera": {"eye": {"x": 0.1, "y": -1.35, "z": 0.4}}, "dragmode": "orbit",
     }  # fmt: skip
-    return Drawing(
+    return drawing(
         "From causes over findings to remedies",
         "Drag to turn, scroll to fly nearer, click a mark to open its page; the list flies to one. "
         "Causes lie on the "

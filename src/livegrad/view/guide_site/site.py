@@ -13,9 +13,9 @@ from livegrad import __version__
 from livegrad.errors import LivegradError, UsageError
 from livegrad.guide.page import DOMAINS, KINDS, LEVELS, Page, plain
 from livegrad.guide.pages import Guide, load_guide
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.guide_site.concepts import concept_graph
 from livegrad.view.guide_site.figures import figure_of
-from livegrad.view.guide_site.figures.drawing import Drawing
 from livegrad.view.guide_site.text import to_html
 from livegrad.view.palette import DARK, LIGHT, style_variables
 from livegrad.view.plotly_bundle import library
@@ -89,7 +89,7 @@ def _render(template: str, guide: Guide, **values: Any) -> str:
 
 
 def _figure(drawing: Drawing) -> str:
-    return _script({"data": drawing.data, "layout": drawing.layout})
+    return _script(drawing.plot)
 
 
 def _script(value: Any) -> str:

@@ -10,7 +10,7 @@ from importlib import import_module
 from livegrad.errors import LivegradError
 from livegrad.guide.page import Page
 from livegrad.guide.pages import Guide
-from livegrad.view.guide_site.figures.drawing import Drawing
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.guide_site.figures.neighbourhood import neighbourhood
 
 _MODULES = {

@@ -3,8 +3,9 @@
 import numpy as np
 
 from livegrad.theory.activation import backward_factor, gain, moments, named
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.style import axis, title
-from livegrad.view.guide_site.figures.drawing import Drawing, Trace, frame, line, turned
+from livegrad.view.guide_site.figures.drawing import Trace, drawing, frame, line, turned
 from livegrad.view.palette import token
 
 _SIZES = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
@@ -29,7 +30,7 @@ def activation(*names: str) -> Drawing:
     told = "; ".join(
         f"{n}: gain {gain(n):.4g}, passes back {backward_factor(n):.3g} per layer" for n in names[:3]
     )
-    return Drawing(
+    return drawing(
         "The function, its slope, and what it meets",
         f"Grey: the share of inputs at each size. Flat: where |φ′| is under {_FLAT:g} of its largest; the "
         f"gradient of those units is lost. At their own gain, inputs of size 1: {told}.",

@@ -1,11 +1,11 @@
 """What the guide's figures are made of: lines told apart by colour and dash, and sliders over variants."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.style import axis, layout, numbers, title
 from livegrad.view.palette import token
 
@@ -14,16 +14,11 @@ _COLOURS = ("series", "second", "muted", "warning", "quiet", "loud", "faint")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px")
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """One figure of the guide. heading, caption: the guide's own words. data, layout: as plotly.js takes
-    them, colours as tokens of the palette.
+def drawing(title: str, caption: str, data: list[Trace], layout: dict[str, Any]) -> Drawing:
+    """Return a figure: title and caption in the guide's own words, data and layout as plotly.js takes them,
+    colours as tokens of the palette.
     """
-
-    heading: str
-    caption: str
-    data: list[Trace]
-    layout: dict[str, Any]
+    return Drawing(title, caption, {"data": data, "layout": layout})
 
 
 def line(x: Iterable[float], y: Iterable[float], name: str, number: int = 0, **more: Any) -> Trace:

@@ -6,8 +6,9 @@ from livegrad.theory.correlation_map import correlation_map, phase
 from livegrad.theory.critical_point import critical_point
 from livegrad.theory.finite_width import null_band
 from livegrad.theory.length_map import fixed_lengths, length_map
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.style import numbers
-from livegrad.view.guide_site.figures.drawing import Drawing, band, frame, line, rule, turned
+from livegrad.view.guide_site.figures.drawing import band, drawing, frame, line, rule, turned
 from livegrad.view.palette import token
 
 _GAINS = (0.6, 1.0, 1.2, 1.4142, 1.6, 2.0, 2.5)
@@ -25,7 +26,7 @@ def lengths(*activations: str) -> Drawing:
             traces.append(_dots(fixed, fixed, f"{name} settles"))
         variants.append((f"{g:g}", traces))
     data, slider = turned(variants, "gain of the weights σ_w", 3)
-    return Drawing(
+    return drawing(
         "The length map",
         "The mean square of a layer's pre-activations against that of the layer before. Below the "
         "diagonal signals "
@@ -50,7 +51,7 @@ def correlations(activation: str = "Tanh") -> Drawing:
             traces.append(line(range(25), values, f"{start:.2f}", 0) | {"showlegend": False, "opacity": 0.8})
         variants.append((f"{g:g}", traces))
     data, slider = turned(variants, "gain of the weights σ_w", 1)
-    return Drawing(
+    return drawing(
         "How alike two inputs become",
         f"{activation}, σ_b² = 0.05. In the ordered phase every pair of inputs grows alike, so that the "
         "net tells "
@@ -76,7 +77,7 @@ def phases(activation: str = "Tanh") -> Drawing:
     point = critical_point(activation)
     if point is not None and 0 < point.bias_variance < 0.5:
         data.append(_dots([point.weight_variance], [point.bias_variance], "critical at q* = 1"))
-    return Drawing(
+    return drawing(
         "How deep a plain net may be",
         f"{activation}: six depth scales ξ_c, by weights and biases. The bright ridge is the edge of "
         "chaos; left of "
@@ -100,7 +101,7 @@ def chance(activation: str = "ReLU") -> Drawing:
         ]
         variants.append((str(width), traces))
     data, slider = turned(variants, "width", 3)
-    return Drawing(
+    return drawing(
         "What chance does by itself",
         f"log10 of a gradient's norm through He-initialized {activation} layers: nothing is wrong with "
         "these nets, "
@@ -127,7 +128,7 @@ def spectrum() -> Drawing:
         ]
         variants.append((str(depth), traces))
     data, slider = turned(variants, "layers", 3)
-    return Drawing(
+    return drawing(
         "Singular values of the Jacobian of a deep linear net",
         "Both keep the gradient's size on average. With Gaussian weights that average hides a few "
         "directions that "

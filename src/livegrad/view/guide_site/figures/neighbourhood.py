@@ -2,8 +2,9 @@
 
 from livegrad.guide.page import Page
 from livegrad.guide.pages import Guide
+from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.style import layout
-from livegrad.view.guide_site.figures.drawing import Drawing
+from livegrad.view.guide_site.figures.drawing import drawing
 from livegrad.view.palette import token
 
 # Relation -> column: what brings it about on the left, what helps on the right.
@@ -47,7 +48,7 @@ def neighbourhood(page: Page, guide: Guide) -> Drawing:
     }  # fmt: skip
     tall = max(260, 30 * max(len(left), len(right)) + 80)
     said = "; ".join(f"{r}: {', '.join(p.name for p in pages)}" for r, pages in groups.items())
-    return Drawing(
+    return drawing(
         "Where it stands among its neighbours",
         f"Diamonds are findings, squares remedies, circles terms; a click opens the page. "
         f"{said[:1].upper()}{said[1:]}.",

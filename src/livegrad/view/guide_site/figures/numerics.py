@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from livegrad.view.guide_site.figures.drawing import Drawing, frame, line, shade, turned
+from livegrad.view.figures.drawing import Drawing
+from livegrad.view.guide_site.figures.drawing import drawing, frame, line, shade, turned
 
 # Smallest subnormal, smallest normal, largest: IEEE 754 binary16 and binary32, and bfloat16.
 _FORMATS = {
@@ -29,7 +30,7 @@ def ranges() -> Drawing:
     data, slider = turned(variants, "loss scale", 0)
     shapes = [shade(-14, np.log10(_FORMATS["float16"][0]), "zero in float16"),
               shade(np.log10(_FORMATS["float16"][2]), 6, "infinite")]  # fmt: skip
-    return Drawing(
+    return drawing(
         "Gradients that fall out of a format",
         "float16 holds 6e-8 to 65504. A loss scale moves all gradients up together, until the largest "
         "overflow; "
@@ -49,7 +50,7 @@ def swallowed() -> Drawing:
         data.append(
             line(np.log10(relative), np.clip(relative / step, 0, 1), f"{name}: under {step:.1e}", number)
         )
-    return Drawing(
+    return drawing(
         "Updates that a format swallows",
         "w + Δ rounds to w when Δ is under half a unit in the last place. A weight in bfloat16 moves by "
         "a part in "
@@ -68,7 +69,7 @@ def poles() -> Drawing:
         line(np.log10(x), np.log10(1 / x**2), "1/x: slope 1/x²", 2),
         line(np.log10(x), np.log10(np.maximum(np.exp(np.minimum(x * 30, 88)), 1)), "e^(30x)", 3),
     ]
-    return Drawing(
+    return drawing(
         "Where a NaN is born",
         "The slope of common operations near their pole. At zero itself each is infinite, and infinity "
         "times zero, "
@@ -87,7 +88,7 @@ def softmax() -> Drawing:
         line(gap, np.log10(1 - p), "gradient of cross-entropy on logits, 1 − p", 1),
         line(gap, np.log10(np.maximum((1 - p) * p * (1 - p), 1e-20)), "cross-entropy on probabilities", 2),
     ]
-    return Drawing(
+    return drawing(
         "A softmax that is sure of itself",
         "The farther apart its logits, the less a softmax passes back. Cross-entropy takes logits and "
         "cancels that; "
@@ -104,7 +105,7 @@ def noise_of_dropout() -> Drawing:
         line(1 - keep, np.sqrt((1 - keep) / keep / units), f"{units} units", i)
         for i, units in enumerate((16, 128, 1024))
     ]
-    return Drawing(
+    return drawing(
         "What dropout adds",
         "Noise of a mean over units, relative to its size: √(p/(1 − p)/n). Scaling by 1/(1 − p) keeps "
         "the mean of "

@@ -7,7 +7,8 @@ import numpy as np
 from livegrad.theory.activation import gain
 from livegrad.theory.initialization import initialization
 from livegrad.theory.propagation import Design, Residual
-from livegrad.view.guide_site.figures.drawing import Drawing, frame, line, rule, turned
+from livegrad.view.figures.drawing import Drawing
+from livegrad.view.guide_site.figures.drawing import drawing, frame, line, rule, turned
 
 _DEPTH = 60
 _GAINS = (0.6, 0.8, 1.0, 1.2, 1.4142, 1.6, 1.8, 2.2, 3.0)
@@ -19,7 +20,7 @@ def over_depth(*activations: str) -> Drawing:
     """Decades left of the gradient, by activation, at weights that a slider sets."""
     variants = [(f"{g:g}", [_curve(Design(a, g), a, i) for i, a in enumerate(activations)]) for g in _GAINS]
     data, slider = turned(variants, "gain of the weights σ_w", _GAINS.index(1.4142))
-    return Drawing(
+    return drawing(
         "What is left of the gradient over depth",
         f"A plain stack {_DEPTH} layers deep, inputs of size 1, weights of the gain that the slider "
         "sets. Left of "
@@ -41,7 +42,7 @@ def initializations(activation: str, *schemes: str) -> Drawing:
         for i, scheme in enumerate(schemes)
         for found in [initialization(scheme, 256, 256, activation)]
     ]
-    return Drawing(
+    return drawing(
         f"{activation} under {len(schemes)} initializations",
         f"A plain {activation} stack, 256 wide. Its own gain is {gain(activation):.4g}: with less the "
         "gradient "
@@ -59,7 +60,7 @@ def normalizations(*activations: str) -> Drawing:
         for a in activations
     ]
     data, slider = turned(variants, "activation", 0)
-    return Drawing(
+    return drawing(
         "The gradient over depth under each normalization",
         "By closed form, at the activation's own gain. BatchNorm never lets it vanish, and lets it "
         "explode unless "
@@ -87,7 +88,7 @@ def ways_around(activation: str = "GELU", weight_gain: str = "0.6") -> Drawing:
         variants.append((f"{g:g}", curves))
     start = gains.index(float(weight_gain))
     data, slider = turned(variants, "gain of the weights σ_w", start)
-    return Drawing(
+    return drawing(
         "The gradient over depth, with and without a way around",
         f"{activation} layers. The identity has factor one, so nothing vanishes; unscaled sums grow with "
         "every "
@@ -113,7 +114,7 @@ def bill(activation: str = "Sigmoid", scheme: str = "own gain", layers: int = 24
         "textfont": {"color": "\x01ink"},
     }  # fmt: skip
     low, high = min(0.0, weights, found.decades), max(0.0, weights)
-    return Drawing(
+    return drawing(
         "A gradient's bill, in decades",
         f"{layers} {activation} layers at σ_w = {sigma:.3g}: the chain rule multiplies one factor per "
         "operation, so "

@@ -9,7 +9,8 @@ from livegrad.theory.recurrent import (
     lstm_factor,
     plain_factor,
 )
-from livegrad.view.guide_site.figures.drawing import Drawing, frame, line, rule, turned
+from livegrad.view.figures.drawing import Drawing
+from livegrad.view.guide_site.figures.drawing import drawing, frame, line, rule, turned
 
 _SPANS = (20, 50, 100, 200, 500)
 
@@ -34,7 +35,7 @@ def over_time() -> Drawing:
         ]
         variants.append((str(span), traces))
     data, slider = turned(variants, "steps", 2)
-    return Drawing(
+    return drawing(
         "What is left of the gradient back in time",
         "The factor per step, by closed form, and what it comes to. A cell that forgets at 0.6 per step "
         "cannot learn "
@@ -50,7 +51,7 @@ def gate() -> Drawing:
     bias = np.linspace(-4, 8, 121)
     keep = 1 / (1 + np.exp(-bias))
     steps = -1 / np.log10(keep)
-    return Drawing(
+    return drawing(
         "A gate's bias is its memory",
         "A gate with bias b keeps σ(b) of the state per step, so a decade is lost in −1/log10 σ(b) "
         "steps: 3 at b = 0, "

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from livegrad.view.guide_site.figures.drawing import Drawing, frame, line, rule, turned
+from livegrad.view.figures.drawing import Drawing
+from livegrad.view.guide_site.figures.drawing import drawing, frame, line, rule, turned
 
 
 def learning_rate() -> Drawing:
@@ -17,7 +18,7 @@ def learning_rate() -> Drawing:
         ]
         variants.append((f"{share:g}", traces))
     data, slider = turned(variants, "learning rate × curvature", 1)
-    return Drawing(
+    return drawing(
         "Too little, enough, too much",
         "Distance from the minimum of a parabola over steps. Under 1 it creeps in, above 2 every step "
         "lands farther "
@@ -44,7 +45,7 @@ def update_size() -> Drawing:
     data = [line(np.log10(size), _log(size), "SGD, per unit of learning rate")]
     for number, eps in enumerate((1e-8, 1e-4, 1e-12), start=1):
         data.append(line(np.log10(size), _log(size / (size + eps)), f"Adam, eps {eps:g}", number))
-    return Drawing(
+    return drawing(
         "Who moves when the gradient is small",
         "SGD moves a weight in proportion to its gradient. Adam moves it by one learning rate, however "
         "small the "
@@ -69,7 +70,7 @@ def clipping() -> Drawing:
         ]
         variants.append((f"{limit:g}", traces))
     data, slider = turned(variants, "limit", 2)
-    return Drawing(
+    return drawing(
         "What clipping does, and to which steps",
         "A clip's factor is at most one: it tames spikes and can never help a gradient that vanishes. A "
         "limit under "
@@ -108,7 +109,7 @@ def warm_up() -> Drawing:
                 number + 2,
             )
         )
-    return Drawing(
+    return drawing(
         "Why the first steps must be small",
         "Adam divides by a running mean that few gradients have entered yet. The rectification of Liu et "
         "al. (2020) "
@@ -131,7 +132,7 @@ def decay() -> Drawing:
         traces.append(line(steps, np.maximum(0, 1 - rate * 0.1 * steps), "L1, 0.1 (weight of size 1)", 3))
         variants.append((f"{rate:g}", traces))
     data, slider = turned(variants, "learning rate", 1)
-    return Drawing(
+    return drawing(
         "How fast regularization shrinks what nothing holds up",
         "Decoupled decay takes a share per step, L1 an amount. On recurrent weights both help against "
         "explosion and "
@@ -153,7 +154,7 @@ def accumulation() -> Drawing:
         ]
         variants.append((f"{noise:g}", traces))
     data, slider = turned(variants, "noise of one sample, squared, over signal", 1)
-    return Drawing(
+    return drawing(
         "What a larger batch buys",
         "Gradients of samples add up where they agree and average out where they do not: noise falls as "
         "one over "
