@@ -5,7 +5,8 @@ model. So a copy is treated alike.
 """
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -46,7 +47,8 @@ def treat_alike(
     try:
         for copy in copies:
             alike = Body(copy, (), body.args, body.kwargs, seed=body.seed)
-            done.append(treat_body(alike, choices, force=True, refused=lambda choice, why: None))
+            with _unfrozen(copy):
+                done.append(treat_body(alike, choices, force=True, refused=lambda choice, why: None))
             if list(copy.state_dict()) != list(model.state_dict()):
                 kind = type(copy).__name__
                 raise Refused(
@@ -58,6 +60,21 @@ def treat_alike(
             treatment.undo()
         raise
     return done
+
+
+@contextmanager
+def _unfrozen(copy: nn.Module) -> Iterator[None]:
+    """A copy of which nothing is trained cannot be examined; what is new in it is not trained either."""
+    frozen = [p for p in copy.parameters() if not p.requires_grad]
+    for p in frozen:
+        p.requires_grad_(True)
+    known = {id(p) for p in copy.parameters()}
+    try:
+        yield
+    finally:
+        new = [p for p in copy.parameters() if id(p) not in known]
+        for p in [*frozen, *(new if len(frozen) == len(known) else [])]:
+            p.requires_grad_(False)
 
 
 def _is_copy(candidate: nn.Module, own: dict[str, Any]) -> bool:

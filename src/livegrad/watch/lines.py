@@ -49,6 +49,11 @@ class Lines:
         self._order = [reference for reference, _ in alive]
         return [optimizer for _, optimizer in alive]
 
+    def admit(self, optimizer: Any) -> None:
+        """Note an optimizer that was made unseen: before this was installed, or unpickled."""
+        if all(known() is not optimizer for known in self._order):
+            self._order.append(weakref.ref(optimizer))
+
     def of(self, optimizer: Any) -> OptimizerLines:
         """What is known of this one."""
         found = self._found.get(optimizer)
@@ -68,7 +73,7 @@ class Lines:
         try:
             line = _shown(user_line(3))
             if isinstance(thing, torch.optim.Optimizer):
-                self._order.append(weakref.ref(thing))
+                self.admit(thing)
                 self.of(thing).made = line
                 self._waiting = True
             elif line is not None:

@@ -192,6 +192,7 @@ class Onset:
         """An optimizer steps whose model has not begun to train: now it should have been heard, unless it is
         only called inside the closure, was called before there was an optimizer, or is in evaluation mode.
         """
+        self.lines.admit(optimizer)
         taken = self._taken[optimizer] = self._taken.get(optimizer, 0) + 1
         begun = _among(optimizer, self._begun)
         if taken == 1 and not begun and (in_closure or _among(optimizer, self._called)):
