@@ -208,6 +208,15 @@ def test_without_gates_half_a_sequence_below_the_resolution_is_fatal(judge):
     assert foretell(judge, seen(recurrent(-0.5, kind="LSTM")))["verdict"] == "doubtful"
 
 
+def test_half_a_sequence_that_would_show_after_a_million_samples_is_fatal_once_the_rest_taught_nothing(judge):
+    # A fifth of a decade a step: the middle of 40 lies four decades down, not under float32's resolution.
+    net = recurrent(-0.2)
+    assert foretell(judge, seen(net))["verdict"] == "doubtful"
+    moved = foretell(judge, seen(recurrent(-0.2), ratio=0.15))
+    assert moved["verdict"] == "will-not-train"
+    assert foretell(judge, seen(recurrent(-0.1), ratio=0.15))["verdict"] == "doubtful"
+
+
 def test_a_recurrence_that_hears_all_of_its_past_trains(judge):
     patient = patient_of(judge, seen(recurrent(-0.01)))
     assert time_reach(patient)[0].reach == 40

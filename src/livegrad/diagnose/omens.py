@@ -15,6 +15,7 @@ from livegrad.diagnose.number import short
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.rules.dead_units import ALL_DEAD
 from livegrad.diagnose.rules.disconnected import SMALL_SHARE
+from livegrad.diagnose.rules.not_learning import FAR_WAY
 from livegrad.diagnose.spine_profile import SpineProfile
 from livegrad.diagnose.time_reach import is_gated, time_reach
 
@@ -100,14 +101,17 @@ def _of_time(patient: Patient, finding: Finding) -> Omen | None:
     """Whether the task needs what lies so far back, no measurement of the network can tell: a doubt.
 
     But where half of the sequence arrives smaller than the dtype resolves, and no gate could open to it, most
-    of the input does not exist for the network.
+    of the input does not exist for the network. And a signal d decades under another stands out from that
+    one's scatter after 10^{2d} samples: where that is a million for half of the sequence, and the other half
+    has taught nothing while the weights came a way of their own size, what is to be learnt does not lie in it.
     """
     if learns(patient):
         return None
     reach = next((t for t in time_reach(patient) if t.name == finding.layers[0]), None)
     if reach is None:
         return Omen("LG102", "doubt", finding.message)
-    lost = reach.half_decades < -resolution(patient) and not is_gated(patient)
+    drowned = reach.half_decades < -FLOOR_DECADES and way(patient) > FAR_WAY
+    lost = (drowned or reach.half_decades < -resolution(patient)) and not is_gated(patient)
     text = f"the recurrence {reach.name} hears about the latest {reach.reach} of its {reach.steps} time steps"
     return Omen("LG102", "fatal" if lost else "doubt", text)
 
@@ -269,6 +273,15 @@ def resolution(patient: Patient) -> float:
     """
     bits = [_MANTISSA_BITS.get(t.dtype, 24) for t in patient.tensors.values() if len(t.shape) >= 2]
     return max(FLOOR_DECADES, max(bits, default=24) * float(np.log10(2.0)))
+
+
+def way(patient: Patient) -> float:
+    """Return how far the weights came over all steps, in units of their own size: the median matrix, as if
+    every step had led the same way.
+    """
+    ratios = [r for t, r in patient.update_ratio.items() if len(patient.tensors[t].shape) >= 2]
+    finite = [r for r in ratios if np.isfinite(r)]
+    return float(np.median(finite)) * patient.run.info.steps if finite else 0.0
 
 
 def learns(patient: Patient) -> bool:

@@ -91,9 +91,9 @@ class _Rows:
         said = _per_sample([gradient[at, self._heard.probe] for gradient in self._said])
         entries = sum(state.shape[-1] for state in self._states)
         # Steps at which nothing of a sample is read say nothing of its state.
-        audibility = np.sqrt((said * sizes / entries).mean(1))
-        rms = np.sqrt(sizes.mean(1) / entries)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            audibility = np.sqrt((said * sizes / entries).mean(1))
+            rms = np.sqrt(sizes.mean(1) / entries)
             transport = np.log10(self._norms(at) / np.sqrt(self._heard.output))
         found = []
         for k, time in enumerate(at):
@@ -140,10 +140,10 @@ class _Rows:
         """
         last = len(self._lane.read) - 1
         first, final = self._norms([0, last])
-        with np.errstate(divide="ignore", invalid="ignore"):
-            total = float(np.log10(first / final))
         states, said = self._lane.unrolled.hidden[1:], self._lane.read[:, self._heard.probe]
-        alone = (_per_sample([said]) * _per_sample([states]) / states.shape[-1]).mean(1).max() ** 0.5
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            total = float(np.log10(first / final))
+            alone = (_per_sample([said]) * _per_sample([states]) / states.shape[-1]).mean(1).max() ** 0.5
         values = {"transport": total, "passed": per_step, "width": last, "samples": opened}
         return TimeRow(self._spec.row("[step]", "step"), values | {"audibility": float(alone)})
 
