@@ -150,6 +150,13 @@ class Propagation:
         return self.decades - self.forward_decades
 
     @property
+    def worst_decades(self) -> float:
+        """`decades` or `audibility_decades`, whichever is further from zero: with weights too small for it a
+        rectifier's gradient vanishes though all of it is heard.
+        """
+        return max(self.decades, self.audibility_decades, key=abs)
+
+    @property
     def per_layer(self) -> float:
         """The factor of the last layer, where sizes have settled as far as they will."""
         return float(self.factors[-1]) if self.depth else 1.0

@@ -12,6 +12,7 @@ from typing import ClassVar
 from livegrad.theory.propagation import backward_gain
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.optimizers import begun
 from livegrad.treat.remedies.init import Init
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_activation import edits_of_activation
@@ -76,6 +77,8 @@ class ActivationSwap(Remedy):
         if not plan.swapped or plan.kind is None:
             why = f" ({'; '.join(plan.kept)})" if plan.kept else ""
             return Assessment(False, f"there is no hidden activation to replace{why}")
+        if begun(body.optimizers):
+            return Assessment(False, "training has begun, and the weights have learnt with what is there")
         if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
             return Assessment(None, "the model has branches; theory speaks of plain stacks")
         depth = depth_of(body, plan)
@@ -92,10 +95,10 @@ class ActivationSwap(Remedy):
         said = (
             f"{choice.variant} passes back {found.per_layer:.3g} per layer, {plan.kind} {now.per_layer:.3g}"
         )
-        if not abs(found.audibility_decades) <= _FLOOR:
+        if not abs(found.worst_decades) <= _FLOOR:
             return Assessment(
                 False,
-                f"{said}: {found.audibility_decades:.1f} decades over {depth} layers are still too many",
+                f"{said}: {found.worst_decades:.1f} decades over {depth} layers are still too many",
                 predicted,
                 before,
             )

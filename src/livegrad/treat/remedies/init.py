@@ -120,15 +120,18 @@ class Init(Remedy):
         decades, per_layer = found.audibility_decades, found.per_layer
         numbers = {"backward_gain_per_layer": per_layer, "audibility_decades": decades}
         said = f"with these weights {activation} passes back {per_layer:.3g} of the signal per layer"
-        if abs(decades) <= _FLOOR_DECADES:
+        worst = found.worst_decades
+        if abs(worst) <= _FLOOR_DECADES:
             return Assessment(True, said, numbers)
         instead = (
             "replace the activation, or add normalization or skip connections"
-            if decades < 0 or not is_odd(activation)
+            if worst < 0 or not is_odd(activation)
             else "take init=edge"
         )
+        if abs(decades) <= _FLOOR_DECADES:
+            instead = "take init=own-gain"
         return Assessment(
-            False, f"{said}, {decades:+.1f} decades over {found.depth} layers: {instead}", numbers
+            False, f"{said}, {worst:+.1f} decades over {found.depth} layers: {instead}", numbers
         )
 
     def apply(self, body: Body, choice: Choice) -> Sequence[Change]:

@@ -32,6 +32,7 @@ from livegrad.theory.recurrent import (
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import Draw, generator_of, put
+from livegrad.treat.optimizers import begun
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_recurrent import edits_of_recurrent
 
@@ -232,6 +233,8 @@ def _obstacle(body: Body, layers: Sequence[_Layer], choice: Choice) -> str | Non
     if not layers:
         kinds = {"identity": "nn.RNN", "forget": "nn.LSTM or nn.GRU", "chrono": "nn.LSTM or nn.GRU"}
         return f"it has no {kinds.get(choice.variant, 'nn.RNN, nn.LSTM or nn.GRU')}"
+    if begun(body.optimizers):
+        return "training has begun, and what was learnt would be lost"
     if choice.variant not in ("forget", "chrono"):
         return None
     if (body.finding or {}).get("code") == "LG104":
