@@ -199,13 +199,15 @@ def sigmoid_net(tmp_path, monkeypatch) -> Path:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_leaves_results_and_nothing_else_and_the_same_command_goes_on(sigmoid_net, number):
     arguments = ("--seeds", "2", "--try", "activation=relu,init=he", "sigmoid_net.py")
-    process = subprocess.Popen(command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    process.stderr.readline()  # the control is finished
-    time.sleep(3.0)
-    process.send_signal(number)
-    said = process.stderr.read()
-    assert process.wait(60) == 130
+    with subprocess.Popen(
+        command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        process.stderr.readline()  # the control is finished
+        time.sleep(3.0)
+        process.send_signal(number)
+        said = process.stderr.read()
+        assert process.wait(60) == 130
     assert "the same command goes on from there" in said
     deadline = time.monotonic() + 10
     while descendants() and time.monotonic() < deadline:

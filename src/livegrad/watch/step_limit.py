@@ -15,7 +15,7 @@ from livegrad.watch.nesting import running_steps
 from livegrad.watch.session import Session
 
 # Time does not end a program within its first steps: of fewer nothing can be said.
-FEWEST_STEPS = 50
+FEWEST_STEPS = 100
 
 
 class StepLimit:

@@ -10,7 +10,7 @@ ARMS = 3
 # Seeds are added up to this number where an arm is undecided and time is left.
 MOST_SEEDS = 5
 # Under so few steps nothing can be said of learning.
-FEWEST_STEPS = 50
+FEWEST_STEPS = 100
 # Importing torch and reading the data, in every run: what a short script takes before its first step.
 STARTING = 6.0
 
