@@ -6,7 +6,11 @@ import weakref
 import pytest
 import torch
 from torch import nn
-from torch.optim.optimizer import _global_optimizer_pre_hooks, register_optimizer_step_pre_hook
+from torch.optim.optimizer import (
+    _global_optimizer_pre_hooks,
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
@@ -88,6 +92,39 @@ def test_a_hook_of_the_program_sees_the_gradient_as_a_line_above_the_step_would_
     finally:
         handle.remove()
     assert seen[1] == pytest.approx(seen[0] / 2)
+
+
+class Notes(Halves):
+    def __init__(self, notes, name):
+        self.notes, self.who = notes, name
+
+    def at_step(self, body, choice, step, optimizer):
+        self.notes.append(f"{self.who} before")
+
+    def after_step(self, body, choice, step, optimizer):
+        self.notes.append(f"{self.who} after")
+
+
+def test_remedies_enclose_the_step_and_all_hooks_of_it_in_their_order():
+    notes = []
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    body = Body(model, (optimizer,))
+    steppings = [Stepping(body, [(Notes(notes, name), Choice(name))]) for name in "ab"]
+    handles = [
+        register_optimizer_step_pre_hook(lambda *_: notes.append("hook before")),
+        register_optimizer_step_post_hook(lambda *_: notes.append("hook after")),
+    ]
+    try:
+        for _ in range(2):
+            notes.clear()
+            optimizer.step()
+            assert notes == ["a before", "b before", "hook before", "hook after", "b after", "a after"]
+    finally:
+        for stepping in steppings:
+            stepping.stop()
+        for handle in handles:
+            handle.remove()
 
 
 def test_other_optimizers_and_stopped_remedies_are_left_alone():

@@ -1,8 +1,9 @@
 """By how much the learning rate of each parameter group is to change, from what is known of its steps.
 
-A single first step is to change no weight matrix by more than a hundredth (a usual one changes it by a
-thousandth, and first steps are the largest): factor = 0.01 · ‖W‖/‖ΔW‖. Where the finding says that steps are
-too large it is a tenth at most, because a rate over 2/λ diverges at any size of step. How much over, the
+A first step is to change no weight matrix by more than a hundredth where the optimizer divides by the
+gradient's size (a usual step changes it by a thousandth, and first ones are the largest), and by no more than
+a tenth where it follows the gradient, which shrinks as the loss does (a third of what the finding LG402 calls
+too large): factor = target · ‖W‖/‖ΔW‖. Where the finding says that steps are too large it is a tenth at most, because a rate over 2/λ diverges at any size of step. How much over, the
 growth tells: with |1 − ηλ| = ρ per step the rate at which the step lands in the minimum is η/(1 + ρ). Where
 steps are too small the *usual* one is brought to a thousandth.
 """
@@ -12,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch.optim import Optimizer
 
+from livegrad.diagnose.optimizer_kind import SCALE_FREE
 from livegrad.treat.body import Body
 from livegrad.treat.clip_limit import round_number
 from livegrad.treat.recorded import Recorded, recorded
@@ -21,6 +24,7 @@ from livegrad.treat.update_size import closed_form_sizes, largest_by_group, reco
 TOO_LARGE = ("LG105", "LG106", "LG201", "LG202", "LG301", "LG303", "LG402")
 TOO_SMALL = ("LG403", "LG503")
 FIRST_STEP = 0.01
+FIRST_STEP_THAT_FOLLOWS = 0.1
 USUAL_STEP = 1e-3
 LOWER = 0.1
 # A group's steps are at fault if they are within this of the largest.
@@ -59,21 +63,33 @@ def advise(body: Body) -> Advice:
             return Advice(_all(body, factor), "a tenth is the first thing to try")
         return Advice(None, "the first step is measured")
     groups = [largest_by_group(o, body.model, size) for o, size in zip(body.optimizers, sizes, strict=True)]
-    return from_sizes(groups, code in TOO_LARGE, growth)
+    return from_sizes(groups, [target_of(o) for o in body.optimizers], code in TOO_LARGE, growth)
 
 
-def from_sizes(groups: Sequence[Sequence[float | None]], too_large: bool, growth: float = 1.0) -> Advice:
+def target_of(optimizer: Optimizer) -> float:
+    """The largest ‖ΔW‖/‖W‖ that a first step of this optimizer may have."""
+    return FIRST_STEP if type(optimizer).__name__ in SCALE_FREE else FIRST_STEP_THAT_FOLLOWS
+
+
+def from_sizes(
+    groups: Sequence[Sequence[float | None]],
+    targets: Sequence[float],
+    too_large: bool,
+    growth: float = 1.0,
+) -> Advice:
     """The factors for groups whose largest first ‖ΔW‖/‖W‖ are known (None: left as it is)."""
     most = max((size for sizes in groups for size in sizes if size is not None), default=0.0)
     bound = min(LOWER, 1 / (1 + growth)) if too_large else 1.0
 
-    def factor(size: float | None) -> float:
+    def factor(size: float | None, target: float) -> float:
         # Weights of which nothing is known, such as biases, go with the rest.
         if size is not None and size < _ALIKE * most:
             return 1.0
-        return round_number(min(bound, FIRST_STEP / most if most > 0 else 1.0), 1)
+        return round_number(min(bound, target / most if most > 0 else 1.0), 1)
 
-    factors = tuple(tuple(factor(size) for size in sizes) for sizes in groups)
+    factors = tuple(
+        tuple(factor(size, target) for size in sizes) for sizes, target in zip(groups, targets, strict=True)
+    )
     after = max(
         (
             s * f

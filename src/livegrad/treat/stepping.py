@@ -39,6 +39,7 @@ class Stepping:
         before = register_optimizer_step_pre_hook(functools.partial(_before, reference))
         _to_front(before)
         after = register_optimizer_step_post_hook(functools.partial(_after, reference))
+        self._after = after
         self._end = weakref.finalize(self, _remove, (before, after))
         for optimizer in body.optimizers:
             setattr(optimizer, _HELD, (*getattr(optimizer, _HELD, ()), self))
@@ -56,6 +57,7 @@ class Stepping:
         place = self._place(optimizer)
         if place is None:
             return None
+        _to_end(self._after)
         closure = kwargs.get("closure") if "closure" in kwargs else args[1] if len(args) > 1 else None
         act = functools.partial(self._act, optimizer, self._steps[place])
         if closure is None:
@@ -118,6 +120,18 @@ def _to_front(handle: Any) -> None:
     mine = [key for key, hook in hooks.items() if getattr(hook, "func", None) is _before]
     for key in reversed(mine):
         hooks.move_to_end(key, last=False)
+
+
+def _to_end(handle: Any) -> None:
+    """Behind every hook that is not of this kind; of those, before the ones that acted before in this step."""
+    hooks = handle.hooks_dict_ref()
+    if hooks is None or handle.id not in hooks:
+        return
+    others = [key for key, hook in hooks.items() if getattr(hook, "func", None) is _after]
+    hooks.move_to_end(handle.id)
+    for key in others:
+        if key != handle.id:
+            hooks.move_to_end(key)
 
 
 def _remove(handles: Sequence[Any]) -> None:

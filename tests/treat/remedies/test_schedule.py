@@ -66,7 +66,8 @@ def test_where_closed_form_does_not_tell_the_first_step_is_tried_and_taken_back(
     before = copies(model)
     step(model, optimizer)
     momentum = 1 / (1 - optimizer.param_groups[0].get("momentum", 0))
-    assert 0.004 < largest_move(model, before) * momentum < 0.016
+    target = 0.1 if isinstance(optimizer, torch.optim.SGD) else 0.01
+    assert 0.4 < largest_move(model, before) * momentum / target < 1.6
     # The step that was made is the one of an optimizer with this rate from the start.
     model_2 = net()
     optimizer_2 = make(model_2.parameters())
@@ -88,13 +89,13 @@ def test_a_sound_rate_stays():
 
 def test_divergence_over_two_by_the_curvature_is_answered_by_what_the_growth_says():
     # |1 − ηλ| = 40 at every step: ηλ = 41, and η/41 lands in the minimum.
-    advice = from_sizes([[1e-4]], too_large=True, growth=40.0)
+    advice = from_sizes([[1e-4]], [0.01], too_large=True, growth=40.0)
     assert advice.factors[0][0] == pytest.approx(1 / 41, rel=0.2)
-    assert from_sizes([[1e-4]], too_large=True).factors == ((0.1,),)
+    assert from_sizes([[1e-4]], [0.01], too_large=True).factors == ((0.1,),)
 
 
 def test_only_the_group_whose_steps_are_too_large_is_changed():
-    assert from_sizes([[2.0, 1e-3]], too_large=True).factors == ((0.005, 1.0),)
+    assert from_sizes([[2.0, 1e-3]], [0.01], too_large=True).factors == ((0.005, 1.0),)
 
 
 def test_a_quadratic_that_diverges_under_sgd_converges_after_it(tmp_path):

@@ -234,7 +234,9 @@ def _predicted(body: Body, choice: Choice, evidence: Any) -> tuple[dict[str, flo
     lost = evidence.get("share_rounded_to_zero")
     if choice.variant in ("scale", "bfloat16", "autocast") and isinstance(lost, (int, float)):
         scale = float(choice.options.get("first", FIRST)) if choice.variant == "scale" else 2.0**100
-        return {"share_rounded_to_zero": lost}, {"share_rounded_to_zero": share_lost(lost, scale)}
+        # Where all is lost nothing is known of how small it was.
+        after = {"share_rounded_to_zero": share_lost(lost, scale)} if lost < 1 else {}
+        return {"share_rounded_to_zero": lost}, after
     swallowed = evidence.get("swallowed_share")
     if choice.variant in (*_IN_STEPS, "autocast") and isinstance(swallowed, (int, float)):
         turnover = evidence.get("turnover_steps")
@@ -256,8 +258,6 @@ def share_lost(share: float, scale: float) -> float:
     """The share of a gradient that float16 rounds to zero when it is `scale` times larger, of a normal one of
     which it rounds `share` to zero now: erf(erf⁻¹(share)/scale).
     """
-    if share >= 1:
-        return 1.0
     return erf(NormalDist().inv_cdf((1 + share) / 2) / sqrt(2) / scale)
 
 

@@ -20,7 +20,7 @@ from livegrad.treat.ailment import explodes, vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.rate import Held, is_scheduled, multiply, scaled
-from livegrad.treat.rate_advice import TOO_LARGE, TOO_SMALL, Advice, advise, from_sizes
+from livegrad.treat.rate_advice import TOO_LARGE, TOO_SMALL, Advice, advise, from_sizes, target_of
 from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.update_size import largest_by_group, tried_sizes
@@ -114,7 +114,7 @@ class Schedule(Remedy):
         if "measure" in state and place not in state.setdefault("measured", set()):
             state["measured"].add(place)
             sizes = largest_by_group(optimizer, body.model, tried_sizes(optimizer, body.model))
-            factors = (from_sizes([sizes], state["measure"]).factors or ((),))[0]
+            factors = (from_sizes([sizes], [target_of(optimizer)], state["measure"]).factors or ((),))[0]
             state["undo"] += [change.undo for change in _set(body, state, place, optimizer, factors)]
         if place in state.get("factors", {}):
             state["held"][place].before(optimizer, state["factors"][place])
