@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from livegrad.treat.choice import parse_choices
+from livegrad.treat.draw import Drawn, generator_code
 from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat
 
@@ -232,3 +234,28 @@ def test_a_variant_is_refused_on_nets_that_are_not_of_its_kind(spec, model, reas
 def test_branches_are_not_seen_without_a_batch():
     with pytest.raises(Refused, match="without a batch"):
         treat(residual_net(), "init=fixup")
+
+
+@pytest.mark.parametrize(
+    ("spec", "model"),
+    [
+        ("init=deepnorm", ready_made),
+        ("init=deepnorm", written),
+        ("init=t-fixup", lambda: written(norm="none")),
+    ],
+)
+def test_the_statements_of_a_treatment_make_the_same_model(spec, model, batch):
+    torch.manual_seed(5)
+    treated = model()
+    lines = [generator_code(parse_choices(spec)[0])]
+    for change in treat(treated, spec, inputs=batch).changes:
+        assert isinstance(change, Drawn)
+        layer = f"model.get_submodule({change.where.rpartition('.')[0]!r})"
+        tensor = f"model.get_parameter({change.where!r})"
+        lines += [line.replace("{tensor}", tensor).replace("{layer}", layer) for line in change.code]
+    torch.manual_seed(5)
+    plain = model()
+    exec("\n".join(lines), {"torch": torch, "nn": nn, "model": plain})
+    assert torch.equal(plain(batch), treated(batch))
+    with torch.no_grad():
+        assert torch.equal(plain.eval()(batch), treated.eval()(batch))
