@@ -75,7 +75,7 @@ FACTS = (
         name="tanh-1000",
         title="1,000 tanh layers",
         script=_MLP,
-        options=("--depth", "1000", "--optimizer", "adam", "--lr", "2e-5", "--steps", "120"),
+        options=("--depth", "1000", "--optimizer", "adam", "--lr", "1e-5", "--steps", "160"),
         treat="init",
         goal=0.9,
     ),
