@@ -53,6 +53,7 @@ def gelu(line, target="sigmoid"):
         (3, "@nn.Sigmoid\ndef f(a=nn.Sigmoid()): 1", "@nn.Sigmoid\ndef f(a=nn.ReLU()): 1"),
         (2, "a = f'{nn.Sigmoid()}'", "a = f'{nn.ReLU()}'"),
         (2, "act = nn.Sigmoid\na = act()", "act = nn.ReLU\na = act()"),
+        (2, "a = f(act=nn.Sigmoid)", "a = f(act=nn.ReLU)"),
     ],
 )  # fmt: skip
 def test_the_calls_that_report_a_line_are_replaced_and_no_others(project, line, before, after):
@@ -60,6 +61,21 @@ def test_the_calls_that_report_a_line_are_replaced_and_no_others(project, line, 
     new, rewriting = project(text, relu(line))
     assert new == f"from torch import nn\n{after}\n"
     assert not rewriting.instructions
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = {'sigmoid': nn.Sigmoid}['sigmoid']()",
+        "if isinstance(a, nn.Sigmoid): a = b()",
+        "f(nn.Sigmoid, nn.Sigmoid)",
+        "a = make('Sigmoid')",
+    ],
+)
+def test_a_class_that_is_named_for_another_purpose_stays(project, text):
+    new, rewriting = project(f"from torch import nn\n{text}\n", relu(2))
+    assert new == f"from torch import nn\n{text}\n"
+    assert "not called there by its name" in rewriting.instructions[0]
 
 
 def test_python_reports_the_lines_that_are_looked_for(project):

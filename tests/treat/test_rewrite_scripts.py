@@ -522,6 +522,7 @@ PROGRAMS = {
     "class as an argument": Program("activation=leaky-relu", LIGHTNING, ("act=nn.LeakyReLU):",), 1),
     "Lightning, layer norm": Program("normalize=layer", LIGHTNING, ("nn.Linear(a, b), nn.LayerNorm(b)",), 2),
     "Hugging Face, init": Program("init=xavier", HF_LIKE, ("initialize(self.model)",)),
+    "function as an attribute": Program("activation=selu", HF_LIKE, ("act_fn = F.selu",), 1),
     "accumulation, clip": Program("clip=norm:limit=0.01", ACCUMULATION, loses=1),
     "GradScaler, init": Program("init=critical", SCALER),
     "GradScaler, clip": Program("clip=norm:limit=0.01", SCALER, ("scaler.unscale_(optimizer)",)),

@@ -14,11 +14,16 @@ _ATTRIBUTES = (
     "weight", "bias", "in_features", "out_features", "in_channels", "out_channels", "kernel_size", "stride",
     "padding", "dilation", "groups", "reset_parameters",
 )  # fmt: skip
+_TAKES_A_LAYER = ("weight_norm", "spectral_norm", "orthogonal", "register_parametrization")
 
 
 def check_enclosing(page: Page, call: cst.Call) -> None:
     """Raise CannotRewrite where the attributes of what `call` makes are read."""
     check_placed(call)
+    parent = page.parent(call)
+    taker = page.parent(parent) if isinstance(parent, cst.Arg) else None
+    if isinstance(taker, cst.Call) and last_name(taker) in _TAKES_A_LAYER:
+        raise CannotRewrite(f"{last_name(taker)} takes the layer itself")
     target = assigned(page, page.statement_of(call), call)
     for node in collect(page.tree, cst.Attribute):
         assert isinstance(node, cst.Attribute)

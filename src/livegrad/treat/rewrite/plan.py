@@ -120,26 +120,32 @@ class FilePlan:
         return [target, f"{target}_", *aliases]
 
     def _refer(self, target: str, code: str) -> cst.CSTNode:
-        """A class that is named once and called elsewhere by another name: `act=nn.Sigmoid`."""
-        new = re.fullmatch(r"([\w.]+)\(\)", code)
-        found = [
-            node
-            for node in collect(self.page.tree, cst.Attribute, cst.Name)
-            if self.names.meaning(node) == f"torch.nn.{target}"
-        ]
-        found = [n for n in found if not self._is_called_or_imported(n)]
-        if new is None or len(found) != 1:
+        """A class or function that is named once and called elsewhere by another name: `act=nn.Sigmoid`."""
+        new = re.fullmatch(r"([\w.]+)\((\{input\})?\)", code)
+        meant = {f"{module}.{target}" for module in ("torch", "torch.nn", "torch.nn.functional")}
+        every = collect(self.page.tree, cst.Attribute, cst.Name)
+        found = [node for node in every if self.names.meaning(node) in meant and self._stands_alone(node)]
+        if new is None or len(found) != 1 or not self._is_handed_on(found[0]):
             raise CannotRewrite(f"{target} is not called there by its name")
         node = found[0]
         if self.references.get(node, new[1]) != new[1]:  # type: ignore[call-overload]
-            raise CannotRewrite(f"{target} is to become two things there")
+            raise CannotRewrite(f"{target} is to become {self.references[node]} too")  # type: ignore[index]
         self.references[node] = new[1]  # type: ignore[index]
         return node
 
-    def _is_called_or_imported(self, node: cst.CSTNode) -> bool:
+    def _stands_alone(self, node: cst.CSTNode) -> bool:
+        """Whether a name stands for the thing itself: it is neither called nor imported."""
         parent = self.page.parent(node)
         called = isinstance(parent, cst.Call) and parent.func is node
-        return called or any(isinstance(a, cst.ImportFrom) for a in self.page.around(node))
+        return not called and not any(isinstance(a, cst.ImportFrom) for a in self.page.around(node))
+
+    def _is_handed_on(self, node: cst.CSTNode) -> bool:
+        """Whether it is assigned or given as an argument; in a table it has a key that says what it is."""
+        parent = self.page.parent(node)
+        if isinstance(parent, cst.Arg):
+            call = self.page.parent(parent)
+            return isinstance(call, cst.Call) and last_name(call) not in ("isinstance", "issubclass")
+        return isinstance(parent, (cst.Assign, cst.AnnAssign, cst.Param))
 
     def _check_conflict(self, call: cst.Call, code: str) -> None:
         plan = self.calls.get(call)
