@@ -83,7 +83,7 @@ class TreatedScript:
         identity = Identity.of(program, options.steps)
         base = Path(DEFAULT_BASE if options.out is None else options.out).expanduser().absolute()
         found = None if options.fresh else find_trial(base, identity)
-        if found is not None:
+        if found is not None and (found.whole or budget.minutes <= found.budget.minutes):
             found.budget = _widened(found, budget)
             found.forget_failures()
             if options.tried or found.status != "finished":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from livegrad.diagnose.number import count, percent, short
 from livegrad.treat.trial.arm import CONTROL, ArmRun
-from livegrad.treat.trial.effect import Effect, confidence, smallest_visible
+from livegrad.treat.trial.effect import SAME, Effect, confidence, smallest_visible
 from livegrad.treat.trial.state import Trial
 from livegrad.treat.trial.winner import Winner
 
@@ -43,13 +43,28 @@ def _no_winner(trial: Trial, verdict: str, found: Mapping[str, Effect]) -> str:
         return f"none of the {len(found)} remedies that were tried is better than doing nothing"
     if (trial.metric or {}).get("subject") is None:
         return "livegrad saw no loss in this script, so no remedy can be proven better"
-    near = [name for name, one in found.items() if name not in trial.dropped and one.mean < 0]
     seeds = trial.budget.seeds
     seen = f"{seeds} seed{'s' if seeds > 1 else ''}"
+    near = [n for n, one in found.items() if n not in trial.dropped and one.mean < -math.log(1 + SAME)]
+    more = f"Add seeds: --seeds {seeds + 2}" if trial.whole else _longer(trial)
     if near:
         best = min(near, key=lambda name: found[name].mean)
-        return f"{best} looks better, which {seen} cannot tell from chance. Add seeds: --seeds {seeds + 2}"
-    return f"no remedy is better for sure with {seen}"
+        return f"{best} looks better, which {seen} cannot tell from chance. {more}"
+    healthy = [
+        n for n in found if n not in trial.dropped and not any(r.findings for r in trial.of(n).values())
+    ]
+    if healthy and not trial.whole:
+        steps = count(trial.steps)
+        return (
+            f"{healthy[0]} takes the findings away, and {steps} steps do not show what that is worth. {more}"
+        )
+    return f"no remedy is better for sure with {seen}. {more}"
+
+
+def _longer(trial: Trial) -> str:
+    if trial.budget.steps is not None:
+        return f"Give them longer: --steps {4 * trial.budget.steps}"
+    return f"Give them longer: --minutes {4 * trial.budget.minutes:g}"
 
 
 def effect_words(found: Effect) -> str:
@@ -90,9 +105,10 @@ def notes_of(trial: Trial, found: Mapping[str, Effect]) -> list[str]:
         notes.append("one seed has no interval, so nothing can be proven; ask for more: --seeds 3")
     if any(not one.replicates for one in found.values()):
         notes.append("the seed changes nothing in this script: all repetitions together are one sample")
-    if trial.steps is not None and not trial.whole and arms:
+    if trial.steps is not None and not trial.whole:
+        runs = "every run" if arms else "the script"
         notes.append(
-            f"every run was ended after {count(trial.steps)} steps; what comes later is not known "
+            f"{runs} was ended after {count(trial.steps)} steps; what comes later is not known "
             "(--steps, --minutes)"
         )
     return notes
