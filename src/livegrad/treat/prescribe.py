@@ -7,6 +7,7 @@ said. The rest is tried on copies: each takes the program's first training steps
 and learn, the ones that do so about as well as the best are ordered by how little they change.
 """
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,15 +23,17 @@ from livegrad.treat.prescription.extent import size_of_change
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.proposal import Prescription, Proposal, Refusal, advice
 from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, shortlist
-from livegrad.treat.prescription.rehearsal import Stage
+from livegrad.treat.prescription.rehearsal import Outcome, Stage
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment
 
 # Seconds that all rehearsals together may take.
 PATIENCE = 60.0
 # Steps of the first look, at all candidates, and of the longer one at the best.
-FIRST_LOOK, LONGER_LOOK = 16, 72
+FIRST_LOOK, LONGER_LOOK = 16, 64
 FINALISTS = 4
+# A loss that was halved, in nats.
+ENOUGH = math.log(2)
 _SERIOUS = ("error", "warning")
 
 
@@ -135,18 +138,41 @@ class _Tried:
             self.refused.append(Refusal(choices, reason))
 
     def _rehearsed(self, stage: Stage, trials: Sequence[Trial]) -> list[Proposal]:
-        """A short look at all, and a longer one at the best of them."""
+        """A short look at them, the small changes first, and a longer one at the best."""
         contest = stage.is_contest
         control = stage.rehearse((), FIRST_LOOK)
-        done = [t for trial in trials if (t := self._tried(stage, trial, FIRST_LOOK, 0.5)) is not None]
-        first = [judge(t, control, self._wanted, contest) for t in done]
-        finalists = shortlist([j for j in first if j.trial.outcome is not None], FINALISTS)
+        first, untried = self._first_looks(stage, trials, control, contest)
+        looked = [j for j in first if j.trial.outcome is not None]
+        finalists = shortlist(looked, FINALISTS)
         others = [j for j in rank(first) if j not in finalists]
         if finalists:
             control = stage.rehearse((), LONGER_LOOK)
             again = [self._tried(stage, j.trial, LONGER_LOOK, 1.0) for j in finalists]
             finalists = rank([judge(t, control, self._wanted, contest) for t in again if t is not None])
-        return [self._proposal(j.trial, j) for j in (*finalists, *others)]
+        last = [self._proposal(trial, None) for trial in untried]
+        return [self._proposal(j.trial, j) for j in (*finalists, *others)] + last
+
+    def _first_looks(
+        self, stage: Stage, trials: Sequence[Trial], control: Outcome, contest: bool
+    ) -> tuple[list[Judged], list[Trial]]:
+        """What the first steps of each were like, and those that were left out: once a change of one extent
+        halves the loss those of larger extents are not needed.
+        """
+        found: list[Judged] = []
+        untried: list[Trial] = []
+        enough: int | None = None
+        for trial in sorted(trials, key=lambda t: (size_of_change(t.choices)[0], t.order)):
+            extent, _ = size_of_change(trial.choices)
+            if enough is not None and extent > enough:
+                untried.append(trial)
+                continue
+            tried = self._tried(stage, trial, FIRST_LOOK, 0.5)
+            if tried is None:
+                continue
+            found.append(judge(tried, control, self._wanted, contest))
+            if found[-1].cures and found[-1].progress > ENOUGH:
+                enough = extent
+        return found, untried
 
     def _tried(self, stage: Stage, trial: Trial, steps: int, share: float) -> Trial | None:
         """The trial with its outcome; None where it is refused, or the same as one before."""

@@ -17,15 +17,15 @@ _DEPTH = (
     "init=residual", "init=orthogonal", "init=lsuv", "init,normalize", "activation=gelu", "normalize=batch",
     "normalize=layer:position=after", "init,schedule=rate", "pretrain",
 )  # fmt: skip
-# What a gate that holds on for long lets in at a step is little, so it learns slowly at a rate made for others.
+# What a gate that holds on for long lets in at a step is little: at a rate made for others it learns slowly.
 _TIME = (
     "recurrent", "recurrent=chrono,schedule=rate:factor=10", "recurrent=orthogonal",
     "recurrent=identity,clip=norm:limit=1", "recurrent,clip=norm:limit=1", "recurrent=forget",
-    "recurrent=identity", "init", "init=edge", "activation=tanh:loops=true,init=edge",
+    "recurrent=identity", "init", "init=edge",
 )  # fmt: skip
 _GROWTH = (
-    "init", "init=orthogonal", "init=lsuv", "init=residual", "init,skip", "init,clip=norm:limit=1", "normalize",
-    "skip", "activation", "schedule=warmup", "init,schedule=warmup",
+    "init", "init=orthogonal", "init=lsuv", "init=residual", "init,skip", "init,clip=norm:limit=1",
+    "normalize", "skip", "activation", "schedule=warmup", "init,schedule=warmup",
 )  # fmt: skip
 _GROWTH_IN_TIME = (
     "recurrent=orthogonal", "recurrent", "recurrent=orthogonal,clip=norm:limit=1", "init", "init=edge",
@@ -154,7 +154,7 @@ def impossible(findings: Sequence[Mapping[str, Any]]) -> list[Refusal]:
             choices = parse_choices(text)
             if choices[0].remedy in there and text not in found:
                 found[text] = Refusal(choices, f"{finding.get('name', finding['code'])}: {why}")
-    wanted = {str(choice) for choices, _ in candidates(findings) for choice in choices}
+    wanted = {str(choices[0]) for choices, _ in candidates(findings) if len(choices) == 1}
     return [refusal for text, refusal in found.items() if not any(w.startswith(text) for w in wanted)]
 
 

@@ -1,0 +1,87 @@
+"""Of treatments that cure about as well, the smaller change comes first."""
+
+import math
+
+from livegrad.treat.choice import parse_choices
+from livegrad.treat.prescription.candidates import candidates, impossible
+from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change
+from livegrad.treat.prescription.ranking import Trial, judge, rank, shortlist
+from livegrad.treat.prescription.rehearsal import Outcome
+
+CONTROL = Outcome((2.3,) * 20, frozenset({"LG101"}))
+WANTED = frozenset({"LG101"})
+
+
+def tried(spec, last, codes=(), trouble=None):
+    losses = tuple(2.3 + (last - 2.3) * min(1.0, i / 12) for i in range(20))
+    return Trial(parse_choices(spec), ("LG101",), Outcome(losses, frozenset(codes), trouble=trouble), 0)
+
+
+def order(*trials):
+    return [str(j.trial.choices[0]) for j in rank([judge(t, CONTROL, WANTED) for t in trials])]
+
+
+def test_extents_are_ordered_from_a_number_to_a_training_of_its_own():
+    specs = ["clip=norm", "init=he", "activation=relu", "normalize=layer", "skip=scaled", "pretrain=rbm"]
+    assert [extent_of(parse_choices(spec)) for spec in specs] == list(EXTENTS)
+    assert size_of_change(parse_choices("init=he")) < size_of_change(parse_choices("init=he,clip=norm"))
+    assert extent_of(parse_choices("init=he,skip,clip")) == "architecture"
+
+
+def test_the_smaller_of_two_that_learn_nearly_alike_is_first():
+    assert order(tried("skip", 0.3), tried("init=he", 0.4)) == ["init=he", "skip"]
+
+
+def test_a_larger_change_that_learns_far_better_is_first():
+    assert order(tried("init=he", 2.0), tried("skip", 0.3)) == ["skip", "init=he"]
+
+
+def test_what_leaves_the_finding_comes_behind_what_does_not():
+    assert order(tried("init=he", 0.2, codes={"LG101"}), tried("skip", 1.5)) == ["skip", "init=he"]
+
+
+def test_what_brings_a_new_finding_comes_behind_what_does_not():
+    assert order(tried("init=he", 0.2, codes={"LG103"}), tried("skip", 1.0)) == ["skip", "init=he"]
+
+
+def test_what_breaks_is_last():
+    trials = [
+        tried("init=he", math.nan),
+        tried("activation=relu", 2.3),
+        tried("skip", 0.5, trouble="RuntimeError"),
+    ]
+    assert order(*trials)[0] == "activation=relu"
+
+
+def test_noise_is_no_learning():
+    noisy = (*(2.3 + 0.3 * (-1) ** i for i in range(19)), 2.2)
+    trial = Trial(parse_choices("init"), ("LG101",), Outcome(noisy, frozenset()), 0)
+    assert not judge(trial, CONTROL, WANTED).learns
+
+
+def test_in_a_contest_the_findings_decide():
+    worse = judge(tried("init=he", 4.0), CONTROL, WANTED, contest=True)
+    assert worse.cures and worse.progress == 0
+
+
+def test_the_smallest_change_is_always_looked_at_longer():
+    trials = [
+        tried("skip", 0.1),
+        tried("normalize=layer", 0.2),
+        tried("activation=relu", 0.3),
+        tried("init=he", 2.0),
+    ]
+    found = shortlist([judge(t, CONTROL, WANTED) for t in trials], 3)
+    assert {str(j.trial.choices[0]) for j in found} == {"skip", "normalize=layer", "init=he"}
+
+
+def test_against_explosion_through_time_no_gate_is_opened():
+    found = {str(c) for choices, _ in candidates([{"code": "LG104"}]) for c in choices}
+    assert "recurrent=orthogonal" in found and not {"recurrent=forget", "recurrent=chrono"} & found
+    assert {"recurrent=forget", "recurrent=chrono"} <= {r.spec for r in impossible([{"code": "LG104"}])}
+
+
+def test_what_one_finding_rules_out_another_may_call_for():
+    findings = [{"code": "LG101"}, {"code": "LG402"}]
+    assert "clip=norm" in {str(c) for choices, _ in candidates(findings) for c in choices}
+    assert "clip" not in {r.spec for r in impossible(findings)}

@@ -1,0 +1,145 @@
+"""Lessons: what a program does in its first steps is done again by copies, to the last bit."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from livegrad.treat.body import Body
+from livegrad.treat.choice import parse_choices
+from livegrad.treat.prescription.lesson import CannotReplay, StandIn
+from livegrad.treat.prescription.lessons import Lessons
+from livegrad.treat.prescription.rehearsal import Course, Stage, copies_of
+
+STEPS = 6
+
+
+def rehearsed(models, optimizers, program):
+    """The losses of the program, and those of copies that take its recorded steps."""
+    base = copies_of(models, optimizers)
+    with Lessons(models, optimizers) as lessons:
+        losses = [program() for _ in range(STEPS)]
+    copies = copies_of(base.models, base.optimizers, base.parameters)
+    again: list[float] = []
+    Course(copies, lessons.lessons).take(len(lessons.lessons), again)
+    return losses, again
+
+
+def data():
+    return torch.randn(16, 8), torch.randint(3, (16,))
+
+
+def test_copies_have_the_losses_of_the_program():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.7**step)
+
+    def program():
+        x, y = data()
+        x = x + 0.1 * torch.randn_like(x)
+        loss = F.cross_entropy(F.dropout(model(x), 0.1), y) + 1e-3 * sum(
+            p.square().sum() for p in model.parameters()
+        )
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 0.5)
+        optimizer.step()
+        schedule.step()
+        return loss.item()
+
+    losses, again = rehearsed([model], [optimizer], program)
+    assert again == losses
+
+
+def test_adversaries_take_turns_as_in_the_program():
+    torch.manual_seed(0)
+    maker, judge = nn.Linear(4, 8), nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+    optimizers = [torch.optim.Adam(m.parameters(), lr=0.01) for m in (maker, judge)]
+    losses = []
+
+    def program():
+        made = maker(torch.randn(16, 4))
+        for optimizer, loss in (
+            (
+                optimizers[1],
+                F.softplus(-judge(torch.randn(16, 8))).mean() + F.softplus(judge(made.detach())).mean(),
+            ),
+            (optimizers[0], F.softplus(-judge(made)).mean()),
+        ):
+            optimizer.zero_grad()
+            losses.append(loss.item())
+            loss.backward(retain_graph=True)
+            if optimizer is optimizers[0]:
+                optimizer.step()
+        optimizers[1].step()
+
+    base = copies_of([maker, judge], optimizers)
+    with Lessons([maker, judge], optimizers) as lessons:
+        program()
+    stage = Stage(base, [maker, judge], lessons.lessons, 0, Body(base.models[0], base.optimizers[:1]))
+    assert not stage.is_contest or len(lessons.lessons) > 1
+    again: list[float] = []
+    Course(stage.copies(), lessons.lessons).take(len(lessons.lessons), again)
+    assert sum(again) == pytest.approx(sum(losses))
+
+
+def test_a_scaled_loss_is_unscaled_for_the_step():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=2)
+
+    def program():
+        x, y = data()
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        return loss.item()
+
+    losses, again = rehearsed([model], [optimizer], program)
+    assert again == pytest.approx(losses, rel=1e-5)
+
+
+def test_a_copy_of_a_scheduled_optimizer_steps_the_copy():
+    model = nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    copies = copies_of([model], [optimizer])
+    before = model.weight.detach().clone()
+    copies.models[0](torch.ones(2, 3)).sum().backward()
+    copies.optimizers[0].step()
+    assert torch.equal(model.weight, before)
+    assert not torch.equal(copies.models[0].weight, before)
+
+
+def test_a_batch_that_was_written_to_since_is_not_replayed():
+    model = nn.Linear(8, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x = torch.randn(4, 8)
+    with Lessons([model], [optimizer]) as lessons:
+        model(x).square().mean().backward()
+        optimizer.step()
+    x.zero_()
+    copies = copies_of([model], [optimizer])
+    with pytest.raises(CannotReplay, match="written to"):
+        Course(copies, lessons.lessons).take(1, [])
+
+
+def test_a_rehearsal_treats_copies_watches_them_and_says_what_is_left():
+    torch.manual_seed(0)
+    layers = [m for _ in range(20) for m in (nn.Linear(16, 16), nn.Sigmoid())]
+    model = nn.Sequential(*layers, nn.Linear(16, 4))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x = torch.randn(32, 16)
+    body = Body(model, [optimizer], (x,))
+    stage = Stage.of(body)
+    stage.lessons = [StandIn((x,), {})]
+    numbers = torch.get_rng_state()
+    untreated, treated = (stage.rehearse(parse_choices(s) if s else (), 16) for s in ("", "activation=tanh"))
+    assert untreated.codes >= {"LG101"} and untreated.decades < -3  # 20 layers of 0.14 each
+    assert not treated.codes & {"LG101"} and abs(treated.decades) < 1.5
+    assert len(treated.losses) == 16 and torch.equal(torch.get_rng_state(), numbers)
+    assert isinstance(model[1], nn.Sigmoid)
