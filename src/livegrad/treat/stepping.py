@@ -123,7 +123,7 @@ def _to_front(handle: Any) -> None:
 
 
 def _to_end(handle: Any) -> None:
-    """Behind every hook that is not of this kind; of those, before the ones that acted before in this step."""
+    """Behind every hook that is not of this kind; of those, before the ones that have acted in this step."""
     hooks = handle.hooks_dict_ref()
     if hooks is None or handle.id not in hooks:
         return

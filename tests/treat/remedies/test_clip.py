@@ -244,6 +244,16 @@ def test_under_adam_it_does_not_shorten_steps_and_under_sgd_it_does():
         treat_body(wild, (Choice("clip", "norm", {"limit": 1.0}),))
 
 
+def test_what_is_too_large_in_the_head_is_no_case_for_clipping_by_unit():
+    model = linear()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    finding = {"code": "LG105", "layers": ["2"]}
+    with pytest.raises(Refused, match="leaves alone"):
+        treat_body(Body(model, (optimizer,), finding=finding), (Choice("clip", "agc"),))
+    finding = {"code": "LG105", "layers": ["0", "2"]}
+    assert treat_body(Body(model, (optimizer,), finding=finding), (Choice("clip", "agc"),)).changes
+
+
 def test_the_limit_of_a_program_that_clips_too_much_is_raised():
     model = linear()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)

@@ -219,6 +219,10 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
         )
     if code in _SMALL_STEPS:
         return "the steps are too small already, and clipping makes none larger"
+    if choice.variant == "agc" and code is not None and _is_in_head(body):
+        return (
+            "what is too large is in the last layer, which per-unit clipping leaves alone: take clip=robust"
+        )
     kinds = {type(optimizer).__name__ for optimizer in body.optimizers}
     if code in _LARGE_STEPS and kinds and kinds <= SCALE_FREE:
         return (
@@ -329,6 +333,14 @@ def _raise_own_limit(body: Body, choice: Choice) -> list[Change]:
     parameters = {id(p) for p in body.model.parameters()}
     what = f"the program's own clipping: limit {old if old is None else format(old, 'g')} → {limit:g}"
     return [Change("clip_grad_norm_", what, with_limit(parameters, float(limit)))]
+
+
+def _is_in_head(body: Body) -> bool:
+    """Whether all layers of the finding are the last one."""
+    named = (body.finding or {}).get("layers") or ()
+    head = _head(body)
+    layers = [m for name, m in body.model.named_modules() if name in named]
+    return bool(layers) and all({id(p) for p in m.parameters()} <= head for m in layers)
 
 
 def _head(body: Body) -> set[int]:
