@@ -126,9 +126,9 @@ def columns(rows: Sequence[Row], width: int) -> list[tuple[str, list[str]]]:
     wide = [
         ("", [row.name for row in rows]),
         ("loss", [row.loss for row in rows]),
-        ("95 % of seeds", [row.interval for row in rows]),
+        ("95 %", [row.interval for row in rows]),
         ("vs nothing", [row.effect for row in rows]),
-        ("95 % interval", [row.effect_interval for row in rows]),
+        ("95 %", [row.effect_interval for row in rows]),
         ("per step", [row.cost for row in rows]),
         ("verdict", [row.after for row in rows]),
     ]
