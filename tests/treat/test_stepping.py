@@ -144,13 +144,26 @@ def test_a_remedy_that_fails_says_so_once_and_training_goes_on():
     stepping.stop()
 
 
-def test_the_hooks_go_with_the_optimizer():
+def test_the_hooks_go_with_the_optimizer_but_never_inside_a_step():
     hooks = _global_optimizer_pre_hooks
     gc.collect()
+    _, stepping, body, optimizer = stepped(Halves)
+    stepping.stop()
     before = len(hooks)
     _, stepping, body, optimizer = stepped(Halves)
     assert len(hooks) == before + 1
     gone = weakref.ref(optimizer)
     del stepping, body, optimizer
-    gc.collect()
-    assert gone() is None and len(hooks) == before
+
+    def collect(optimizer, args, kwargs):
+        gc.collect()
+        assert gone() is None
+
+    handle = register_optimizer_step_pre_hook(collect)
+    try:
+        stepped()
+    finally:
+        handle.remove()
+    _, stepping, *_ = stepped(Halves)
+    stepping.stop()
+    assert len(hooks) == before

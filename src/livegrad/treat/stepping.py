@@ -21,8 +21,12 @@ from torch.optim.optimizer import (
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.remedy import Remedy
+from livegrad.watch.nesting import running_steps
 
 _HELD = "_livegrad_stepping"
+# Hooks of steppings that are gone. Torch may be iterating over the hooks at any moment that garbage is
+# collected, so they are removed when the next stepping begins or ends.
+_abandoned: list[Any] = []
 
 
 class Stepping:
@@ -35,12 +39,13 @@ class Stepping:
         self._body = body
         self._remedies = list(remedies)
         self._steps = [0] * len(body.optimizers)
+        _sweep()
         reference = weakref.ref(self)
         before = register_optimizer_step_pre_hook(functools.partial(_before, reference))
         _to_front(before)
         after = register_optimizer_step_post_hook(functools.partial(_after, reference))
         self._after = after
-        self._end = weakref.finalize(self, _remove, (before, after))
+        self._end = weakref.finalize(self, _abandoned.extend, (before, after))
         for optimizer in body.optimizers:
             setattr(optimizer, _HELD, (*getattr(optimizer, _HELD, ()), self))
 
@@ -51,6 +56,7 @@ class Stepping:
             held = tuple(s for s in getattr(optimizer, _HELD, ()) if s is not self)
             setattr(optimizer, _HELD, held) if held else vars(optimizer).pop(_HELD, None)
         self._end()
+        _sweep()
 
     def before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> tuple[Any, Any] | None:
         """Act on the gradients that are there, or have the closure's acted on."""
@@ -134,9 +140,11 @@ def _to_end(handle: Any) -> None:
             hooks.move_to_end(key)
 
 
-def _remove(handles: Sequence[Any]) -> None:
-    for handle in handles:
-        handle.remove()
+def _sweep() -> None:
+    if running_steps():
+        return
+    while _abandoned:
+        _abandoned.pop().remove()
 
 
 def _before(reference: Any, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
