@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 import livegrad
+from livegrad.diagnose.commands import with_commands
 from livegrad.diagnose.confirmation import with_counterfactual
 from livegrad.diagnose.finding import Finding
 from livegrad.diagnose.interventions import interventions, with_guard
@@ -32,7 +33,7 @@ def diagnose(run: Run) -> Report:
             "livegrad": livegrad.__version__,
             "verdict": verdict,
             "summary": _summary(run, findings, patients),
-            "findings": [finding.to_json() for finding in findings],
+            "findings": [with_commands(finding, run.info) for finding in findings],
             "layers": [row for patient in patients for row in layer_rows(patient)],
             "ledger": ledgers(patients),
             "run": _run_part(run, patients),

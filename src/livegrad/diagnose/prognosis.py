@@ -15,6 +15,7 @@ from functools import cached_property
 from math import isfinite
 from typing import Any
 
+from livegrad.diagnose.commands import with_commands
 from livegrad.diagnose.depth_reach import DepthReach, depth_reach
 from livegrad.diagnose.design import Design, design_of
 from livegrad.diagnose.diagnose import diagnose, examine
@@ -93,7 +94,7 @@ def foresee(run: Run, jacobians: Mapping[int, dict[str, Any]] | None = None) -> 
     document |= {
         "verdict": _OVERALL[verdict],
         "summary": sentence,
-        "findings": [finding.to_json() for finding in findings],
+        "findings": [with_commands(finding, run.info) for finding in findings],
         "prognosis": {
             "verdict": verdict,
             "sentence": sentence,
