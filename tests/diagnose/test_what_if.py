@@ -1,9 +1,13 @@
 """What a change would do, by closed form: the facts of the literature."""
 
+from math import log10
+
 import pytest
 
 from livegrad.diagnose.design import Design
 from livegrad.diagnose.what_if import ALTERNATIVES, what_if
+from livegrad.theory.activation import CATALOGUE
+from livegrad.theory.propagation import backward_gain
 
 
 def design(activation="Sigmoid", layers=24, gain=1.0, normalization=None, residual=False, bias=0.0):
@@ -38,7 +42,10 @@ def test_he_initialization_is_made_for_relu_and_lets_gelu_vanish():
     gelu = rows(design("GELU", 100, 2**0.5))
     assert not gelu["as it is"].trains
     assert gelu["as it is"].factor < 0.8
-    assert gelu["weights with GELU's gain, 1.53"].factor == pytest.approx(1.0354, abs=1e-4)
+    # At its own gain a length that is a tenth off runs away by decades; at its critical point it does not.
+    assert backward_gain("GELU", depth=100, length=0.9).decades < -9
+    critical = gelu["GELU's critical point: weights 1.41, biases 0.42"]
+    assert abs(critical.decades) < 1.4 and critical.trains
 
 
 def test_default_initialization_of_relu_passes_back_0_408():
@@ -72,7 +79,25 @@ def test_where_theory_knows_nothing_nothing_is_said():
 
 
 def test_a_residual_net_is_told_what_its_skips_are_worth():
-    (change,) = what_if(design("ReLU", 50, 1.0, "batch", residual=True))
-    assert change.text == "without its skips"
+    change = rows(design("ReLU", 50, 1.0, "batch", residual=True))["without its skips"]
     assert change.factor == pytest.approx(1.2112, abs=1e-4)
     assert not change.trains
+
+
+def test_a_residual_net_is_told_what_scales_and_norms_of_its_branches_do():
+    """f² = 1 + s² b² a block: with He weights b = 1, so 2^(50/2) unscaled and (1 + 1/50)^25 scaled."""
+    table = rows(design("ReLU", 50, 2**0.5, residual=True))
+    assert table["branches added as they are"].decades == pytest.approx(25 * log10(2), abs=1e-6)
+    assert not table["branches added as they are"].trains
+    scaled = table["branches scaled by 0.14 (1/√50)"]
+    assert scaled.decades == pytest.approx(25 * log10(1.02), abs=1e-6) and scaled.trains
+    gate = table["branches that start at zero (a zero-initialized gate or last layer)"]
+    assert gate.decades == 0 and gate.factor == 1
+    # Inside normalized branches the skip's share grows with depth, and the gradient as a power of it.
+    assert table["BatchNorm in each branch"].decades < 2 and table["LayerNorm in each branch"].trains
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_activation_of_the_catalogue_has_a_table(name):
+    assert len(what_if(design(name, 12))) > 4
+    assert len(what_if(design(name, 12, residual=True))) > 3

@@ -23,7 +23,8 @@ class Design:
     """layers: weighted layers (or blocks) along the spine. activation: the commonest one's name in the
     catalogue, or None. gain: √fan_in times the median weight rms of its matrices before the first step (1
     keeps the size of what comes in); bias: the biases' rms. normalization: "batch", "layer" or None: one for
-    at least every other layer. residual: whether most of the layers are blocks with a skip.
+    at least every other layer. residual: whether most of the layers are blocks with a skip; branch: weighted
+    layers in each.
     """
 
     layers: int
@@ -32,6 +33,7 @@ class Design:
     bias: float
     normalization: str | None
     residual: bool
+    branch: int = 1
 
 
 def design_of(patient: Patient) -> Design | None:
@@ -54,6 +56,7 @@ def design_of(patient: Patient) -> Design | None:
         bias=_median([_rms(patient, t) for t in patient.tensors.values() if _is_bias(t)], 0.0),
         normalization=_normalization(kinds, len(matrices)),
         residual=unit == "block",
+        branch=max(1, round(len(matrices) / layers)) if unit == "block" else 1,
     )
 
 

@@ -103,7 +103,7 @@ def _of_time(patient: Patient, finding: Finding) -> Omen | None:
     But where half of the sequence arrives smaller than the dtype resolves, and no gate could open to it, most
     of the input does not exist for the network. And a signal d decades under another stands out from that
     one's scatter after 10^{2d} samples: where that is a million for half of the sequence, and the other half
-    has taught nothing while the weights came a way of their own size, what is to be learnt does not lie in it.
+    has taught nothing while the weights came a way of their own size, what is to be learnt is not in it.
     """
     if learns(patient):
         return None
