@@ -496,6 +496,42 @@ model = Net()
     + ADAMW + DATA + LOOP
 }  # fmt: skip
 
+COPIES = {
+    "train.py": HEAD
+    + """
+import copy
+
+class Q(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(8, 16)] + [nn.Linear(16, 16) for _ in range(5)])
+        self.out = nn.Linear(16, 3)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return self.out(x)
+
+torch.manual_seed(0)
+policy = Q()
+target = Q()
+target.load_state_dict(policy.state_dict())
+average = copy.deepcopy(policy)
+optimizer = torch.optim.SGD(policy.parameters(), lr=0.1)
+x, y = torch.randn(32, 8), torch.randn(32, 3)
+for step in range(3):
+    values = policy(x)
+    with torch.no_grad():
+        expected = y + 0.5 * target(x) + 0.1 * average(x)
+    loss = F.mse_loss(values, expected)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+    target.load_state_dict(policy.state_dict())
+"""
+}
+
 PROGRAMS = {
     "sequential, init": Program("init=he", SEQUENTIAL, ("initialize(model)",)),
     "sequential, activation": Program("activation=relu", SEQUENTIAL, ("nn.ReLU(),",), 4),
@@ -523,6 +559,8 @@ PROGRAMS = {
     "Lightning, layer norm": Program("normalize=layer", LIGHTNING, ("nn.Linear(a, b), nn.LayerNorm(b)",), 2),
     "Hugging Face, init": Program("init=xavier", HF_LIKE, ("initialize(self.model)",)),
     "function as an attribute": Program("activation=selu", HF_LIKE, ("act_fn = F.selu",), 1),
+    "copies, init": Program("init=orthogonal", COPIES, ("policy = initialize(Q())",), 2),
+    "copies, skip": Program("skip=rezero", COPIES, ("target = add_skips(Q())",), 2),
     "accumulation, clip": Program("clip=norm:limit=0.01", ACCUMULATION, loses=1),
     "GradScaler, init": Program("init=critical", SCALER),
     "GradScaler, clip": Program("clip=norm:limit=0.01", SCALER, ("scaler.unscale_(optimizer)",)),

@@ -21,7 +21,8 @@ class Body:
     args, kwargs: of one call of the model, or None where nothing is known of its inputs. finding: the finding
     to cure, as the JSON document holds it, or None. sources: name of a module ("" for the model itself) or
     "optimizer:0" (where each is made), "step:0" (where it steps), "backward" (where backward is called) or
-    "scaler" (where a GradScaler is made) -> "file:line" of the user's source. history: an earlier run of the
+    "scaler" (where a GradScaler is made) or "copy:0" (where a copy is made that is treated alike, "" where
+    that is not known) -> "file:line" of the user's source. history: an earlier run of the
     same script, for thresholds taken from what was recorded; None where there is none. seed: of every draw a
     remedy makes: a generator of its own, so that the program's random numbers stay as they were; by default
     one more than torch was given last, because with that one weights would be the very numbers that the

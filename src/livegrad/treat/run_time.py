@@ -104,6 +104,8 @@ class RunTimeTreatment:
         refused = [(c, _TRAINED) for c in self._choices if c.remedy in _DRAWN_ANEW and begun(call.optimizers)]
         choices = [choice for choice in self._choices if (choice, _TRAINED) not in refused]
         copies = copies_of(call.model, call.everyone)
+        lines = {f"copy:{i}": call.made_at(copy) or "" for i, copy in enumerate(copies)}
+        body.sources = {**body.sources, **lines}
         treatment: Treatment | None = None
         try:
             treatment = treat_body(

@@ -38,7 +38,8 @@ class TrainingCall:
 
     model: what is called, without wrappers; wrapper: as the program calls it. name: the program's variable,
     else its type. args, kwargs: without their history. optimizers: all that hold parameters of it. sources:
-    as livegrad.treat.body.Body has them. everyone: all optimizers of the program.
+    as livegrad.treat.body.Body has them. everyone: all optimizers of the program. made_at: "file:line" of any
+    module, None where it is not known.
     """
 
     model: nn.Module
@@ -49,6 +50,7 @@ class TrainingCall:
     optimizers: Sequence[torch.optim.Optimizer]
     sources: Mapping[str, str] = field(default_factory=dict)
     everyone: Sequence[torch.optim.Optimizer] = ()
+    made_at: Callable[[nn.Module], str | None] = lambda module: None
 
 
 class Listener(Protocol):
@@ -156,7 +158,8 @@ class Onset:
         args, kwargs = _detached(args), _detached(kwargs)
         sources = self._sources(root, optimizers)
         everyone = self.lines.optimizers()
-        call = TrainingCall(root, module, name, args, kwargs, optimizers, sources, everyone)
+        made_at = self._origins.made_at
+        call = TrainingCall(root, module, name, args, kwargs, optimizers, sources, everyone, made_at)
         devices = {tensor.device for tensor in (*root.parameters(), *root.buffers())}
         with self._noting_the_end(), patches.set_aside(), replayed(RandomState.now(devices)):
             self._listener.begins(call)

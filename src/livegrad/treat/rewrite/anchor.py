@@ -1,7 +1,7 @@
 """Where in a program a helper is called on the finished model: as late as possible before it trains.
 
 In front of the statement that makes its optimizer: by then it has been drawn, loaded and moved. Where no
-optimizer holds just this model, around the call that makes the model.
+optimizer holds just this model, or the program keeps a copy of it, around the call that makes the model.
 """
 
 from torch.optim import Optimizer
@@ -10,16 +10,21 @@ from livegrad.treat.body import Body
 from livegrad.treat.remedy import Edit
 
 
-def on_model(body: Body, helper: str) -> Edit:
-    """An edit that calls `helper(model)`, which returns the model, before training."""
-    made = Edit(
-        "wrap", body.sources.get(""), f"{helper}({{call}})", type(body.model).__name__,
-        otherwise=Edit("after", body.sources.get(""), f"{helper}({{target}})"),
-    )  # fmt: skip
-    number = whole_optimizer(body)
+def on_model(body: Body, helper: str) -> list[Edit]:
+    """Edits that call `helper(model)`, which returns the model, before training."""
+    copies = {line for name, line in body.sources.items() if name.startswith("copy:")}
+    number = None if copies else whole_optimizer(body)
+    made = _around(body, body.sources.get(""), helper)
     if number is None:
-        return made
-    return Edit("before", body.sources.get(f"optimizer:{number}"), f"{helper}({{model}})", otherwise=made)
+        others = sorted(copies - {"", body.sources.get("")})
+        return [made, *(_around(body, line, helper) for line in others)]
+    source = body.sources.get(f"optimizer:{number}")
+    return [Edit("before", source, f"{helper}({{model}})", otherwise=made)]
+
+
+def _around(body: Body, line: str | None, helper: str) -> Edit:
+    below = Edit("after", line, f"{helper}({{target}})")
+    return Edit("wrap", line, f"{helper}({{call}})", type(body.model).__name__, otherwise=below)
 
 
 def whole_optimizer(body: Body) -> int | None:

@@ -57,7 +57,7 @@ def edits_of_draws(
     if code is None:
         where = f"{len(drawn)} tensors, for example {drawn[0].where}: {drawn[0].what}"
         return [Edit("instruction", None, f"before training, draw anew ({where})")]
-    return [Edit("define", None, code, imports=_IMPORTS), on_model(body, helper)]
+    return [Edit("define", None, code, imports=_IMPORTS), *on_model(body, helper)]
 
 
 def _function(

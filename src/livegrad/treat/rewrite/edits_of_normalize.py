@@ -136,7 +136,7 @@ def _helper(body: Body, changes: Sequence[Change]) -> list[Edit]:
     else:
         lines += [f"    normalized(layers[{i}], {c})" for i, c in zip(layers.places, codes, strict=True)]
     code = "\n".join([*lines, "    return model"]) + "\n"
-    return [Edit("define", None, code, imports=(_NN,)), on_model(body, "add_norms")]
+    return [Edit("define", None, code, imports=(_NN,)), *on_model(body, "add_norms")]
 
 
 def _code(norm: Any, units: str | None = None) -> str:

@@ -48,7 +48,7 @@ def edits_of_skip(body: Body, choice: Choice, changes: Sequence[Change]) -> list
     edits = [
         Edit("define", None, way, imports=_IMPORTS),
         Edit("define", None, _function(body, choice, layers, chains), imports=_IMPORTS),
-        on_model(body, "add_skips"),
+        *on_model(body, "add_skips"),
     ]
     scales = [p for n, p in body.model.named_parameters() if n.rpartition(".")[2] == SCALE]
     chosen = f'[p for name, p in {{model}}.named_parameters() if name.endswith("{SCALE}")]'
