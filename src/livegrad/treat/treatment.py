@@ -5,7 +5,8 @@ an undo.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +19,9 @@ from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment, Change, Edit, Remedy, describe
 from livegrad.treat.stepping import Stepping, acts_at_steps
+
+if TYPE_CHECKING:
+    from livegrad.treat.rewrite.propose import Rewriting
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,14 @@ class Treatment:
     def edits(self) -> tuple[Edit, ...]:
         """What does the same to the source, in order."""
         return tuple(edit for part in self.parts for edit in part.edits)
+
+    def rewriting(self, root: Path | str | None = None) -> "Rewriting":
+        """What the edits make of the source files in `root`, by default the working directory. Raises
+        UsageError if libcst is not installed.
+        """
+        from livegrad.treat.rewrite.propose import propose
+
+        return propose(self.edits, root)
 
     def after_training(self, sources: Mapping[str, str]) -> None:
         """Let those remedies that act at each step say their edits anew: the lines that step, and what was
