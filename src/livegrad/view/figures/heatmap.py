@@ -1,5 +1,6 @@
 """A heatmap of layers over steps; non-finite and exactly zero cells are marked in colours of their own."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,8 +83,8 @@ def heatmap(
         "colorbar": _colour_bar(),
     }
     if grid.low is not None and grid.high is not None:
-        trace["customdata"] = np.stack([grid.low, grid.high], axis=-1).round(1).astype(object)
-        trace["customdata"] = [[_pair(cell) for cell in row] for row in trace["customdata"]]
+        ends = np.stack([grid.low, grid.high], axis=-1)
+        trace["customdata"] = [[_ends(cell) for cell in row] for row in ends.tolist()]
     height = max(200, min(_ROW * len(names), 620) + 70)
     return {
         "data": [trace, *_marks(grid, names)],
@@ -106,15 +107,16 @@ def heatmap(
 
 
 def _span(grid: Grid) -> str:
-    return "" if grid.low is None else "<br>its layers: %{customdata}"
+    if grid.low is None:
+        return ""
+    return "<br>its layers: 10<sup>%{customdata[0]}</sup> … 10<sup>%{customdata[1]}</sup>"
 
 
-def _pair(cell: np.ndarray) -> str:
-    return (
-        " … ".join("0" if log == -np.inf else f"10<sup>{log}</sup>" for log in cell)
-        if cell[0] == cell[0]
-        else ""
-    )
+def _ends(cell: list[float]) -> list[float | str] | None:
+    """The range of a cell's layers as powers of ten; 10^−∞ is an exact zero."""
+    if any(log != log for log in cell):
+        return None
+    return ["−∞" if log == -math.inf else round(log, 1) for log in cell]
 
 
 def _step_range(steps: np.ndarray) -> list[float]:

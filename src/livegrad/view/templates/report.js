@@ -101,7 +101,9 @@
   if (!figures.length) return;
 
   const unpack = async () => {
-    const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+    const letters = atob(packed);
+    const bytes = new Uint8Array(letters.length);
+    for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
     const library = document.createElement("script");
     library.nonce = nonce;
@@ -132,7 +134,8 @@
       await unpack();
       for (let figure = next(); figure; figure = next()) {
         await draw(figure);
-        if (!document.documentElement.dataset.figures) document.documentElement.dataset.figures = "drawing";
+        if (!document.documentElement.dataset.figures) performance.mark("livegrad-first");
+        document.documentElement.dataset.figures = "drawing";
         await idle();
       }
       document.documentElement.dataset.figures = "drawn";
