@@ -12,7 +12,6 @@ All are drawn from Xavier's normal; queries and keys keep its gain of one, biase
 
 import math
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import torch
 from torch import nn
@@ -42,7 +41,7 @@ def deepnorm(
     alpha, beta = deepnorm_scales(len(branches))
     changes = _draw_branches(body, branches, beta, generator)
     undo_fast_path = no_fast_path(body.model)
-    for i, branch in enumerate(branches):
+    for i, branch in enumerate(branch for alike in _alike(branches) for branch in alike):
         changes.append(_divided(body, branch, float(f"{alpha:.6g}"), None if i else undo_fast_path))
     return changes
 
@@ -65,19 +64,25 @@ def t_fixup(
 def _draw_branches(
     body: Body, branches: Sequence[Branch], gain: float, generator: torch.Generator
 ) -> list[Drawn]:
-    """Draw the first layer of each branch, then the second of each, and so on."""
+    """Draw the first layer of each branch of a kind, then the second of each, and so on: as loops would."""
     changes: list[Drawn] = []
-    every = [
-        _layers(branch, matrices)
-        for branch, matrices in zip(branches, matrices_of(body, branches), strict=True)
-    ]
-    for same in zip_longest(*every):
-        for branch, layer in zip(branches, same, strict=True):
-            made = branch.layers[-1].part.made
-            changes += [_drawn(tensor, gain, generator, made) for tensor in layer or ()]
-            if layer:
-                changes += _zero_bias(body, layer[0][0].owner, generator, made)
+    for alike in _alike(branches):
+        layers = [_layers(b, matrices) for b, matrices in zip(alike, matrices_of(body, alike), strict=True)]
+        for place in range(len(layers[0])):
+            for branch, each in zip(alike, layers, strict=True):
+                made = branch.layers[-1].part.made
+                changes += [_drawn(tensor, gain, generator, made) for tensor in each[place]]
+                changes += _zero_bias(body, each[place][0][0].owner, generator, made)
     return changes
+
+
+def _alike(branches: Sequence[Branch]) -> list[list[Branch]]:
+    """The branches by the kinds and shapes of their layers."""
+    groups: dict[tuple[object, ...], list[Branch]] = {}
+    for branch in branches:
+        kind = tuple((type(w.module), w.weight.shape) for w in branch.layers)
+        groups.setdefault((branch.attention, *kind), []).append(branch)
+    return list(groups.values())
 
 
 def _zero_bias(body: Body, owner: str, generator: torch.Generator, made: str | None) -> list[Drawn]:

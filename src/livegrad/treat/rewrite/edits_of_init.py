@@ -18,6 +18,9 @@ _SAYS = {
     "he": "Draw the weights with variance 2 / fan-in.",
     "lecun": "Draw the weights with variance 1 / fan-in.",
     "lsuv": "Draw orthogonal weights, scaled to unit output variance as it was measured on one batch.",
+    "fixup": "Draw the weights so that residual branches add nothing at first (Fixup).",
+    "deepnorm": "Draw small branches, and divide them by what the stream would be multiplied by (DeepNorm).",
+    "t-fixup": "Draw small weights for a stream that nothing normalizes (T-Fixup).",
     "residual": "Draw the weights anew, the last layer of each residual branch smaller.",
 }
 
