@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 
+from livegrad.probe.warning_place import WarningPlace
+
 Seen = Callable[[Any, Any, dict[str, Any], Any, int], None]
 next_number: Callable[[], int] = torch._C._autograd._get_sequence_nr  # pyright: ignore[reportAttributeAccessIssue]
 _PLAIN = frozenset({int, float, bool, str, torch.Size, torch.device, torch.dtype, torch.layout})
@@ -24,6 +26,7 @@ class WatchOperations(TorchFunctionMode):
         super().__init__()
         self._seen: Seen | None = seen
         self._failed = failed
+        self._place = WarningPlace(type(self).__torch_function__.__code__, globals())
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         first = next_number()
@@ -37,6 +40,7 @@ class WatchOperations(TorchFunctionMode):
         return output
 
     def start(self) -> None:
+        self._place.start()
         _push_mode(self)
 
     def mute(self) -> None:
@@ -48,6 +52,7 @@ class WatchOperations(TorchFunctionMode):
         the stack of modes, from under any that a user's hook has pushed on top and not yet removed.
         """
         self.mute()
+        self._place.stop()
         above: list[Any] = []
         while here and torch._C._len_torch_function_stack():
             top = _pop_mode()
