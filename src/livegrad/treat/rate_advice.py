@@ -1,8 +1,8 @@
 """By how much the learning rate of each parameter group is to change, from what is known of its steps.
 
-A first step is to change no weight matrix by more than a hundredth where the optimizer divides by the
-gradient's size (a usual step changes it by a thousandth, and first ones are the largest), and by no more than
-a tenth where it follows the gradient, which shrinks as the loss does (a third of what the finding LG402 calls
+A first step is to change no weight matrix by more than 0.03 where the optimizer divides by the gradient's
+size (that is what Adam's own rate of 1e-3 does to default weights of 300 inputs, 1e-3 √(3 · 300)), and by no
+more than a tenth where it follows the gradient, which shrinks as the loss does (a third of what the finding LG402 calls
 too large): factor = target · ‖W‖/‖ΔW‖. Where the finding says that steps are too large it is a tenth at most,
 because a rate over 2/λ diverges at any size of step. How much over, the growth tells: with |1 − ηλ| = ρ per
 step the rate at which the step lands in the minimum is η/(1 + ρ). Where steps are too small the *usual* one
@@ -24,7 +24,7 @@ from livegrad.treat.update_size import closed_form_sizes, largest_by_group, reco
 
 TOO_LARGE = ("LG105", "LG106", "LG201", "LG202", "LG301", "LG303", "LG402")
 TOO_SMALL = ("LG403", "LG503")
-FIRST_STEP = 0.01
+FIRST_STEP = 0.03
 FIRST_STEP_THAT_FOLLOWS = 0.1
 USUAL_STEP = 1e-3
 LOWER = 0.1

@@ -37,7 +37,7 @@ def copies(model):
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam])
-def test_under_adam_the_first_step_is_known_beforehand_and_brought_to_a_hundredth(kind):
+def test_under_adam_the_first_step_is_known_beforehand_and_brought_to_that_of_its_usual_rate(kind):
     model = net()
     optimizer = kind(model.parameters(), lr=0.3)
     treatment = treat(model, "schedule=rate", optimizer)
@@ -46,7 +46,7 @@ def test_under_adam_the_first_step_is_known_beforehand_and_brought_to_a_hundredt
     step(model, optimizer)
     # The factor is rounded to one digit.
     assert largest_move(model, before) == pytest.approx(said.predicted["update_over_weights"], rel=0.1)
-    assert 0.005 < largest_move(model, before) < 0.015
+    assert 0.02 < largest_move(model, before) < 0.04
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_where_closed_form_does_not_tell_the_first_step_is_tried_and_taken_back(
     before = copies(model)
     step(model, optimizer)
     momentum = 1 / (1 - optimizer.param_groups[0].get("momentum", 0))
-    target = 0.1 if isinstance(optimizer, torch.optim.SGD) else 0.01
+    target = 0.1 if isinstance(optimizer, torch.optim.SGD) else 0.03
     assert 0.4 < largest_move(model, before) * momentum / target < 1.6
     # The step that was made is the one of an optimizer with this rate from the start.
     model_2 = net()
