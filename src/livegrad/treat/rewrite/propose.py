@@ -14,6 +14,11 @@ from livegrad.treat.rewrite.write import Written, write_files
 if TYPE_CHECKING:
     from livegrad.treat.rewrite.plan import FilePlan
 
+_WORDS = re.compile(r"\{(\w+)(?::(\w+))?\}")
+_IN_WORDS = {
+    "model": "model", "target": "model", "input": "x", "receiver": "optimizer",
+    "arguments": "…", "0": "…", "1": "…",
+}  # fmt: skip
 _DEFINED = re.compile(r"^(?:async def|def|class) +(\w+)", re.MULTILINE)
 
 
@@ -176,13 +181,16 @@ def _in_words(edit: Edit, reason: CannotRewrite | None) -> str:
     where = f"{edit.source}: " if edit.source else ""
     if edit.kind == "instruction":
         return edit.code if edit.source is None or edit.source in edit.code else where + edit.code
-    by_hand = {
-        "replace-call": f"replace the call of {edit.target} by {edit.code}",
-        "wrap": f"replace the call of {edit.target} by {edit.code}",
-        "enclose": f"replace the call of {edit.target} by {edit.code}",
-        "next-element": f"put {edit.code} behind {edit.target}",
-        "argument": f"give the argument {edit.target}={edit.code}",
-        "before": f"above this statement put {edit.code}",
-        "after": f"below this statement put {edit.code}",
-    }.get(edit.kind, edit.code)
-    return f"{where}{by_hand} (by hand: {reason})"
+    words = {**_IN_WORDS, "call": f"{edit.target}(…)"}
+    code = _WORDS.sub(lambda found: words.get(found[1], found[2] or found[1]), edit.code)
+    helper = re.fullmatch(r"(\w+)\(\{(call|model|target)\}\)", edit.code)
+    if helper is not None:
+        by_hand = f"before training, call {helper[1]}(model)"
+    else:
+        by_hand = {
+            "next-element": f"behind {edit.target} put {code}",
+            "argument": f"give {edit.target}={code}",
+            "before": f"above this statement put {code}",
+            "after": f"below this statement put {code}",
+        }.get(edit.kind, f"in the place of {edit.target}(…) put {code}")
+    return f"{where}{by_hand} (no edit: {reason})"
