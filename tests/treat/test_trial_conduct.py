@@ -7,7 +7,7 @@ import jsonschema
 import pytest
 from tests.treat.invented_trial import InventedEngine, Outcome, conducted, sick_until_cured, trial_in
 
-import livegrad.treat.trial.conduct as conduct
+import livegrad.treat.trial.watching as watching
 from livegrad.treat.trial.arm import CONTROL
 from livegrad.treat.trial.commands import PRESCRIPTION, Commands
 from livegrad.treat.trial.conclusion import conclude
@@ -18,8 +18,8 @@ from livegrad.watch.program import Program
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch):
-    monkeypatch.setattr(conduct, "_POLL_SECONDS", 0.0)
-    monkeypatch.setattr(conduct, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(watching, "_LOOK_SECONDS", 0.0)
 
 
 def document_of(trial):

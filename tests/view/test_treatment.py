@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 from tests.treat.invented_trial import Outcome, conducted, sick_until_cured, trial_in
 
-import livegrad.treat.trial.conduct as conduct
+import livegrad.treat.trial.watching as watching
 from livegrad.treat.trial.arm import CONTROL
 from livegrad.treat.trial.conclusion import conclude
 from livegrad.view.figures.treatment import ArmCurves, treatment_losses
@@ -33,7 +33,7 @@ def cured(tmp_path_factory):
         return sick_until_cured(loss)(arm, repetition)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(conduct, "_POLL_SECONDS", 0.0)
+        patch.setattr(watching, "_POLL_SECONDS", 0.0)
         trial = trial_in(tmp_path_factory.mktemp("trial"))
         conducted(trial, script, "init", "skip", "clip", "activation=relu")
     diff = "--- a/train.py\n+++ b/train.py\n@@ -1 +1,2 @@\n x = 1\n+initialize(model)\n"

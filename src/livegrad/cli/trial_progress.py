@@ -10,8 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from livegrad.treat.trial.arm import ArmRun
-from livegrad.treat.trial.conduct import Progress
 from livegrad.treat.trial.state import Trial
+from livegrad.treat.trial.watching import Progress
 
 if TYPE_CHECKING:
     from rich.live import Live

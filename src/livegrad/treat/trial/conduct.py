@@ -7,7 +7,7 @@ Everything that was finished is on disk the moment it is, so that a trial goes o
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,11 +21,9 @@ from livegrad.treat.trial.course import Course
 from livegrad.treat.trial.engine import Engine, Job
 from livegrad.treat.trial.reading import choose_metric, error_codes, open_run, read_run
 from livegrad.treat.trial.state import Trial
-from livegrad.treat.trial.stopping import Look, broken, due, hopeless, lost
+from livegrad.treat.trial.stopping import lost
+from livegrad.treat.trial.watching import Ended, Tell, Watch
 
-_POLL_SECONDS = 0.1
-# Running arms are looked at as often as this.
-_LOOK_SECONDS = 1.0
 # Seeds are added as long as the trial has not taken this many times its minutes.
 _PATIENCE = 1.5
 _ADDED_SEEDS = 2
@@ -33,33 +31,6 @@ _ADDED_SEEDS = 2
 
 class TrialError(LivegradError):
     """The trial cannot go on: the script fails by itself, or never trains."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A running job as a screen shows it. steps: taken so far; of: to take, None if unknown. loss: its level
-    by now.
-    """
-
-    arm: str
-    repetition: int
-    steps: int
-    of: int | None
-    loss: float | None
-    seconds: float
-
-
-Tell = Callable[[Trial, Sequence[Progress]], None]
-
-
-@dataclass
-class _Running:
-    job: Job
-    started: float = field(default_factory=time.monotonic)
-    looked: int = 0
-    checked: float = 0.0
-    steps: int = 0
-    loss: float | None = None
 
 
 @dataclass
@@ -70,8 +41,12 @@ class Conductor:
     engine: Engine
     commands: Commands
     tell: Tell
-    _running: dict[Job, _Running] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._watch = Watch(self.trial, self.engine, self.tell)
+        # A result is shown again as it was: nothing is added to it that was not asked for.
+        self._adds = self.trial.status != "finished"
 
     def conduct(self) -> None:
         """Lead the trial to its end. Raises TrialError; whatever is raised, no job is left running and no
@@ -101,7 +76,8 @@ class Conductor:
             asked = trial.budget.steps
             seconds = None if asked else trial.budget.control_seconds()
             self._start(trial.arms[0], 0, asked, seconds)
-            self._drain()
+            while len(self._watch):
+                self._collect()
         first = trial.runs[CONTROL, 0]
         if first.steps == 0:
             del trial.runs[CONTROL, 0]
@@ -153,7 +129,7 @@ class Conductor:
     def _next_best(self) -> bool:
         """Whether further proposals are tried: where none of the first is better, and time is left."""
         trial = self.trial
-        if trial.forced or winner_of(trial) is not None or self._is_over(1.0):
+        if not self._adds or trial.forced or winner_of(trial) is not None or self._is_over(1.0):
             return False
         known = {arm.name for arm in trial.arms}
         return self._add_arms([a for a in self._proposed() if a.name not in known][: trial.budget.arms])
@@ -168,21 +144,19 @@ class Conductor:
         control = open_run(self.trial.run_folder(CONTROL, 0))
         assert control is not None
         job = Job(PRESCRIPTION, 0, self.commands.prescribe(control.path, folder), folder)
-        self.engine.start(job)
-        self._running[job] = _Running(job)
-        codes: dict[Job, int] = {}
-        while job not in codes:
-            codes.update(self._wait())
-        self._running.pop(job)
-        return self.commands.read_prescription(folder, codes[job])
+        self._watch.start(job)
+        ended: list[Ended] = []
+        while not ended:
+            ended = self._watch.wait()
+        return self.commands.read_prescription(folder, ended[0].code)
 
     def _try_all(self) -> None:
         """Run every arm with every seed; where there is time, add seeds for what is undecided, and arms where
         nothing helps.
         """
         while True:
-            while (following := self._next()) is not None or self._running:
-                while following is not None and len(self._running) < self.engine.slots:
+            while (following := self._next()) is not None or len(self._watch):
+                while following is not None and self._watch.has_room:
                     self._start(*following, self.trial.steps, None)
                     following = self._next()
                 self._collect()
@@ -192,7 +166,7 @@ class Conductor:
     def _next(self) -> tuple[Arm, int] | None:
         """The next run to make: all arms with one seed before any with the next, the control first."""
         trial = self.trial
-        busy = {(job.arm, job.repetition) for job in self._running}
+        busy = self._watch.busy
         for repetition in range(trial.budget.seeds):
             for arm in trial.arms:
                 wanted = not arm.is_control or len(trial.over) < len(trial.candidates)
@@ -224,7 +198,8 @@ class Conductor:
             if found[arm.name].verdict == "undecided" and (winner is None or arm.size < winner.size)
         ]
         seeds = trial.budget.seeds
-        if not undecided or trial.looks or self._is_over(_PATIENCE) or seeds < 2 or seeds >= MOST_SEEDS:
+        may = self._adds and not trial.looks and 2 <= seeds < MOST_SEEDS and not self._is_over(_PATIENCE)
+        if not undecided or not may:
             return False
         for arm in alive:
             if arm.name not in undecided:
@@ -240,28 +215,18 @@ class Conductor:
         folder = self.trial.run_folder(arm.name, repetition)
         arguments = self.commands.run(arm, repetition, folder, steps, seconds)
         job = Job(arm.name, repetition, arguments, folder)
-        self._running[job] = _Running(job)
-        self.engine.start(job)
-
-    def _drain(self) -> None:
-        while self._running:
-            self._collect()
-
-    def _wait(self) -> Sequence[tuple[Job, int]]:
-        time.sleep(_POLL_SECONDS)
-        self.tell(self.trial, [self._progress(one) for one in self._running.values()])
-        return self.engine.finished()
+        self._watch.start(job)
 
     def _collect(self) -> None:
-        """Wait a little; note what ended, and look at what runs."""
-        for job, code in self._wait():
-            running = self._running.pop(job)
-            seconds = time.monotonic() - running.started
-            self._note(read_run(job, code, self.trial.folder, self._subject, self.trial.steps, seconds))
-        for running in list(self._running.values()):
-            if time.monotonic() - running.checked >= _LOOK_SECONDS:
-                running.checked = time.monotonic()
-                self._look(running)
+        """Wait a little; note what ended, and end what is hopeless."""
+        for ended in self._watch.wait():
+            self._note(self._read(ended.job, ended.code, ended.seconds))
+        for job, why in self._watch.lost():
+            seconds = self._watch.end(job)
+            self._note(replace(self._read(job, 0, seconds), end="stopped", reason=why))
+
+    def _read(self, job: Job, code: int, seconds: float) -> ArmRun:
+        return read_run(job, code, self.trial.folder, self._subject, self.trial.steps, seconds)
 
     @property
     def _subject(self) -> str | None:
@@ -280,9 +245,7 @@ class Conductor:
             why = lost(run.loss, control.loss, noise, error_codes(run.findings))
         if why is not None:
             trial.dropped[run.arm] = why
-            for job in [job for job in self._running if job.arm == run.arm]:
-                self._running.pop(job)
-                self.engine.end(job)
+            self._watch.end_all_of(run.arm)
             trial.save()
 
     def _noise(self, *runs: ArmRun) -> float:
@@ -292,43 +255,6 @@ class Conductor:
             if opened is not None:
                 courses.append(Course.of(opened, self._subject).noise)
         return math.hypot(*courses)
-
-    def _look(self, running: _Running) -> None:
-        """Read how far a running arm is, and end it if it is hopeless."""
-        job, trial = running.job, self.trial
-        run = open_run(job.folder)
-        if run is None:
-            return
-        course = Course.of(run, self._subject)
-        running.steps = max(run.info.steps, int(course.steps[-1]) + 1 if len(course) else 0)
-        running.loss = course.level if len(course) else None
-        if job.arm == CONTROL or trial.steps is None:
-            return
-        control = open_run(trial.run_folder(CONTROL, 0))
-        if control is None:
-            return
-        beside = Course.of(control, self._subject)
-        why = broken(course, beside)
-        if why is None and due(running.steps, trial.steps, running.looked):
-            running.looked += 1
-            errors = error_codes(run.report().to_dict()["findings"])
-            why = hopeless(Look(course, beside, errors))
-        if why is not None:
-            self._stop(running, why)
-
-    def _stop(self, running: _Running, why: str) -> None:
-        job = running.job
-        self.engine.end(job)
-        self._running.pop(job)
-        seconds = time.monotonic() - running.started
-        seen = read_run(job, 0, self.trial.folder, self._subject, self.trial.steps, seconds)
-        self._note(replace(seen, end="stopped", reason=why))
-
-    def _progress(self, running: _Running) -> Progress:
-        job = running.job
-        seconds = time.monotonic() - running.started
-        of = self.trial.steps or self.trial.budget.steps
-        return Progress(job.arm, job.repetition, running.steps, of, running.loss, seconds)
 
 
 def _with_course(run: ArmRun, course: Course) -> ArmRun:
