@@ -2,11 +2,11 @@
 
 A first step is to change no weight matrix by more than 0.03 where the optimizer divides by the gradient's
 size (that is what Adam's own rate of 1e-3 does to default weights of 300 inputs, 1e-3 √(3 · 300)), and by no
-more than a tenth where it follows the gradient, which shrinks as the loss does (a third of what the finding LG402 calls
-too large): factor = target · ‖W‖/‖ΔW‖. Where the finding says that steps are too large it is a tenth at most,
-because a rate over 2/λ diverges at any size of step. How much over, the growth tells: with |1 − ηλ| = ρ per
-step the rate at which the step lands in the minimum is η/(1 + ρ). Where steps are too small the *usual* one
-is brought to a thousandth.
+more than a tenth where it follows the gradient, which shrinks as the loss does (a third of what the finding
+LG402 calls too large): factor = target · ‖W‖/‖ΔW‖. Where the finding says that steps are too large it is a
+tenth at most, because a rate over 2/λ diverges at any size of step. How much over, the growth tells: with
+|1 − ηλ| = ρ per step the rate at which the step lands in the minimum is η/(1 + ρ). Where steps are too small
+the *usual* one is brought to a thousandth.
 """
 
 from collections.abc import Mapping, Sequence
