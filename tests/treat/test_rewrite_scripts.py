@@ -532,6 +532,24 @@ for step in range(3):
 """
 }
 
+SPIKES = {
+    "train.py": HEAD
+    + SEED
+    + mlp()
+    + ADAMW
+    + """\
+for step in range(14):
+    x, y = torch.randn(32, 8), torch.randint(0, 3, (32,))
+    loss = F.cross_entropy(model(x), y) * (200. if step == 10 else 1.)
+    if step == 12:
+        loss = loss * float("nan")
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+"""
+}
+
 PROGRAMS = {
     "sequential, init": Program("init=he", SEQUENTIAL, ("initialize(model)",)),
     "sequential, activation": Program("activation=relu", SEQUENTIAL, ("nn.ReLU(),",), 4),
@@ -561,6 +579,7 @@ PROGRAMS = {
     "function as an attribute": Program("activation=selu", HF_LIKE, ("act_fn = F.selu",), 1),
     "copies, init": Program("init=orthogonal", COPIES, ("policy = initialize(Q())",), 2),
     "copies, skip": Program("skip=rezero", COPIES, ("target = add_skips(Q())",), 2),
+    "spikes, robust clip": Program("clip=robust", SPIKES, ("clip_robustly_(optimizer)",)),
     "accumulation, clip": Program("clip=norm:limit=0.01", ACCUMULATION, loses=1),
     "GradScaler, init": Program("init=critical", SCALER),
     "GradScaler, clip": Program("clip=norm:limit=0.01", SCALER, ("scaler.unscale_(optimizer)",)),

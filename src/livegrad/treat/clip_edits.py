@@ -24,15 +24,43 @@ def clip_by_unit_(parameters, limit):
 '''
 
 
+_ROBUSTLY = '''\
+def clip_robustly_(optimizer):
+    """Hold the gradient's norm to what is usual, by the last 32; leave out a step that is not finite."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters])
+    if not norm.isfinite():
+        optimizer.zero_grad()
+        return
+    logs, limit = vars(optimizer).setdefault("logs_of_norms", deque(maxlen=32)), math.inf
+    if len(logs) >= 8:
+        median = statistics.median(logs)
+        spread = 1.4826 * statistics.median(abs(log - median) for log in logs)
+        limit = math.exp(median + max(math.log(3), 6 * spread))
+    if norm > 0:
+        logs.append(math.log(min(norm.item(), limit)))
+    torch.nn.utils.clip_grads_with_norm_(parameters, limit, norm)
+'''
+_ROBUSTLY_IMPORTS = ("import math", "import statistics", "from collections import deque", "import torch")
+
+
 def edits_of(
     body: Body, choice: Choice, changes: Sequence[Change], learnt: Sequence[float | None]
 ) -> list[Edit]:
     """The edits for each optimizer of the body. learnt: the limits found in its first steps, where none was
     given.
     """
-    if choice.variant in ("robust", "through-time") or (changes and changes[0].where == "clip_grad_norm_"):
+    if choice.variant == "through-time" or (changes and changes[0].where == "clip_grad_norm_"):
         return [Edit("instruction", c.source, _instruction(choice, c)) for c in changes if c.where or c.what]
     found: list[Edit] = []
+    if choice.variant == "robust":
+        scaled = "scaler" in body.sources
+        act = "{receiver}.unscale_({0})\nclip_robustly_({0})" if scaled else "clip_robustly_({receiver})"
+        sources = [body.sources.get(f"step:{i}") for i in range(len(body.optimizers))]
+        return [
+            Edit("define", None, _ROBUSTLY, "clip_robustly_", _ROBUSTLY_IMPORTS),
+            *(Edit("before", source, act, "step") for source in dict.fromkeys(sources)),
+        ]
     if choice.variant == "agc":
         found.append(Edit("define", None, _BY_UNIT, "clip_by_unit_", ("import torch",)))
     for i, _ in enumerate(body.optimizers):
@@ -70,9 +98,4 @@ def _instruction(choice: Choice, change: Change) -> str:
     limit = choice.options.get("limit")
     if change.where == "clip_grad_norm_":
         return f"call clip_grad_norm_ with the limit {limit:g}"
-    if choice.variant == "robust":
-        return (
-            "above optimizer.step(): hold the norm of the gradient to three times, or six robust deviations "
-            "of its logarithm over, the median of the last 32, and leave out a step whose norm is not finite"
-        )
     return f"{change.where}: {change.what} (h.register_hook on the state that is handed on)"
