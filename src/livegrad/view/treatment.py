@@ -24,6 +24,8 @@ HEADS = {
     "uncured": "not cured",
     "failed": "cannot be treated",
 }
+# A longer name of a remedy has a line of its own.
+_NAME = 20
 _STYLES = {"winner": "healthy", "good": "", "control": "dim", "bad": "dim", "open": ""}
 
 
@@ -128,10 +130,10 @@ class TreatmentScreen(Screen):
             return
         self.blank()
         self.line(("  cannot work here", "name"))
-        gap = min(max(len(name) for name, _ in pairs) + 2, 26)
+        gap = max((len(name) for name, _ in pairs[:8] if len(name) <= _NAME), default=4) + 2
         for name, reason in pairs[:8]:
-            if len(name) + 2 > gap:
-                self.line(("    ", ""), self.ink.text(name))
+            if len(name) > _NAME:
+                self.line((f"    {self.ink.text(name)}", "dim"))
                 name = ""
             self.labelled(name, reason, indent=4, gap=gap, style="dim")
         if len(pairs) > 8:
@@ -177,11 +179,9 @@ class TreatmentScreen(Screen):
             self.labelled("", f"{note}.", indent=2, gap=0, style="dim")
         winner = document["winner"]
         if winner is not None:
-            self.line(
-                ("  next:   ", "dim"),
-                (self.ink.text(_next(document)), "command"),
-                "  shows the diff and asks",
-            )
+            command = self.ink.text(_next(document))
+            words = "  shows the diff and asks" if len(command) + 35 <= self.width else ""
+            self.line(("  next:   ", "dim"), (command, "command"), words)
         self.line(("  trial:  ", "dim"), self.ink.text(document["path"]))
         if page is not None:
             self.line(("  report: ", "dim"), self.ink.text(str(page)))
