@@ -148,6 +148,8 @@ class GradientGuard:
         norm = float(total_norm(gradients)) / _scale(optimizer)
         subject, step = self._place(optimizer)
         if not math.isfinite(norm):
+            if getattr(optimizer, "grad_scale", None) is not None:
+                return  # a GradScaler's business, which skips the step and lowers its scale
             ward.taken = [(p, p.grad) for p in parameters if p.grad is not None]
             for parameter in parameters:
                 parameter.grad = None
@@ -170,6 +172,8 @@ class GradientGuard:
         if clip:
             limit = ward.threshold.look(norm)
             size = torch.where(norm > limit, ward.threshold.usual, norm)
+        # A GradScaler skips the step itself, and lowers its scale.
+        scaled = torch.full_like(norm, scale is not None)
         poisoned = ~norm.isfinite()
         factor = torch.where(size < norm, size / norm, 1.0).masked_fill(poisoned, 1.0)
         telling = self._tell(ward, optimizer, poisoned)
@@ -180,7 +184,7 @@ class GradientGuard:
                 for gradient in mine:
                     gradient.masked_fill_(poisoned.to(device), 0.0)
         subject, step = self._place(optimizer)
-        self._sent.append((subject, step, torch.stack((norm, size))))
+        self._sent.append((subject, step, torch.stack((norm, size, scaled))))
         if len(self._sent) >= _MOST_ON_THE_WAY:
             self._send()
         self._receive(wait=False)
@@ -218,8 +222,8 @@ class GradientGuard:
                     return
                 event.synchronize()
             del self._underway[0]
-            for (subject, step), (norm, size) in zip(places, numbers.tolist(), strict=True):
-                if not math.isfinite(norm):
+            for (subject, step), (norm, size, scaled) in zip(places, numbers.tolist(), strict=True):
+                if not math.isfinite(norm) and not scaled:
                     self._heard(Act(step, subject, "skipped", norm, math.nan))
                 elif norm > size:
                     self._heard(Act(step, subject, "clipped", norm, size))

@@ -34,7 +34,7 @@ class RobustThreshold:
 
     def __init__(self, on_device: bool = False) -> None:
         self._recent: deque[float] = deque(maxlen=WINDOW)
-        self._logs = torch.full((WINDOW,), math.nan)
+        self._logs = torch.full((WINDOW,), math.nan, dtype=torch.float32)
         self._count = torch.zeros((), dtype=torch.int64)
         self._places = torch.arange(WINDOW)
         self._on_device = on_device

@@ -1,7 +1,9 @@
 """Treating the models of a running program, each when its training begins."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from math import isfinite
 from typing import Any
 
@@ -108,10 +110,14 @@ class RunTimeTreatment:
         body.sources = {**body.sources, **lines}
         treatment: Treatment | None = None
         try:
-            treatment = treat_body(
-                body, choices, refused=lambda choice, why: refused.append((choice, _reason(why)))
-            )
-            treat_alike(copies, body, treatment.choices, call.model)
+            # What the model prints when it is called belongs to the program's own calls.
+            with redirect_stdout(StringIO()):
+                treatment = treat_body(
+                    body, choices, refused=lambda choice, why: refused.append((choice, _reason(why)))
+                )
+                for alike in treat_alike(copies, body, treatment.choices, call.model):
+                    alike.settle()
+            treatment.settle()
         except Exception as error:  # it could not even be examined, or its copies not be treated
             if treatment is not None:
                 treatment.undo()

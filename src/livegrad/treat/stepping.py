@@ -95,7 +95,9 @@ class Stepping:
             # The hooks stay: torch is iterating over them.
             self._remedies = [pair for pair in self._remedies if pair[1] is not choice]
             text = f"livegrad: {choice} acts no more, training goes on. {type(error).__name__}: {error}"
-            warnings.warn(text, RuntimeWarning, stacklevel=4)
+            with warnings.catch_warnings():
+                warnings.simplefilter("always")  # where warnings are errors, training would end here
+                warnings.warn(text, RuntimeWarning, stacklevel=4)
 
     def _place(self, optimizer: Optimizer) -> int | None:
         mine = (i for i, known in enumerate(self._body.optimizers) if known is optimizer)

@@ -4,6 +4,7 @@ an undo.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,12 @@ class Treatment:
         for change in reversed(self.changes):
             change.undo()
         self.undone = True
+
+    def settle(self) -> None:
+        """Forget how to undo it, and with that what the weights were before."""
+        self.changes = tuple(replace(change, undo=_settled) for change in self.changes)
+        for part in self.parts:
+            part.changes = [replace(change, undo=_settled) for change in part.changes]
 
     def to_dict(self) -> dict[str, Any]:
         """The treatment as one JSON-able document."""
@@ -217,22 +224,31 @@ def call_of(inputs: Any) -> tuple[tuple[Any, ...] | None, Mapping[str, Any]]:
     return (inputs,), {}
 
 
+def _settled() -> None:
+    raise UsageError("this treatment was settled: it can no longer be undone")
+
+
 def _outputs(body: Body) -> list[Tensor] | None:
     """The output tensors of the body in float64, in evaluation mode, on a copy; None where it cannot run so.
 
-    What the forward pass makes without saying the dtype is float64 too.
+    What the forward pass makes without saying the dtype is float64 too, also where the program has autocast
+    on.
     """
     import copy
 
     devices = {tensor.device for tensor in (*body.model.parameters(), *body.model.buffers())}
     usual = torch.get_default_dtype()
-    with replayed(RandomState.now(devices)), torch.no_grad():
-        twin = copy.deepcopy(body.model).double().eval()
-        args, kwargs = _double((body.args, dict(body.kwargs)))
-        torch.set_default_dtype(torch.float64)
+    with ExitStack() as stack:
+        stack.enter_context(replayed(RandomState.now(devices)))
+        stack.enter_context(torch.no_grad())
+        for kind in {device.type for device in devices} - {"meta"}:
+            stack.enter_context(torch.autocast(kind, enabled=False))
         try:
+            twin = copy.deepcopy(body.model).double().eval()
+            args, kwargs = _double((body.args, dict(body.kwargs)))
+            torch.set_default_dtype(torch.float64)
             return [y.detach().clone() for y in output_tensors(twin(*args, **kwargs))]
-        except RuntimeError:  # it converts to a dtype of its own
+        except Exception:  # it converts to a dtype of its own, or does not run so
             return None
         finally:
             torch.set_default_dtype(usual)

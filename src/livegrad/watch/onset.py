@@ -37,8 +37,8 @@ class TrainingCall:
     """The call with which a model's training begins.
 
     model: what is called, without wrappers; wrapper: as the program calls it. name: the program's variable,
-    else its type. args, kwargs: without their history. optimizers: all that hold parameters of it. sources:
-    as livegrad.treat.body.Body has them. everyone: all optimizers of the program. made_at: "file:line" of any
+    else its type. args, kwargs: copies without their history. optimizers: all that hold parameters of it.
+    sources: as livegrad.treat.body.Body has them. everyone: all optimizers of the program. made_at: "file:line" of any
     module, None where it is not known.
     """
 
@@ -251,9 +251,9 @@ for _name in ("enter", "leave", "_before_step"):
 
 
 def _detached(value: Any) -> Any:
-    """Tensors cut off from the graph that made them: what is examined passes nothing back to the program."""
+    """Tensors of their own: what is examined neither passes back to the program nor writes into its batch."""
     if isinstance(value, torch.Tensor):
-        return value if value.grad_fn is None else value.detach().requires_grad_(value.requires_grad)
+        return value.detach().clone().requires_grad_(value.requires_grad)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*map(_detached, value))
     if type(value) in (tuple, list):
