@@ -1,5 +1,7 @@
 """A row for each thing the model is given that has numbers to scale."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -18,6 +20,15 @@ def test_a_batch_of_grey_values(scan_unnoticed):
     assert row["width"] == 12 and row["samples"] == 10 and row["nonfinite"] == 0
     assert row["dead"] == pytest.approx(3 / 12)
     assert row["similarity"] > 0.6  # all entries are positive
+
+
+def test_an_input_has_the_line_where_the_model_is_called(scan_step):
+    model, x = nn.Linear(12, 3), torch.rand(10, 12)
+    found = scan_step(model, lambda: model(x).sum())
+    line = next(layer.source for layer in found.result.layers if layer.kind == "input")
+    assert line is not None and line.rpartition(":")[0].endswith("test_inputs.py")
+    called = Path(__file__).read_text().splitlines()[int(line.rpartition(":")[2]) - 1]
+    assert "model(x).sum()" in called
 
 
 class TwoInputs(nn.Module):

@@ -23,6 +23,7 @@ from livegrad.probe.random_state import replayed
 from livegrad.probe.replay import Replay, without_checkpoints
 from livegrad.probe.scan import ScanResult, StepScan
 from livegrad.probe.side_effects import forward_effect
+from livegrad.probe.stand_in import stand_in_loss
 from livegrad.probe.symptom import symptom
 from livegrad.probe.target import Target
 from livegrad.probe.twin import CannotCopy, fresh
@@ -188,12 +189,7 @@ def _stand_in(output: Any, used: tuple[int, ...]) -> torch.Tensor:
     tensors = output_tensors(output)
     if not used or used[-1] >= len(tensors):
         raise CannotMeasure("the copy returns something else than the model did")
-    with torch._C.DisableTorchFunction():
-        parts = [tensors[k] for k in used if tensors[k].grad_fn is not None]
-        if not parts:
-            raise CannotMeasure("the copy returns nothing that depends on its parameters")
-        return torch.stack([_real(part).sum() for part in parts]).sum()
-
-
-def _real(tensor: torch.Tensor) -> torch.Tensor:
-    return (torch.view_as_real(tensor) if tensor.is_complex() else tensor).float()
+    loss = stand_in_loss(tensors[k] for k in used if tensors[k].grad_fn is not None)
+    if loss is None:
+        raise CannotMeasure("the copy returns nothing that depends on its parameters")
+    return loss

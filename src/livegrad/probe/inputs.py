@@ -11,6 +11,7 @@ from torch import Tensor
 
 from livegrad.probe.layers import LayerSpec
 from livegrad.probe.similarity import likeness, take_sample
+from livegrad.probe.source import shown_path, user_line
 from livegrad.probe.squares import is_measurable, measure_rows
 
 MOST_INPUTS = 8
@@ -32,17 +33,21 @@ class InputRow:
 
 
 def measure_inputs(root: torch.nn.Module, args: Any, kwargs: Mapping[str, Any], batch: int) -> list[InputRow]:
-    """Measure the floating-point inputs of a call of `root`; nothing of them is kept but a small sample."""
+    """Measure the floating-point inputs of a call of `root` that is just beginning; nothing of them is kept
+    but a small sample.
+    """
     found: list[InputRow] = []
+    line = user_line()
+    where = None if line is None else f"{shown_path(line[0])}:{line[1]}"
     named = list(_named(root, args, kwargs))
     for name, tensor in named:
         if len(found) < MOST_INPUTS and tensor.ndim > 1 and is_measurable(tensor):
             title = "input" if len(named) == 1 else f"input.{name}"
-            found.append(_measure(title, tensor, batch))
+            found.append(_measure(title, tensor, batch, where))
     return found
 
 
-def _measure(title: str, tensor: Tensor, batch: int) -> InputRow:
+def _measure(title: str, tensor: Tensor, batch: int, where: str | None) -> InputRow:
     squares, nonfinite = measure_rows(tensor, batch)
     count = squares.shape[0]
     width = tensor.numel() // count
@@ -51,7 +56,7 @@ def _measure(title: str, tensor: Tensor, batch: int) -> InputRow:
     if sample is not None:
         constant = float((sample == sample[:1]).all(0).double().mean())
     spec = LayerSpec(
-        name=title, depth=0, type="input", operator="input", module=None, source=None, made=None, tensors=(),
+        name=title, depth=0, type="input", operator="input", module=None, source=where, made=None, tensors=(),
         kind="input", width=width, dtype=str(tensor.dtype).removeprefix("torch."),
     )  # fmt: skip
     rms = float((squares.mean() / width) ** 0.5)

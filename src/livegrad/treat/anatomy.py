@@ -13,6 +13,7 @@ from livegrad.errors import UsageError
 from livegrad.probe.output import output_tensors
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.probe.scan import ScanResult, StepScan
+from livegrad.probe.stand_in import stand_in_loss
 from livegrad.probe.target import Target
 from livegrad.probe.twin import CannotCopy, fresh, make_twin
 from livegrad.theory.activation import CATALOGUE
@@ -108,11 +109,10 @@ def examine(model: nn.Module, args: tuple[Any, ...] | None, kwargs: Mapping[str,
 
 
 def _stand_in(output: Any) -> torch.Tensor:
-    tensors = [y for y in output_tensors(output) if y.requires_grad]
-    if not tensors:
+    loss = stand_in_loss(output_tensors(output))
+    if loss is None:
         raise UsageError("no output of the model depends on its parameters with gradients on")
-    real = [torch.view_as_real(y) if y.is_complex() else y for y in tensors]
-    return torch.stack([y.float().sum() for y in real]).sum()
+    return loss
 
 
 def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:

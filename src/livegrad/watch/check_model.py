@@ -3,7 +3,7 @@
 import copy
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from livegrad.errors import UsageError
 from livegrad.probe.output import output_tensors
 from livegrad.probe.random_state import RandomState
+from livegrad.probe.stand_in import random_projection
 from livegrad.probe.twin import CannotCopy, make_twin
 from livegrad.run.reader import load
 from livegrad.watch.session import WatchOptions, start
@@ -127,21 +128,13 @@ def _criterion(loss: Callable[..., Tensor] | None, targets: Any) -> Callable[[An
 
 
 def _projection(output: Any) -> Tensor:
-    """Σ v·y over the output's tensors, v ~ N(0, 1/√entries): every output counts, none more than another."""
-    tensors = [y for y in output_tensors(output) if y.is_floating_point() and y.requires_grad]
-    if not tensors:
+    loss = random_projection(output_tensors(output))
+    if loss is None:
         raise UsageError(
             "no output of the model depends on its parameters with gradients on, so there is nothing to "
             "measure: is its forward pass under torch.no_grad()?"
         )
-    return _total((torch.randn_like(y) * y).sum() / y.numel() ** 0.5 for y in tensors)
-
-
-def _total(terms: Iterable[Tensor]) -> Tensor:
-    first, *rest = terms
-    for term in rest:
-        first = first + term.to(first.device)
-    return first
+    return loss
 
 
 def _take_steps(

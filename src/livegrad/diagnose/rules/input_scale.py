@@ -173,6 +173,7 @@ def _finding(patient: Patient, given: Given, harm: str | None, severity: str) ->
         subject=patient.subject.name,
         layers=(name,),
         layers_text=layers_text((name,)),
+        source=given.layer.source,
         message=f"{name} is {words}: rms {given.rms:.3g}"
         + (f", mean {given.mean:.3g}" if np.isfinite(given.mean) else ""),
         cause=Cause(harm or "no harm by it is seen"),
