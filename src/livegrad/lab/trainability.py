@@ -1,0 +1,63 @@
+"""Which tanh networks train on digits, over depth and weights, with six depth scales of theory."""
+
+import numpy as np
+import torch
+
+from livegrad.lab.experiment import Progress, Result, Settings
+from livegrad.lab.networks import Plain
+from livegrad.lab.training import trained
+from livegrad.theory.correlation_map import TRAINABLE_SCALES, phase
+from livegrad.view.figures.style import numbers
+from livegrad.view.guide_site.figures.drawing import drawing, frame, line
+from livegrad.view.palette import token
+
+_BIAS = 0.05
+
+
+def run(settings: Settings, progress: Progress) -> Result:
+    """Train a tanh network at every (σ_w², depth) and lay 6 ξ_c over the accuracies (Schoenholz et
+    al. 2017).
+    """
+    steps = settings.of(250, 40)
+    weights = np.linspace(1.0, 4.0, 4 if settings.quick else 7)
+    depths = (10, 40, 80) if settings.quick else (10, 20, 40, 80, 120, 160)
+    accuracy = np.zeros((len(depths), len(weights)))
+    for i, depth in enumerate(depths):
+        for j, variance in enumerate(weights):
+            progress((i * len(weights) + j) / accuracy.size, f"{depth} layers, σ_w² = {variance:g}")
+            generator = torch.Generator().manual_seed(settings.seed)
+            model = Plain(depth, 64, "Tanh", variance**0.5, bias=_BIAS**0.5, generator=generator)
+            accuracy[i, j] = trained(model, steps, generator, rate=1e-3)[0]
+    fine = np.linspace(weights[0], weights[-1], 120)
+    reach = [phase("Tanh", float(v), _BIAS).trainable_depth for v in fine]
+    heat = {
+        "type": "heatmap", "x": numbers(weights, 3), "y": [str(d) for d in depths], "z": numbers(accuracy, 3),
+        "zmin": 0.1, "zmax": 1, "colorscale": "Cividis", "hovertemplate": "σ_w² %{x}, %{y} layers: "
+        "%{z}<extra></extra>",
+        "colorbar": {"title": {"text": "accuracy"}, "tickfont": {"color": token("muted")}},
+    }  # fmt: skip
+    # On an axis of categories a depth between two rows is a fraction of their places.
+    places = np.interp(
+        np.log(np.clip(reach, depths[0] / 2, depths[-1] * 2)), np.log(depths), range(len(depths))
+    )
+    over = line(fine, places, "6 ξ_c") | {"line": {"color": "#ffffff", "width": 3, "dash": "dash"}}
+    right = [
+        (a > 0.5) == (depth <= TRAINABLE_SCALES * phase("Tanh", float(v), _BIAS).correlation_scale)
+        for depth, row in zip(depths, accuracy, strict=True)
+        for v, a in zip(weights, row, strict=True)
+    ]
+    rows = [
+        (round(float(v), 2), d, round(float(a), 3))
+        for d, row in zip(depths, accuracy, strict=True)
+        for v, a in zip(weights, row, strict=True)
+    ]
+    caption = (
+        f"Test accuracy of tanh networks 64 wide, σ_b² = {_BIAS}, after {steps} steps of Adam 1e-3. "
+        "Below the dashed "
+        "line, six depth scales ξ_c, theory expects a network to train."
+    )
+    said = f"{sum(right)} of {len(right)} networks lie on the side of 6 ξ_c that they should."
+    layout = frame("weight variance σ_w²", "hidden layers", yaxis={"type": "category"})
+    return Result(
+        drawing("Trainable depth", caption, [heat, over], layout), ("σ_w²", "depth", "accuracy"), rows, said
+    )
