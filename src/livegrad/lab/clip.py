@@ -48,8 +48,8 @@ def run(settings: Settings, progress: Progress) -> Result:
     said = f"Without clipping it {broke}; best is {best[0]}, accuracy {best[3]:.2f}."
     caption = (
         "A ReLU RNN that reads a digit pixel by pixel, recurrent weights 1.77 times orthogonal, SGD 0.01, "
-        f"{steps} steps. Through each time step its gradient grows by 1.25, a million times over 64; clipping "
-        "bounds the step that is made with it."
+        f"{steps} steps. Through each time step its gradient grows by 1.25, a million times over 64; "
+        "clipping bounds the step that is made with it."
     )
     layout = frame("step", "loss (log10)")
     return Result(
