@@ -180,7 +180,7 @@ class Tagger(nn.Module):
     def __init__(self, cell=nn.RNN):
         super().__init__()
         self.rnn = nn.RNN(2, 16, batch_first=True)
-        self.lstm = nn.LSTM(16, 16, batch_first=True)
+        self.lstm = nn.LSTM(16, 8, batch_first=True, num_layers=2, bidirectional=True)
         self.head = nn.Linear(16, 3)
 
     def forward(self, x):
@@ -193,6 +193,12 @@ optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3)
 x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
 """
     + LOOP
+}
+
+GRU = {
+    "train.py": RNN["train.py"]
+    .replace("self.rnn = nn.RNN(2, 16, batch_first=True)", "self.rnn = nn.Identity()")
+    .replace("nn.LSTM(16,", "nn.GRU(2,")
 }
 
 GPT = {
@@ -569,6 +575,7 @@ PROGRAMS = {
     "convolutions, init": Program("init=delta-orthogonal", CNN, ("model = initialize(Net())",), 1),
     "convolutions, group norm": Program("normalize=group", CNN, ("nn.GroupNorm(4, width),",), 1),
     "recurrent, identity": Program("recurrent=identity", RNN, ('nonlinearity="relu"',), 1),
+    "GRU, orthogonal": Program("recurrent=orthogonal", GRU, ("for tensor in tensors:",)),
     "recurrent, chrono": Program("recurrent=chrono", RNN, (".uniform_(1, 19, generator=generator)",)),
     "GPT, residual init": Program("init=residual", GPT, ("initialize(self)",)),
     "two files, activation": Program("activation=relu", TWO_FILES, ("from torch import nn",), 2),

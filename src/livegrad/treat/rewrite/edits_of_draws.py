@@ -7,6 +7,7 @@ by no more than one number share a loop.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import nn
@@ -147,11 +148,15 @@ def _visits(model: nn.Module, drawn: Sequence[Drawn]) -> list[_Visit]:
 
 def _visit(model: nn.Module, name: str, parts: Sequence[tuple[str, Drawn]]) -> _Visit:
     layer = model.get_submodule(name)
-    lines = [
-        line
-        for attribute, change in parts
-        for line in _statements(getattr(layer, attribute, None), attribute, change)
-    ]
+    lines: list[str] = []
+    for _, alike in groupby(parts, key=lambda part: part[1].code):
+        group = list(alike)
+        tensors = [getattr(layer, attribute, None) for attribute, _ in group]
+        if len(group) > 1 and all(t is not None and _is_exact(t) for t in tensors):
+            lines += _loop_over([attribute for attribute, _ in group], group[0][1].code)
+        else:
+            for (attribute, change), tensor in zip(group, tensors, strict=True):
+                lines += _statements(tensor, attribute, change)
     text = "\0".join(lines)
     found = _NUMBER.search(text)
     if found is None:
@@ -160,15 +165,29 @@ def _visit(model: nn.Module, name: str, parts: Sequence[tuple[str, Drawn]]) -> _
     return _Visit(name, tuple(text.split("\0")), found["name"] or "factor", found["number"])
 
 
+def _loop_over(attributes: Sequence[str], code: Sequence[str]) -> list[str]:
+    """The same statements for several tensors of a layer, as recurrent layers have them."""
+    named = ", ".join(f"layer.{attribute}" for attribute in attributes)
+    begin = f"for tensor in ({named}):"
+    if len(begin) > _WIDEST:
+        begin = "\n".join([*wrapped("tensors = [", named, "]"), "for tensor in tensors:"])
+    lines = [line.replace("{tensor}", "tensor").replace("{layer}", "layer") for line in code]
+    return ["\n".join([begin, *(f"    {line}".replace("\n", "\n    ") for line in lines)])]
+
+
+def _is_exact(tensor: torch.Tensor) -> bool:
+    """Whether it can be drawn in place: draws come from the CPU in single precision."""
+    return tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
+
+
 def _statements(tensor: torch.Tensor | None, attribute: str, change: Drawn) -> list[str]:
     """Draws come from the CPU in single precision, whatever the tensor's own device and dtype are. What is
     done to a layer and to no tensor of it needs neither.
     """
     if tensor is None:
         return [line.replace("{layer}", "layer") for line in change.code]
-    exact = tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
     own = f"layer.{attribute}"
-    if exact:
+    if _is_exact(tensor):
         return [line.replace("{tensor}", own).replace("{layer}", "layer") for line in change.code]
     return [
         f"new = {own}.detach().cpu().float()",
