@@ -2,11 +2,26 @@
 
 import functools
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Any
 
 from torch.nn.utils import clip_grad
 
 _NAME = "_clip_grads_with_norm_"
+_CALL = "clip_grad_norm_("
+
+
+def line_of_call(step: str | None) -> str | None:
+    """The "file:line" of the program's call, if the file of its step (a "file:line") holds exactly one."""
+    path, _, line = (step or "").rpartition(":")
+    if not path or not line.isdigit():
+        return None
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = [i for i, text in enumerate(lines, 1) if _CALL in text.partition("#")[0]]
+    return f"{path}:{found[0]}" if len(found) == 1 else None
 
 
 def with_limit(parameters: Collection[int], limit: float) -> Callable[[], None]:

@@ -358,3 +358,22 @@ def test_the_edit_is_the_line_above_the_step():
     model[0].weight.grad[0, 0] = math.nan
     exec(code, {"torch": torch, "optimizer": optimizer, "model": model})
     assert model[0].weight.grad is None
+
+
+def test_the_programs_own_limit_is_an_argument_of_its_own_line(tmp_path):
+    from livegrad.treat.remedies import remedy
+
+    script = tmp_path / "train.py"
+    script.write_text("loss.backward()\nclip_grad_norm_(model.parameters(), 1e-6)\noptimizer.step()\n")
+    model = linear()
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    body = Body(model, (optimizer,), sources={"step:0": f"{script}:3"})
+    treatment = treat_body(body, (Choice("clip", "norm", {"limit": 2.0, "own": True}),))
+    treatment.undo()
+    (edit,) = remedy("clip").edits(body, treatment.choices[0], treatment.changes)
+    assert (edit.kind, edit.source, edit.code) == ("argument", f"{script}:2", "2")
+    script.write_text("clip_grad_norm_(a, 1)\nclip_grad_norm_(b, 1)\noptimizer.step()\n")
+    treatment = treat_body(body, (Choice("clip", "norm", {"limit": 2.0, "own": True}),))
+    treatment.undo()
+    (edit,) = remedy("clip").edits(body, treatment.choices[0], treatment.changes)
+    assert edit.kind == "instruction"

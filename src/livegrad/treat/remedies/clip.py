@@ -32,7 +32,7 @@ from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.clip_edits import edits_of
 from livegrad.treat.clip_limit import FirstSteps, recorded_limit
 from livegrad.treat.gradients import coalesce, largest_entry, leave_out, parameters_with_gradient, total_norm
-from livegrad.treat.own_clip import with_limit
+from livegrad.treat.own_clip import line_of_call, with_limit
 from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.robust_threshold import RobustThreshold
@@ -332,7 +332,8 @@ def _raise_own_limit(body: Body, choice: Choice) -> list[Change]:
     old = ((body.finding or {}).get("evidence") or {}).get("clip_limit")
     parameters = {id(p) for p in body.model.parameters()}
     what = f"the program's own clipping: limit {old if old is None else format(old, 'g')} → {limit:g}"
-    return [Change("clip_grad_norm_", what, with_limit(parameters, float(limit)))]
+    source = line_of_call(body.sources.get("step:0"))
+    return [Change("clip_grad_norm_", what, with_limit(parameters, float(limit)), source)]
 
 
 def _is_in_head(body: Body) -> bool:
