@@ -41,6 +41,8 @@ def paint(drawing: Drawing, theme: str = "light", of: str = "") -> "Figure":
         data=data,
         layout=layout
         | {
+            # The drawing says all itself; a user's default template must not change half of it.
+            "template": "none",
             "width": _WIDTH,
             "height": height,
             "title": {

@@ -54,7 +54,8 @@ def profile(
     Stretches of layers with a finding are shaded through all panels.
     """
     words = " ".join(_CAPTIONS[name].strip() for name in show)
-    caption = f"A healthy network's curves stay level. {words} Layers with a finding are shaded."
+    shaded = " Layers with a finding are shaded." if any(severities(depth.names, worst)) else ""
+    caption = f"A healthy network's curves stay level. {words}{shaded}"
     heading = "Profile over the depth" if len(show) > 1 else f"{show[0].capitalize()} over the depth"
     return Drawing(heading, caption, _plot(depth, worst, [PANELS[name] for name in show]))
 

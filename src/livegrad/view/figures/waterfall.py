@@ -132,7 +132,9 @@ def _bar_trace(
             # A pattern tells the two apart in grey.
             "pattern": {
                 "shape": "" if losing else "/",
+                "bgcolor": token("quiet" if losing else "loud"),
                 "fgcolor": token("paper"),
+                "fillmode": "replace",
                 "size": 5,
                 "solidity": 0.25,
             },
