@@ -7,6 +7,7 @@ the same step, which no recurrence has multiplied. So
     silence   the quietest tenth of the time steps of the first layer's lanes together, under the loudest
               (in one direction: the earliest tenth under the loudest of the latest)
     growth    the loudest state of a lane over the loudest there would be without the recurrence
+    depth     the loudest state of the first layer over the loudest of the top one
 """
 
 import re
@@ -24,13 +25,17 @@ _TIME = re.compile(r"^(?P<lane>.*)\[(?:t=(?P<time>\d+)|step)\]$")
 
 @dataclass(frozen=True)
 class Lanes:
-    """One module. silence, growth: decades, see above. quiet, loud: the lanes in which the gradient falls and
+    """One module. silence, growth, depth: decades, see above; layers: how many are stacked, width: units of
+    each. quiet, loud: the lanes in which the gradient falls and
     grows most per step; None where no lane's latest steps are heard.
     """
 
     module: str
     silence: float
     growth: float
+    depth: float
+    layers: int
+    width: int
     quiet: TimeProfile | None
     loud: TimeProfile | None
 
@@ -41,6 +46,7 @@ class _Lane:
     back: bool
     steps: dict[int, float]
     alone: float = float("nan")
+    width: int = 0
 
 
 def is_lane(profile: TimeProfile) -> bool:
@@ -64,6 +70,7 @@ def read_lanes(scan: Scan, layers: dict[int, Layer], fewest: int = 8) -> list[La
             mine.alone = float(scan.audibility[row])
         else:
             mine.steps[int(time["time"])] = float(scan.audibility[row])
+            mine.width = layer.width
     profiles = [p for p in time_profiles(scan, layers, fewest) if is_lane(p)]
     return [
         _read(module, list(lanes.values()), [p for p in profiles if p.name in lanes])
@@ -76,13 +83,19 @@ def _read(module: str, lanes: list[_Lane], profiles: list[TimeProfile]) -> Lanes
     with np.errstate(divide="ignore", invalid="ignore"):
         loudest = np.array([max(lane.steps.values()) for lane in lanes])
         growth = np.log10(loudest / np.array([lane.alone for lane in lanes]))
+        depth = np.log10(_loudest(lanes, 0) / _loudest(lanes, max(lane.layer for lane in lanes)))
     known = [p for p in profiles if np.isfinite(p.per_step_decades)]
     return Lanes(
         module, _silence([lane for lane in lanes if lane.layer == 0]),
-        float(max((g for g in growth if np.isfinite(g)), default=float("nan"))),
+        float(max((g for g in growth if np.isfinite(g)), default=float("nan"))), float(depth),
+        1 + max(lane.layer for lane in lanes), max(lane.width for lane in lanes),
         min(known, key=lambda p: p.per_step_decades, default=None),
         max(known, key=lambda p: p.per_step_decades, default=None),
     )  # fmt: skip
+
+
+def _loudest(lanes: list[_Lane], layer: int) -> np.float64:
+    return np.float64(max(max(lane.steps.values()) for lane in lanes if lane.layer == layer))
 
 
 def _silence(first: list[_Lane]) -> float:

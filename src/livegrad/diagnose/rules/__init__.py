@@ -21,6 +21,7 @@ from livegrad.diagnose.rules import (
     not_learning,
     representation_collapse,
     saturation,
+    stacked_layers,
     starved_layer,
     through_time,
     underflow,
@@ -32,6 +33,7 @@ Rule = Callable[[Patient], list[Finding]]
 
 RULES: tuple[Rule, ...] = (
     vanishing_gradient.find,
+    stacked_layers.find,
     through_time.find,
     exploding_gradient.find,
     gradient_spike.find,
