@@ -41,7 +41,15 @@ def test_remedies_that_are_asked_for_are_tried_on_a_healthy_script_too(tmp_path)
     trial = trial_in(tmp_path)
     engine = conducted(trial, lambda arm, repetition: Outcome(0.1 + 0.001 * repetition), "clip")
     assert ("clip", 2) in engine.started
-    assert document_of(trial)["winner"] is None
+    document = document_of(trial)
+    assert document["winner"] is None and document["verdict"] == "healthy"
+    assert document["summary"].startswith("nothing ails it")
+
+    better = trial_in(tmp_path / "better")
+    conducted(
+        better, lambda arm, repetition: Outcome((0.5 if arm == CONTROL else 0.1) + 0.001 * repetition), "init"
+    )
+    assert document_of(better)["verdict"] == "improved"
 
 
 def test_every_arm_beside_the_control_on_the_same_seeds_and_the_smaller_change_wins(tmp_path):

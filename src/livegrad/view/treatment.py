@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MEANING = {
-    "cured": "healthy", "healthy": "healthy", "relieved": "warning", "undecided": "warning",
+    "cured": "healthy", "healthy": "healthy", "improved": "healthy",
+    "relieved": "warning", "undecided": "warning",
     "uncured": "unwell", "failed": "unwell",
 }  # fmt: skip
 HEADS = {
     "healthy": "healthy",
+    "improved": "better",
     "cured": "cured",
     "relieved": "better, not cured",
     "undecided": "not proven",

@@ -17,7 +17,13 @@ from livegrad.view.page import render_page, write_page
 from livegrad.view.treatment import HEADS, diff_style, refusals
 from livegrad.view.treatment_table import is_refused, name_of, rows_of
 
-_CLASS = {"healthy": "healthy", "cured": "healthy", "relieved": "warning", "undecided": "warning"}
+_CLASS = {
+    "healthy": "healthy",
+    "improved": "healthy",
+    "cured": "healthy",
+    "relieved": "warning",
+    "undecided": "warning",
+}
 _SIGNS = {"healthy": "✓", "warning": "▲", "unwell": "✗"}
 
 

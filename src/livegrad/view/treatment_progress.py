@@ -47,9 +47,9 @@ def _head(state: Mapping[str, Any]) -> str:
     elif len(state["arms"]) == 1:
         doing = "first as it is, nothing done"
     else:
-        doing = (
-            f"{count(len(state['arms']) - 1)} remedies beside doing nothing, {count(state['seeds'])} seeds"
-        )
+        arms = len(state["arms"]) - 1
+        remedies = f"{count(arms)} remed{'ies' if arms > 1 else 'y'}"
+        doing = f"{remedies} beside doing nothing, {count(state['seeds'])} seeds"
     steps = f"{count(state['steps'])} steps each" if state["steps"] else ""
     return " · ".join(part for part in (state["script"], doing, steps, duration(state["elapsed"])) if part)
 

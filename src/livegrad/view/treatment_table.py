@@ -8,6 +8,8 @@ from typing import Any
 from livegrad.diagnose.number import duration, from_json, percent, short
 
 NOTHING = "nothing done"
+# Ratios from here on are said as factors, smaller ones as percentages.
+_FACTOR = 1.5
 _WORDS = {
     "better": "better",
     "worse": "worse",
@@ -87,7 +89,7 @@ def effect_cells(effect: Mapping[str, Any] | None, arm: Mapping[str, Any]) -> tu
     if ratio is None:
         return "", ""
     known = low is not None and high is not None and math.isfinite(high) and low > 0
-    return _share(ratio), f"{_share(low)} to {_share(high)}" if known else ""  # type: ignore[arg-type]
+    return _share(ratio), _between(low, high) if known else ""  # type: ignore[arg-type]
 
 
 def cost_text(arm: Mapping[str, Any]) -> str:
@@ -144,8 +146,15 @@ def width_of(column: tuple[str, Sequence[str]]) -> int:
     return max(len(column[0]), *(len(cell) for cell in column[1]), 0)
 
 
+def _between(low: float, high: float) -> str:
+    """An interval of ratios, in one unit."""
+    if high < _FACTOR:
+        return f"{percent(low)} to {percent(high)}"
+    return f"{short(low)} to {short(high)} ×"
+
+
 def _share(ratio: float) -> str:
-    return percent(ratio) if ratio < 1.5 else f"{short(ratio)} ×"
+    return percent(ratio) if ratio < _FACTOR else f"{short(ratio)} ×"
 
 
 def _short(value: float | None) -> str:

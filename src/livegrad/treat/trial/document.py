@@ -16,7 +16,7 @@ class TreatmentDocument(Document):
 
     @property
     def verdict(self) -> str:
-        """ "healthy", "cured", "relieved", "undecided", "uncured" or "failed"."""
+        """ "healthy", "improved", "cured", "relieved", "undecided", "uncured" or "failed"."""
         return self._document["verdict"]
 
     @property

@@ -17,8 +17,10 @@ def summary(trial: Trial, verdict: str, winner: Winner, found: Mapping[str, Effe
     first = trial.runs.get((CONTROL, 0))
     if first is None:
         return "nothing was run yet"
-    if verdict == "healthy":
+    if not trial.candidates and not first.findings:
         return _nothing_to_treat(first)
+    if verdict == "healthy":
+        return f"nothing ails it, and {_no_winner(trial, 'uncured', found)}"
     if winner.name is not None:
         words = effect_words(found[winner.name])
         left = "" if winner.healthy else f", but it leaves {', '.join(winner.left)}"
@@ -40,6 +42,8 @@ def _no_winner(trial: Trial, verdict: str, found: Mapping[str, Effect]) -> str:
     if not trial.candidates:
         return "no remedy can be tried: none is known to work for what was found here"
     if verdict == "uncured":
+        if len(found) == 1:
+            return f"{next(iter(found))} is no better than doing nothing"
         return f"none of the {len(found)} remedies that were tried is better than doing nothing"
     if (trial.metric or {}).get("subject") is None:
         return "livegrad saw no loss in this script, so no remedy can be proven better"
