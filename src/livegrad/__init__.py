@@ -2,6 +2,7 @@
 
     with livegrad.watch(model, optimizer) as run: ...   watch a training loop
     livegrad.check(model, inputs)                       will it train? asked before training
+    livegrad.prescribe(model, optimizer, inputs=batch)  what can cure it, the best first
     livegrad.treat(model, "init", optimizer)            cure it in place
     livegrad.load(path)                                 open a recorded run
     livegrad.plot.spine(run)                            figures of it
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from livegrad.diagnose.report import Report
     from livegrad.errors import LivegradError
     from livegrad.run.reader import Run, load
+    from livegrad.treat.prescribe_model import prescribe
+    from livegrad.treat.prescription.proposal import Prescription
     from livegrad.treat.treatment import Treatment, treat
     from livegrad.watch.check_model import check
     from livegrad.watch.context import watch
@@ -30,10 +33,13 @@ _HOMES = {
     "Report": "livegrad.diagnose.report",
     "LivegradError": "livegrad.errors",
     "Treatment": "livegrad.treat.treatment",
+    "Prescription": "livegrad.treat.prescription.proposal",
+    "prescribe": "livegrad.treat.prescribe_model",
 }
 
 __all__ = [
-    "LivegradError", "Report", "Run", "Treatment", "__version__", "check", "load", "plot", "treat", "watch",
+    "LivegradError", "Prescription", "Report", "Run", "Treatment", "__version__", "check", "load", "plot",
+    "prescribe", "treat", "watch",
 ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from livegrad.run.reader import Run
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.candidates import candidates, impossible, words
-from livegrad.treat.prescription.extent import size_of_change
+from livegrad.treat.prescription.extent import EXTENTS, size_of_change
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.proposal import Prescription, Proposal, Refusal, advice
 from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, shortlist
@@ -156,14 +156,15 @@ class _Tried:
         self, stage: Stage, trials: Sequence[Trial], control: Outcome, contest: bool
     ) -> tuple[list[Judged], list[Trial]]:
         """What the first steps of each were like, and those that were left out: once a change of one extent
-        halves the loss those of larger extents are not needed.
+        halves the loss those of larger extents are not needed, and a training stage is never rehearsed.
         """
         found: list[Judged] = []
         untried: list[Trial] = []
         enough: int | None = None
         for trial in sorted(trials, key=lambda t: (size_of_change(t.choices)[0], t.order)):
             extent, _ = size_of_change(trial.choices)
-            if enough is not None and extent > enough:
+            stage_of_its_own = EXTENTS[extent] == "stage"  # costs more than all rehearsals together
+            if stage_of_its_own or (enough is not None and extent > enough):
                 untried.append(trial)
                 continue
             tried = self._tried(stage, trial, FIRST_LOOK, 0.5)

@@ -44,17 +44,18 @@ _SERIOUS = ("error", "warning")
 class Outcome:
     """What the first steps of a copy were like.
 
-    losses: of each step. codes: of serious findings about the patient. decades: of the deepest layer's
-    audibility after the treatment, before the first step. trouble: why it broke off, or None.
+    losses: of each step. findings: all that the report of its steps holds; codes: of the serious ones.
+    decades: of the deepest layer's audibility after the treatment, before the first step. trouble: why it
+    broke off, or None.
     """
 
     losses: tuple[float, ...] = ()
     codes: frozenset[str] = frozenset()
-    infos: frozenset[str] = frozenset()
     decades: float = math.nan
     seconds: float = 0.0
     trouble: str | None = None
     choices: tuple[Choice, ...] = ()
+    findings: tuple[dict[str, Any], ...] = ()
 
     @property
     def last(self) -> float:
@@ -121,17 +122,17 @@ class Stage:
         # As at run time, where nothing is known of a finding.
         return replace(self.body, model=model, optimizers=trains, history=history, finding=None, memory={})
 
-    def treated(self, choices: Sequence[Choice], force: bool = False) -> tuple[Copies, Body, Treatment]:
+    def treated(self, choices: Sequence[Choice]) -> tuple[Copies, Treatment]:
         """Treat fresh copies. Raises Refused."""
         copies = self.copies()
         body = self.body_of(copies, choices)
         with replayed(RandomState.now(_devices(copies.models))):
-            return copies, body, treat_body(body, choices, force)
+            return copies, treat_body(body, choices)
 
     def rehearse(self, choices: Sequence[Choice], steps: int) -> Outcome:
         """Treat fresh copies, let them take the first steps, and say how that went. Raises Refused."""
         begun = time.perf_counter()
-        copies, body, treatment = self.treated(choices)
+        copies, treatment = self.treated(choices)
         done = treatment.certificate
         decades = math.nan if done is None else done.decades_after
         folder = Path(tempfile.mkdtemp(prefix="livegrad-rehearsal-"))
@@ -149,12 +150,13 @@ class Stage:
                     trouble = f"{type(error).__name__}: {error}"
                 finally:
                     session.finish(None, None)
-            codes, infos = _found(folder / "run", type(body.model).__name__)
+            findings = _found(folder / "run")
         finally:
             treatment.undo()
             shutil.rmtree(folder, ignore_errors=True)
         seconds = time.perf_counter() - begun
-        return Outcome(tuple(losses), codes, infos, decades, seconds, trouble, treatment.choices)
+        codes = frozenset(f["code"] for f in findings if f["severity"] in _SERIOUS)
+        return Outcome(tuple(losses), codes, decades, seconds, trouble, treatment.choices, tuple(findings))
 
 
 class Course:
@@ -264,10 +266,6 @@ def _devices(models: Sequence[nn.Module]) -> set[torch.device]:
     return {t.device for model in models for t in (*model.parameters(), *model.buffers())}
 
 
-def _found(path: Path, model: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Codes of the serious findings, and of the others."""
-    if not path.exists():
-        return frozenset(), frozenset()
-    findings = load(path).report().findings
-    serious = frozenset(f["code"] for f in findings if f["severity"] in _SERIOUS)
-    return serious, frozenset(f["code"] for f in findings) - serious
+def _found(path: Path) -> list[dict[str, Any]]:
+    """The findings of the run at `path`; none where nothing was recorded."""
+    return load(path).report().findings if path.exists() else []

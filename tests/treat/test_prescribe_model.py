@@ -1,0 +1,42 @@
+"""livegrad.prescribe: a model, its optimizer and a batch are enough."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import livegrad
+from livegrad.errors import UsageError
+
+
+def stack(depth, activation):
+    layers = [m for _ in range(depth) for m in (nn.Linear(16, 16), activation())]
+    return nn.Sequential(*layers, nn.Linear(16, 4))
+
+
+def test_what_it_prescribes_for_deep_sigmoids_can_be_given_to_treat():
+    torch.manual_seed(0)
+    model = stack(14, nn.Sigmoid)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = torch.randn(32, 16), torch.randint(4, (32,))
+    found = livegrad.prescribe(model, optimizer, inputs=x, loss=F.cross_entropy, targets=y)
+    assert found.remedies and "LG101" in found.remedies[0].answers
+    done = livegrad.treat(model, found.remedies[0].spec, optimizer, inputs=x)
+    assert done.certificate is not None
+    assert done.certificate.decades_before < -3 and abs(done.certificate.decades_after) < 1.5
+
+
+def test_nothing_is_prescribed_for_a_sound_model():
+    torch.manual_seed(0)
+    model = stack(2, nn.ReLU)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    x, y = torch.randn(32, 16), torch.randint(4, (32,))
+    found = livegrad.prescribe(model, optimizer, inputs=x, loss=F.cross_entropy, targets=y)
+    assert not found.proposals and not found.refused
+
+
+def test_it_says_what_it_needs():
+    with pytest.raises(UsageError, match="optimizer"):
+        livegrad.prescribe(stack(2, nn.ReLU), inputs=torch.randn(2, 16))
+    with pytest.raises(UsageError, match="Module"):
+        livegrad.prescribe(3, inputs=torch.randn(2, 16))
