@@ -15,6 +15,7 @@ import pytest
 from tests.treat.invented_trial import InventedEngine, Outcome, sick_until_cured
 
 import livegrad.cli.treated_script as treated_script
+import livegrad.treat.trial.lock as lock
 import livegrad.treat.trial.watching as watching
 from livegrad.treat.trial.arm import CONTROL
 from livegrad.treat.trial.document import TreatmentDocument
@@ -51,7 +52,11 @@ def treat(call, monkeypatch, tmp_path):
             return run.engines[-1]
 
         monkeypatch.setattr("livegrad.treat.trial.engine.LocalEngine", engine)
-        return call("treat", *arguments)
+        try:
+            return call("treat", *arguments)
+        finally:  # what the end of a process does
+            while lock._held:
+                os.close(lock._held.pop())
 
     run.engines = []
     return run
@@ -126,6 +131,7 @@ def test_a_trial_is_resumed_by_its_folder(treat):
     [
         ((), "Nothing to run"),
         (("missing.py",), "There is no script 'missing.py'"),
+        (("-",), "save it in a file"),
         (("--try", "init=", "--seeds", "0", "train.py"), "--seeds"),
         (("--try", "clip=norm:limit", "train.py"), "an option is written name=value"),
         (("--json", "--write", "train.py"), "leave out --diff and --write"),
@@ -135,6 +141,23 @@ def test_wrong_usage(treat, arguments, words):
     code, out, err = treat(sick_until_cured(), *arguments)
     assert code == 2 and words in err and not out
     assert not Path("livegrad-runs").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be locked")
+def test_two_at_once_do_not_share_a_trial(treat, tmp_path):
+    _, out, _ = treat(sick_until_cured(), "--json", "--try", "init", "train.py")
+    folder = json.loads(out)["path"]
+    code = "import sys, time; from pathlib import Path; from livegrad.treat.trial.lock import take; "
+    code += f"print(take(Path({folder!r})), flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdin is not None
+        assert other.stdout.readline() == "True\n"
+        assert treat(sick_until_cured(), "--resume", folder)[0] == 2
+        _, out, _ = treat(sick_until_cured(), "--json", "--try", "init", "train.py")
+        assert json.loads(out)["path"] != folder
+        other.stdin.close()
 
 
 def test_a_script_that_fails_by_itself_leaves_nothing(treat):

@@ -16,11 +16,12 @@ from livegrad.cli.exit_code import FINDINGS, OUR_FAILURE
 from livegrad.cli.trial_change import change_of, described, print_diff, write_change
 from livegrad.errors import LivegradError, RunError, UsageError
 from livegrad.run.folder import DEFAULT_BASE, create_run_folder
-from livegrad.treat.trial.budget import Budget, share
+from livegrad.treat.trial.budget import Budget, patience_for, share
 from livegrad.treat.trial.commands import Commands
 from livegrad.treat.trial.conclusion import conclude
 from livegrad.treat.trial.conduct import Conductor, TrialError
 from livegrad.treat.trial.identity import Identity
+from livegrad.treat.trial.lock import take
 from livegrad.treat.trial.state import Trial, find_trial, load_trial
 
 if TYPE_CHECKING:
@@ -76,20 +77,26 @@ class TreatedScript:
                     f"the trial in {str(options.resume)!r} is of another program, or its source was changed "
                     "since. Leave out --resume to begin anew."
                 )
+            if not take(trial.folder):
+                raise UsageError(f"another process is at work on the trial in {str(options.resume)!r}.")
             _change_to(trial.identity.cwd)
             trial.forget_failures()
             return cls(trial, options, True)
         assert program is not None
+        if program.kind == "script" and program.target == "-":
+            raise UsageError("a program on standard input can be run only once: save it in a file.")
         identity = Identity.of(program, options.steps)
         base = Path(DEFAULT_BASE if options.out is None else options.out).expanduser().absolute()
         found = None if options.fresh else find_trial(base, identity)
-        if found is not None and (found.whole or budget.minutes <= found.budget.minutes):
+        serves = found is not None and (found.whole or budget.minutes <= found.budget.minutes)
+        if found is not None and serves and take(found.folder):
             found.budget = _widened(found, budget)
             found.forget_failures()
             if options.tried or found.status != "finished":
                 found.forced = list(options.tried)
             return cls(found, options, True)
         trial = Trial(_make_folder(base, identity.stem), identity, budget, forced=list(options.tried))
+        take(trial.folder)
         return cls(trial, options)
 
     def run(self) -> NoReturn:
@@ -117,7 +124,7 @@ class TreatedScript:
         from livegrad.cli.trial_progress import progress_on
 
         trial = self.trial
-        commands = Commands(trial.identity.program)
+        commands = Commands(trial.identity.program, patience_for(trial.budget.minutes))
         with progress_on(quiet=self.options.quiet or self._is_complete()) as tell:
             conductor = Conductor(trial, self._engine(), commands, tell)
             conductor.conduct()

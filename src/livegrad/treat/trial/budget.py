@@ -39,6 +39,11 @@ class Budget:
         return max(1.0, self.minutes * 60 / rounds - STARTING)
 
 
+def patience_for(minutes: float) -> float:
+    """Return the seconds that trying on copies may take before the arms: a sixth of the whole, 10 to 60."""
+    return min(60.0, max(10.0, 10 * minutes))
+
+
 def cores() -> int:
     """Processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
