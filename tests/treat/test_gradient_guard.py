@@ -171,6 +171,8 @@ def test_the_norm_is_that_of_torch_and_half_precision_does_not_overflow():
     ]
     expected = math.sqrt(sum(float(g.to(torch.complex128).abs().square().sum()) for g in mixed))
     assert float(total_norm(mixed)) == pytest.approx(expected, rel=1e-5)
+    double = [torch.randn(3, dtype=torch.float64), torch.ones(2)]
+    assert total_norm(double).dtype == torch.float64
     assert math.isinf(float(total_norm([torch.tensor([1e30, 1e30])])))
 
 

@@ -124,6 +124,18 @@ def test_both_players_of_a_gan_are_treated_with_the_batches_they_are_called_with
         assert [list(each) for each in held] == [[first], [second]]
 
 
+def test_what_acts_on_an_optimizer_does_so_once_for_all_its_models():
+    encoder, decoder = stack(2), nn.Sequential(nn.Linear(2, 16), nn.Tanh(), nn.Linear(16, 1))
+    with treating("init=orthogonal,schedule=warmup:steps=4") as treatment:
+        optimizer = torch.optim.SGD([*encoder.parameters(), *decoder.parameters()], 0.4)
+        rates = []
+        optimizer.register_step_pre_hook(lambda o, *_: rates.append(o.param_groups[0]["lr"]))
+        for _ in range(5):
+            step(nn.Sequential(encoder, decoder).forward, optimizer)  # type: ignore[arg-type]
+    assert [patient.name for patient in treatment.patients] == ["encoder", "decoder"]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.4])
+
+
 def test_new_parameters_join_the_optimizer_without_decay():
     model = stack(activation=nn.Sigmoid)
     with treating("normalize=batch"):

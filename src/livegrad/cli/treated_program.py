@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -35,6 +37,8 @@ class TreatedProgram:
         self._wants_guard = guard
         self._acts: list[dict[str, Any]] = []
         self._counts: dict[str, int] = {}
+        reference: weakref.ref[TreatedProgram] = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _leave_child(reference))
         if choices:
             from livegrad.treat.run_time import RunTimeTreatment
             from livegrad.watch.onset import Onset
@@ -59,6 +63,14 @@ class TreatedProgram:
     def went_untreated(self) -> bool:
         """Whether remedies were asked for and none was applied."""
         return self._treatment is not None and not self._treatment.is_treated
+
+    def leave(self) -> None:
+        """Let go of torch, and say nothing."""
+        self._closed = True
+        if self._onset is not None:
+            self._onset.close()
+        if self._guard is not None:
+            self._guard.leave()
 
     def close(self) -> None:
         """Let go of torch, while the run can still be written."""
@@ -85,6 +97,13 @@ class TreatedProgram:
         if len(self._acts) < MOST_ACTS:
             self._acts.append(act._asdict())
         self._keep(acts=self._acts, act_counts=self._counts)
+
+
+def _leave_child(reference: weakref.ref[TreatedProgram]) -> None:
+    """What a forked child trains is neither treated nor guarded, as it is not watched."""
+    program = reference()
+    if program is not None:
+        program.leave()
 
 
 def _said(act: Act) -> str:

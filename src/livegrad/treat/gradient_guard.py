@@ -14,6 +14,7 @@ Inside a closure (a line search) gradients are not clipped, for they belong to t
 taken away.
 """
 
+import functools
 import math
 import weakref
 from collections.abc import Callable, Iterator
@@ -77,10 +78,14 @@ class GradientGuard:
             register_optimizer_step_post_hook(self._after_step),
         ]
 
-    def close(self) -> None:
-        """Guard no more, and say what is still on its way from a device."""
+    def leave(self) -> None:
+        """Guard no more."""
         for handle in self._handles:
             handle.remove()
+
+    def close(self) -> None:
+        """Guard no more, and say what is still on its way from a device."""
+        self.leave()
         self._send()
         self._receive(wait=True)
 
@@ -171,7 +176,7 @@ class GradientGuard:
         size = norm  # to which it is brought
         if clip:
             limit = ward.threshold.look(norm)
-            size = torch.where(norm > limit, ward.threshold.usual, norm)
+            size = torch.where(norm > limit, ward.threshold.usual, norm).to(norm.dtype)
         # A GradScaler skips the step itself, and lowers its scale.
         scaled = torch.full_like(norm, scale is not None)
         poisoned = ~norm.isfinite()
@@ -230,15 +235,19 @@ class GradientGuard:
 
 
 def total_norm(gradients: list[Any]) -> Tensor:
-    """‖g‖ over all gradients, float32, on the device of the first; not finite where any entry is not."""
-    norms = [
-        norm.to(gradients[0].device)
-        for mine in _by_device(_values(gradients)).values()
-        for norm in torch._foreach_norm(
-            [torch.view_as_real(g) if g.is_complex() else g for g in mine], 2, torch.float32
-        )
-    ]
-    return torch.linalg.vector_norm(torch.stack(norms))
+    """‖g‖ over all gradients, at least float32, on the device of the first; not finite where an entry is
+    not.
+    """
+    real = [torch.view_as_real(g) if g.is_complex() else g for g in _values(gradients)]
+    norms = []
+    for mine in _by_device(real).values():
+        wide = torch.promote_types(torch.float32, _widest(mine))
+        norms += [norm.to(gradients[0].device) for norm in torch._foreach_norm(mine, 2, wide)]
+    return torch.linalg.vector_norm(torch.stack([norm.to(_widest(norms)) for norm in norms]))
+
+
+def _widest(tensors: list[Tensor]) -> torch.dtype:
+    return functools.reduce(torch.promote_types, {tensor.dtype for tensor in tensors})
 
 
 def _values(gradients: list[Any]) -> list[Tensor]:

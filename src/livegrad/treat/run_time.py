@@ -28,6 +28,11 @@ _DRAWN_ANEW = ("init", "recurrent", "pretrain")
 _TRAINED = "it goes on with an earlier training, whose weights would be lost: its optimizer remembers steps"
 
 
+# These act on all that an optimizer trains, which may be several models.
+_OF_OPTIMIZERS = ("clip", "precision", "schedule")
+_ACTING = "it acts on its optimizer already, as on that of a model before"
+
+
 @dataclass(frozen=True, eq=False)
 class Patient:
     """A model whose training began: what was done to it, nothing where all was refused."""
@@ -104,7 +109,8 @@ class RunTimeTreatment:
 
     def _treat(self, body: Body, call: TrainingCall) -> tuple[Treatment | None, list[tuple[Choice, str]]]:
         refused = [(c, _TRAINED) for c in self._choices if c.remedy in _DRAWN_ANEW and begun(call.optimizers)]
-        choices = [choice for choice in self._choices if (choice, _TRAINED) not in refused]
+        refused += [(c, _ACTING) for c in self._choices if self._acts_already(c, call.optimizers)]
+        choices = [choice for choice in self._choices if choice not in [choice for choice, _ in refused]]
         copies = copies_of(call.model, call.everyone)
         lines = {f"copy:{i}": call.made_at(copy) or "" for i, copy in enumerate(copies)}
         body.sources = {**body.sources, **lines}
@@ -123,6 +129,16 @@ class RunTimeTreatment:
                 treatment.undo()
             return None, [(choice, _reason(error)) for choice in self._choices]
         return treatment, refused
+
+    def _acts_already(self, choice: Choice, optimizers: Sequence[torch.optim.Optimizer]) -> bool:
+        """Whether this remedy acts on all these optimizers since another model of theirs was treated."""
+        if choice.remedy not in _OF_OPTIMIZERS:
+            return False
+        parts = [part for p in self.patients if p.treatment is not None for part in p.treatment.parts]
+        acting = {
+            id(o) for part in parts if part.choice.remedy == choice.remedy for o in part.body.optimizers
+        }
+        return all(id(optimizer) in acting for optimizer in optimizers)
 
     def unreached(self, optimizer: torch.optim.Optimizer | None, reason: str) -> None:
         """The model of this optimizer cannot be treated."""

@@ -38,8 +38,8 @@ class TrainingCall:
 
     model: what is called, without wrappers; wrapper: as the program calls it. name: the program's variable,
     else its type. args, kwargs: copies without their history. optimizers: all that hold parameters of it.
-    sources: as livegrad.treat.body.Body has them. everyone: all optimizers of the program. made_at: "file:line" of any
-    module, None where it is not known.
+    sources: as livegrad.treat.body.Body has them. everyone: all optimizers of the program. made_at: gives the
+    "file:line" of any module, None where it is not known.
     """
 
     model: nn.Module
