@@ -273,6 +273,27 @@ def test_one_layer_among_many_is_named_alone(deviation, code, kind, said, tmp_pa
     assert said in cause["summary"] and "1 of 14 Linear (layers.6)" in cause["summary"]
 
 
+def test_weights_that_are_given_nothing_are_not_what_is_small(tmp_path):
+    """An LSTM whose gates are shut hands on 1e-26, and the head's biases are all that is heard."""
+
+    class Shut(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.core = nn.LSTM(4, 16, batch_first=True)  # planted
+            self.head = nn.Linear(16, 10)
+            with torch.no_grad():
+                self.core.bias_ih_l0[:16] = -30
+                self.core.bias_ih_l0[48:] = -30
+
+        def forward(self, x):
+            return self.head(self.core(x)[0][:, -1])
+
+    cause = found(tmp_path / "run", Shut, torch.randn(16, 6, 4), "LG101")
+    assert (cause["operator"], cause["layers"]) == ("LSTM", ["core"])
+    assert "beside the biases of head that is nothing" in cause["summary"]
+    assert "# planted" in line(cause["source"]) and cause["confirmed"] is None
+
+
 def test_each_finding_tells_measured_and_expected_side_by_side(tmp_path):
     cause = found(tmp_path / "run", lambda: Sigmoid(14, 1.0), ROWS, "LG101")
     sigmoid, linear = cause["bill"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livegrad.diagnose.expected import steepest
+from livegrad.diagnose.feeding import shrinker
 from livegrad.diagnose.finding import Cause
 from livegrad.diagnose.ledger import Entry, Ledger, Line, ledger
 from livegrad.diagnose.ledger_rows import bill_rows
@@ -90,11 +91,39 @@ class _Verdict:
             if other.excess > _ALSO * wrong:
                 summary += f". Beside that {self._judged(other)[1]}"
         layer = first.line.example
+        drowned = self._drowned(first)
+        if drowned is not None:
+            return drowned, layer
         return Cause(
             summary, _operator(first.line), self._decades(first), kind=kind, layers=first.line.layers,
             source=line_of(layer, self.patient.tensors),
             bill=tuple(bill_rows(self.patient, self.book)),
         ), layer  # fmt: skip
+
+    def _drowned(self, suspect: Suspect) -> Cause | None:
+        """The cause where weights are given next to nothing, so that their biases alone are heard: not they,
+        but what made it so small.
+        """
+        item = suspect.line
+        if self.growing or item.role != "weights" or self.book.measured != "audibility":
+            return None
+        scan = next(s for s in reversed(self.patient.scans) if s.step == self.profile.step)
+        row = next(i for i, key in enumerate(scan.layer) if int(key) == item.example.id)
+        origin = shrinker(self.patient, scan, row)
+        if origin is None or origin.layer is None:
+            return None
+        named = f"{origin.layer.name} ({origin.layer.type})"
+        words = f"{named} leaves {origin.factor:.2g} of the size of what it is given, and beside the biases "
+        words += f"of {item.example.name} that is nothing"
+        return Cause(
+            words, origin.layer.type, float(np.log10(origin.factor)), layers=(origin.layer.name,),
+            source=self._made(origin.layer), bill=tuple(bill_rows(self.patient, self.book)),
+        )  # fmt: skip
+
+    def _made(self, layer: Layer) -> str | None:
+        """Where the layer's module was made; of a fused layer its time steps tell."""
+        same = (other.made for other in self.patient.layers.values() if other.module == layer.module)
+        return layer.made or next((made for made in same if made), layer.source)
 
     def _judged(self, suspect: Suspect) -> tuple[str, str]:
         """The kind of cause, and what is said of it."""

@@ -1,4 +1,4 @@
-"""What feeds a layer: the row of a scan below it, and which operation made its inputs so large."""
+"""What feeds a layer: the row of a scan below it, and which operation made its inputs so large or small."""
 
 from dataclasses import dataclass
 
@@ -11,6 +11,8 @@ from livegrad.run.schema import Layer
 
 # Sizes up to here are ordinary: the inputs of a layer after an activation or a normalization.
 ORDINARY_RMS = 3.0
+# Beside biases of ordinary size, inputs under this one are nothing that a sum of float32 could show.
+NOTHING_RMS = 1e-7
 _MOST_STEPS = 50
 
 
@@ -74,3 +76,21 @@ def enlarger(patient: Patient, scan: Scan, row: int) -> Enlarger | None:
             found.append(Enlarger(layer, size / given, line_of(layer, patient.tensors)))
         at = below
     return max(found, key=lambda item: item.factor, default=None)
+
+
+def shrinker(patient: Patient, scan: Scan, row: int) -> Enlarger | None:
+    """Return the operation below `row` that makes what it is given smallest, where what `row` works on is
+    next to nothing; None if it is not, or if nothing below made it so.
+    """
+    found: list[Enlarger] = []
+    at = row_below(patient, scan, row)
+    for _ in range(_MOST_STEPS):
+        if at is None or not scan.activation_rms[at] < NOTHING_RMS:
+            break
+        layer, below = patient.layers[int(scan.layer[at])], row_below(patient, scan, at)
+        given = np.nan if below is None else float(scan.activation_rms[below])
+        if given > 0:
+            factor = float(scan.activation_rms[at]) / given
+            found.append(Enlarger(layer, factor, line_of(layer, patient.tensors)))
+        at = below
+    return min(found, key=lambda item: item.factor, default=None)
