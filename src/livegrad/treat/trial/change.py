@@ -15,19 +15,18 @@ def rewriting_of(trial: Trial, arm: str) -> Rewriting:
 
     Raises UsageError without libcst, LivegradError where the arm's run does not say what it changed.
     """
-    edits: dict[str, Edit] = {}
+    edits: list[Edit] = []
     for repetition in trial.of(arm):
         run = open_run(trial.run_folder(arm, repetition))
         if run is None:
             continue
-        for treated in run.info.treatments:
-            for document in treated.edits:
-                edits.setdefault(str(document), Edit.from_dict(document))
+        # In order, and with what several models have in common: an edit uses the helper that is next before it.
+        edits = [Edit.from_dict(edit) for treated in run.info.treatments for edit in treated.edits]
         if run.info.treatments:
             break
     if not edits:
         raise LivegradError(f"no run of {arm} says how its source would be changed. Try again with --fresh")
-    return propose(tuple(edits.values()), _root(trial))
+    return propose(edits, _root(trial))
 
 
 def _root(trial: Trial) -> Path:
