@@ -20,7 +20,7 @@ def rewriting_of(trial: Trial, arm: str) -> Rewriting:
         run = open_run(trial.run_folder(arm, repetition))
         if run is None:
             continue
-        # In order, and with what several models have in common: an edit uses the helper that is next before it.
+        # All of them in their order: an edit uses the helper of its name that is next before it.
         edits = [Edit.from_dict(edit) for treated in run.info.treatments for edit in treated.edits]
         if run.info.treatments:
             break
