@@ -50,6 +50,9 @@ def edits_of(
     """The edits for each optimizer of the body. learnt: the limits found in its first steps, where none was
     given.
     """
+    if changes and changes[0].where == "clip_grad_norm_" and changes[0].source is not None:
+        limit = f"{float(choice.options['limit']):g}"
+        return [Edit("argument", changes[0].source, limit, "clip_grad_norm_.max_norm")]
     if choice.variant == "through-time" or (changes and changes[0].where == "clip_grad_norm_"):
         return [Edit("instruction", c.source, _instruction(choice, c)) for c in changes if c.where or c.what]
     found: list[Edit] = []

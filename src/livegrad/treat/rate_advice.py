@@ -20,13 +20,20 @@ from livegrad.diagnose.optimizer_kind import SCALE_FREE
 from livegrad.treat.body import Body
 from livegrad.treat.clip_limit import round_number
 from livegrad.treat.recorded import Recorded, recorded
-from livegrad.treat.update_size import closed_form_sizes, largest_by_group, recorded_sizes
+from livegrad.treat.update_size import (
+    closed_form_sizes,
+    largest_by_group,
+    recorded_sizes,
+    recorded_steps,
+)
 
 TOO_LARGE = ("LG105", "LG106", "LG201", "LG202", "LG301", "LG303", "LG402")
 TOO_SMALL = ("LG403", "LG503")
 FIRST_STEP = 0.03
 FIRST_STEP_THAT_FOLLOWS = 0.1
 USUAL_STEP = 1e-3
+STANDING_STILL = 1e-5
+"""A usual step under this is no step; as in the finding LG503."""
 LOWER = 0.1
 # A group's steps are at fault if they are within this of the largest.
 _ALIKE = 0.1
@@ -49,8 +56,8 @@ def advise(body: Body) -> Advice:
     finding = body.finding or {}
     code = finding.get("code")
     known = recorded(body)
-    if code in TOO_SMALL:
-        return _faster(body, finding, known)
+    if code in TOO_SMALL or "swallowed_share" in (finding.get("evidence") or {}):
+        return _faster(body, finding)
     if code == "LG401":
         return _as_the_others(body, finding)
     sizes = [
@@ -114,15 +121,30 @@ def _growth(known: Recorded) -> float:
     return float((norms[last - 1] / norms[0]) ** (1 / (steps[last - 1] - steps[0])))
 
 
-def _faster(body: Body, finding: Mapping[str, Any], known: Recorded | None) -> Advice:
-    evidence = finding.get("evidence") or {}
+def usual_size(body: Body) -> float | None:
+    """‖ΔW‖/‖W‖ of a usual step as the optimizer means it, before rounding: what the finding says of it, else
+    lr √n/‖W‖ under Adam and its kin and lr ‖g‖/((1 − β) ‖W‖) under SGD, the median matrix; None where that is
+    not known.
+    """
+    evidence = (body.finding or {}).get("evidence") or {}
+    said = evidence.get("usual_update_over_weights")
+    if said:
+        return float(said)
+    known = recorded(body)
+    sizes = [size for o in body.optimizers for size in closed_form_sizes(o, body.model).values()]
+    if not sizes and known is not None:
+        sizes = [s for o in body.optimizers for s in recorded_steps(known, o, body.model).values()]
+    if sizes:
+        return float(np.median(sizes))
     turnover = evidence.get("turnover_steps")
-    usual = evidence.get("usual_update_over_weights") or (1 / turnover if turnover else None)
-    if usual is None and known is not None:
-        ratios = [1 / t for t in known.by_tensor("turnover").values()]
-        values = np.concatenate(ratios) if ratios else np.empty(0)
-        values = values[np.isfinite(values) & (values > 0)]
-        usual = float(np.median(values)) if len(values) else None
+    return 1 / turnover if isinstance(turnover, (int, float)) and 0 < turnover < np.inf else None
+
+
+def _faster(body: Body, finding: Mapping[str, Any]) -> Advice:
+    turnover = (finding.get("evidence") or {}).get("turnover_steps")
+    # What is clipped at every step is shorter than the optimizer means it.
+    clipped = finding.get("code") == "LG403"
+    usual = 1 / turnover if clipped and turnover else usual_size(body)
     if not usual:
         return Advice(_all(body, 1.0), "nothing is known of the size of the steps")
     factor = round_number(max(1.0, USUAL_STEP / usual), 1)

@@ -58,6 +58,22 @@ def closed_form_sizes(optimizer: Optimizer, model: nn.Module) -> dict[str, float
     }
 
 
+def recorded_steps(known: Recorded, optimizer: Optimizer, model: nn.Module) -> dict[str, float]:
+    """Name -> lr ‖g‖/((1 − β) ‖W‖) from recorded gradients, the median step, for SGD; {} for others."""
+    if type(optimizer).__name__ != "SGD":
+        return {}
+    rates = {id(p): float(g["lr"]) for g in optimizer.param_groups for p in g["params"]}
+    norms = known.by_tensor("gradient_norm")
+    found = {}
+    for name, p in matrices(model).items():
+        values = norms.get(name, np.empty(0))
+        values = values[np.isfinite(values) & (values > 0)]
+        if id(p) in rates and len(values):
+            size = rates[id(p)] * float(np.median(values)) * _momentum(optimizer)
+            found[name] = size / float(p.detach().float().norm())
+    return found
+
+
 def tried_sizes(optimizer: Optimizer, model: nn.Module) -> dict[str, float]:
     """Name -> ‖ΔW‖/‖W‖ of the step that the optimizer is about to make: it is made and taken back.
 

@@ -246,6 +246,20 @@ def test_the_edit_is_the_argument_of_the_optimizer():
     assert optimizer.param_groups[0]["lr"] == 0.5 and math.isfinite(float(edit.code))
 
 
+def test_steps_that_are_rounded_away_because_the_rate_is_far_too_low_need_a_rate_and_no_format():
+    model = net()
+    finding = {"code": "LG401", "evidence": {"swallowed_share": 0.9, "dtype": "float32"}}
+    tiny = Body(model, (torch.optim.Adam(model.parameters(), lr=1e-9),), finding=finding)
+    with pytest.raises(Refused, match="take schedule"):
+        treat_body(tiny, (Choice("precision", "master"),))
+    treat_body(tiny, (Choice("schedule"),))
+    assert 1e-5 < tiny.optimizers[0].param_groups[0]["lr"] < 1e-3
+    usual = Body(model, (torch.optim.Adam(model.parameters(), lr=1e-3),), finding=finding)
+    with pytest.raises(Refused, match="take precision"):
+        treat_body(usual, (Choice("schedule"),))
+    assert treat_body(usual, (Choice("precision", "master"),)).changes
+
+
 def test_once_the_depth_is_cured_by_what_goes_before_the_rate_may_be_set():
     torch.manual_seed(0)
     deep = nn.Sequential(*[m for _ in range(12) for m in (nn.Linear(32, 32), nn.Tanh())], nn.Linear(32, 2))

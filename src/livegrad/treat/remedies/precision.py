@@ -30,6 +30,7 @@ from livegrad.treat.gradients import all_finite, leave_out, parameters_with_grad
 from livegrad.treat.half_precision import Autocast, autocast_in_bfloat16, opened_in_float16, widen
 from livegrad.treat.loss_scale import FIRST, LossScale
 from livegrad.treat.precision_edits import edits_of
+from livegrad.treat.rate_advice import STANDING_STILL, usual_size
 from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.wide_steps import WideSteps
@@ -188,6 +189,12 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
         return "√v̂ does not lie under eps"
     if code == "LG401" and "swallowed_share" not in evidence and "under_eps_share" not in evidence:
         return "no step is lost by its format: the learning rate of the group is what is small; take schedule"
+    still = usual_size(body) if "swallowed_share" in evidence and body.optimizers else None
+    if still is not None and still < STANDING_STILL and choice.variant != "eps":
+        return (
+            f"a step changes {still:.1g} of a weight: it is lost because the learning rate is that low, and "
+            "would come to nothing in any format; take schedule"
+        )
     if code == "LG401" and choice.variant in ("scale", "bfloat16"):
         return "the gradient is there; it is the step that is lost: take precision=master, or precision=eps"
     if code == "LG302" and choice.variant in (*_IN_STEPS, "eps"):

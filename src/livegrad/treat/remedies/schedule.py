@@ -20,7 +20,16 @@ from livegrad.treat.ailment import explodes, vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.rate import Held, is_scheduled, multiply, scaled
-from livegrad.treat.rate_advice import TOO_LARGE, TOO_SMALL, Advice, advise, from_sizes, target_of
+from livegrad.treat.rate_advice import (
+    STANDING_STILL,
+    TOO_LARGE,
+    TOO_SMALL,
+    Advice,
+    advise,
+    from_sizes,
+    target_of,
+    usual_size,
+)
 from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.update_size import largest_by_group, tried_sizes
@@ -235,7 +244,10 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
     if code in ("LG201", "LG202") and finding.get("first_step") == 0:
         return "the units were so from the first step on: no rate gives them a slope"
     evidence = finding.get("evidence") or {}
-    if code == "LG401" and ("swallowed_share" in evidence or "under_eps_share" in evidence):
+    lost = "under_eps_share" in evidence or (
+        "swallowed_share" in evidence and (usual_size(body) or 1.0) > STANDING_STILL
+    )
+    if code == "LG401" and lost:
         return "the steps are rounded away or divided away: take precision"
     if code == "LG503" and (evidence.get("usual_update_over_weights") or 0) > 1e-5:
         return "the weights do move: what the model is told does not seem to depend on what it is shown"
