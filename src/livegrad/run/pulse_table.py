@@ -95,6 +95,11 @@ class PulseTable:
             for body, layout in zip(data.take_each(self._bodies[numbers], sizes), layouts, strict=True):
                 yield {column.name: _take(body, layout, column) for column in LISTS}
 
+    def lists(self, rows: np.ndarray, name: str) -> Iterator[np.ndarray]:
+        """One list column of each of these rows in turn, shape (T of that row,); nothing else is read."""
+        column = _BY_NAME[name]
+        return (np.frombuffer(values, column.dtype) for values in self._each_list(rows, name))
+
     def id_lists(self, numbers: np.ndarray) -> list[np.ndarray]:
         """The distinct `tensor` lists of these rows."""
         found = dict.fromkeys(self._each_list(numbers, "tensor"))

@@ -11,6 +11,7 @@ import numpy as np
 
 from livegrad.errors import UsageError
 from livegrad.run.columns import LOSS_COLUMNS, SCAN_COLUMNS
+from livegrad.run.extremes import Extremes, gradient_extremes
 from livegrad.run.folder import loss_file, pulse_file, scan_file
 from livegrad.run.info_file import InfoFile, ranks_in
 from livegrad.run.pulse_table import PulseTable
@@ -160,6 +161,12 @@ class Run:
         """
         rows = thinned_rows(self._table, self._rows(subject), limit)
         return read_pulses(self._table, rows, {tensor.id: tensor.count for tensor in self.tensors})
+
+    def gradient_extremes(self, steps: np.ndarray, subject: int | None = None) -> Extremes:
+        """The smallest and largest gradient norm of each tensor over the stretches that begin at each of
+        `steps` (B,), ascending: over every recorded step, thinned or not.
+        """
+        return gradient_extremes(self._table, self._rows(subject), steps)
 
     def _rows(self, subject: int | None) -> np.ndarray:
         if subject is None:

@@ -24,7 +24,8 @@ class Grid:
         steps: (C,), ascending.
         logs: (R, C) decimal logarithms; -inf where the value is exactly 0, NaN where it is unknown.
         nonfinite: (R, C), where a NaN or an infinity was met.
-        low, high: (R, C), the range of the layers that a row stands for; None where each is one layer.
+        low, high: (R, C), the range of what a cell stands for; None where each is one layer at one step.
+        stride: recorded steps that one column stands for.
     """
 
     rows: tuple[tuple[str, ...], ...]
@@ -33,6 +34,7 @@ class Grid:
     nonfinite: np.ndarray
     low: np.ndarray | None = None
     high: np.ndarray | None = None
+    stride: int = 1
 
     @property
     def folded(self) -> int:
@@ -50,11 +52,12 @@ class Grid:
         edges = [len(self.rows) * i // limit for i in range(limit + 1)]
         parts = [slice(a, b) for a, b in pairwise(edges)]
         rows = tuple(tuple(name for row in self.rows[part] for name in row) for part in parts)
-        low = np.array([_lowest(self.logs[part]) for part in parts])
-        high = np.array([_highest(self.logs[part]) for part in parts])
+        least, most = (self.logs if ends is None else ends for ends in (self.low, self.high))
+        low = np.array([_lowest(least[part]) for part in parts])
+        high = np.array([_highest(most[part]) for part in parts])
         logs = np.where(middle - low > high - middle, low, high)
         broken = np.array([self.nonfinite[part].any(axis=0) for part in parts])
-        return Grid(rows, self.steps, logs, broken, low, high)
+        return Grid(rows, self.steps, logs, broken, low, high, self.stride)
 
 
 def _lowest(logs: np.ndarray) -> np.ndarray:
@@ -75,24 +78,48 @@ def gradient_grid(run: "Run", subject: int, depth: Depth) -> Grid | None:
     """Return the rms of the gradient of each layer's weights at recorded steps, or None where there is none.
 
     A layer's value is sqrt(sum of squares / number of entries) over those of its tensors that got a gradient.
-    Tensors that are on no layer follow after the layers, by module.
+    Where there are more steps than columns, a column shows of its stretch the value farthest from the layer's
+    usual one, so that no layer's spike is thinned away. Tensors on no layer follow after the layers, by
+    module.
     """
     tensors = [tensor for tensor in run.tensors if tensor.subject == subject]
     pulses = run.pulses(subject, limit=pulse_limit(len(tensors)))
     if not len(pulses) or not len(pulses.tensor):
         return None
     steps, norm, broken = _by_step(pulses)
+    recorded = len(run.scalars(subject)["step"])
+    ends = (norm, norm)
+    if recorded > len(pulses):
+        found = run.gradient_extremes(steps, subject)
+        at = np.searchsorted(found.tensor, pulses.tensor)
+        ends, broken = (found.low[:, at], found.high[:, at]), broken | found.broken[:, at]
     place = {int(tensor): i for i, tensor in enumerate(pulses.tensor)}
     count = {tensor.id: max(tensor.count, 1) for tensor in tensors}
-    rows, logs, nonfinite = [], [], []
+    rows, low, high, nonfinite = [], [], [], []
     for name, ids in _groups(run, subject, depth).items():
         columns = [place[i] for i in ids if i in place]
         if columns:
             rows.append((name,))
             counts = np.array([count.get(i, 1) for i in ids if i in place], dtype=np.float64)
-            logs.append(_rms_log(norm[:, columns], counts))
+            low.append(_rms_log(ends[0][:, columns], counts))
+            high.append(low[-1] if ends[0] is ends[1] else _rms_log(ends[1][:, columns], counts))
             nonfinite.append(broken[:, columns].any(axis=1))
-    return Grid(tuple(rows), steps, np.array(logs), np.array(nonfinite)).fold() if rows else None
+    if not rows:
+        return None
+    least, most, bad = np.array(low), np.array(high), np.array(nonfinite)
+    if recorded <= len(pulses):
+        return Grid(tuple(rows), steps, least, bad).fold()
+    stride = -(-recorded // len(pulses))
+    return Grid(tuple(rows), steps, _farthest(least, most), bad, least, most, stride).fold()
+
+
+def _farthest(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return of each range (R, C) the end that lies farther from the row's usual value."""
+    known = np.isfinite(low) & np.isfinite(high)
+    middle = np.array(
+        [np.median((a[k] + b[k]) / 2) if k.any() else 0.0 for a, b, k in zip(low, high, known, strict=True)]
+    )[:, None]
+    return np.where(middle - low > high - middle, low, high)
 
 
 def _groups(run: "Run", subject: int, depth: Depth) -> dict[str, list[int]]:

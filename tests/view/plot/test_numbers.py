@@ -86,6 +86,26 @@ def test_a_layer_out_of_line_survives_folding():
     assert sum(map(len, grid.rows)) == 1000
 
 
+def test_one_layers_spike_survives_the_thinning_of_thousands_of_steps(
+    tmp_path, write_synthetic_run, vanishing
+):
+    """Its layer is quiet, so that the norm of the whole gradient does not show it."""
+
+    def spike(row):
+        squares = row.gradient_sum_squares_by_tensor.copy()
+        squares[0] *= 1e8 if row.step == 1234 else 1.0
+        return replace(row, gradient_sum_squares_by_tensor=squares)
+
+    vanishing["layers"] = vanishing["layers"][:9] + vanishing["layers"][-1:]
+    run = write_synthetic_run(tmp_path / "run", vanishing, steps=2500, spoil=spike)
+    cells = plot.heatmap(run).data[0]
+    row = np.array(cells.z[0], dtype=float)
+    assert len(row) <= 400
+    column = int(np.argmax(row))
+    assert cells.x[column] <= 1234 < cells.x[column + 1]
+    assert row[column] - np.median(row) == pytest.approx(4.0, abs=0.1)
+
+
 def test_zero_and_broken_cells_have_colours_and_words_of_their_own(broken_run):
     figure = plot.heatmap(broken_run[0])
     zero, broken = (next(t for t in figure.data if words in t.hovertemplate) for words in ("zero", "NaN"))

@@ -29,6 +29,11 @@ def gradient_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Draw
     caption = (
         f"Gradient rms. Each row is {row_words(grid)}, input at the top; bright is large, dark is small."
     )
+    if grid.stride > 1:
+        caption += (
+            f" Each column is about {grid.stride} recorded steps, of which it shows the one farthest from "
+            "the layer's usual gradient."
+        )
     plot = heatmap(grid, worst, VIRIDIS, (min(low, high - 3.0), high), "gradient rms")
     return Drawing(
         "Gradient of the weights over the steps", caption + (SICK if worst else ""), plot, key(grid)

@@ -109,7 +109,7 @@ def heatmap(
 def _span(grid: Grid) -> str:
     if grid.low is None:
         return ""
-    return "<br>its layers: 10<sup>%{customdata[0]}</sup> … 10<sup>%{customdata[1]}</sup>"
+    return "<br>range: 10<sup>%{customdata[0]}</sup> … 10<sup>%{customdata[1]}</sup>"
 
 
 def _ends(cell: list[float]) -> list[float | str] | None:
