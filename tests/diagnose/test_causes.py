@@ -279,14 +279,14 @@ def test_weights_that_are_given_nothing_are_not_what_is_small(tmp_path):
     class Shut(nn.Module):
         def __init__(self):
             super().__init__()
-            self.core = nn.LSTM(4, 16, batch_first=True)  # planted
+            self.core = nn.LSTM(4, 16, batch_first=True)
             self.head = nn.Linear(16, 10)
             with torch.no_grad():
                 self.core.bias_ih_l0[:16] = -30
                 self.core.bias_ih_l0[48:] = -30
 
         def forward(self, x):
-            return self.head(self.core(x)[0][:, -1])
+            return self.head(self.core(x)[0][:, -1])  # planted
 
     cause = found(tmp_path / "run", Shut, torch.randn(16, 6, 4), "LG101")
     assert (cause["operator"], cause["layers"]) == ("LSTM", ["core"])
