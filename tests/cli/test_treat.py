@@ -47,7 +47,7 @@ def treat(call, monkeypatch, tmp_path):
     monkeypatch.setattr(watching, "_POLL_SECONDS", 0.0)
 
     def run(script, *arguments):
-        def engine(slots, threads):
+        def engine(slots, threads, devices):
             run.engines.append(InventedEngine(script, slots))
             return run.engines[-1]
 
@@ -181,10 +181,19 @@ def test_no_torch_is_loaded_to_read_a_trial():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-@pytest.mark.parametrize(("visible", "count"), [("", 0), ("0,1", 2), ("-1", 0), ("GPU-abc", 1)])
-def test_one_run_for_each_gpu_that_is_visible(monkeypatch, visible, count):
+@pytest.mark.parametrize(
+    ("visible", "names"), [("", []), ("0,1", ["0", "1"]), ("-1", []), ("GPU-abc", ["GPU-abc"])]
+)
+def test_one_run_for_each_gpu_that_is_visible(monkeypatch, visible, names):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert treated_script.accelerators() == count
+    assert treated_script.accelerators() == names
+
+
+def test_no_ranks_of_a_launch_treat_a_script_together(treat, monkeypatch):
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    code, _, err = treat(sick_until_cured(), "train.py")
+    assert code == 2 and "leave out torchrun" in err
 
 
 # Real runs.

@@ -105,6 +105,27 @@ def test_an_engine_runs_as_many_at_once_as_it_has_slots_and_ends_them_all(tmp_pa
     engine.close()
 
 
+def test_each_of_several_jobs_has_a_gpu_of_its_own_and_a_job_alone_has_all(tmp_path, monkeypatch):
+    seen = []
+
+    class Recorded:
+        def __init__(self, command, folder, environment):
+            seen.append(environment.get("CUDA_VISIBLE_DEVICES"))
+
+        def poll(self):
+            return 0
+
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
+    monkeypatch.setattr("livegrad.treat.trial.engine.Child", Recorded)
+    several = LocalEngine(2, 1, ("0", "3"))
+    for repetition in range(2):
+        several.start(Job("init", repetition, (), tmp_path))
+    several.finished()
+    several.start(Job("init", 2, (), tmp_path))
+    LocalEngine(1, 1, ("0", "3")).start(Job("init", 0, (), tmp_path))
+    assert seen == ["0", "3", "0", "0,3"]
+
+
 def test_threads_are_shared_unless_the_user_has_set_them():
     assert child_environment(3, {})["OMP_NUM_THREADS"] == "3"
     assert child_environment(3, {"OMP_NUM_THREADS": "7"})["OMP_NUM_THREADS"] == "7"

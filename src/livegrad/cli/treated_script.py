@@ -23,6 +23,7 @@ from livegrad.treat.trial.conduct import Conductor, TrialError
 from livegrad.treat.trial.identity import Identity
 from livegrad.treat.trial.lock import take
 from livegrad.treat.trial.state import Trial, find_trial, load_trial
+from livegrad.watch.launch import Launch
 
 if TYPE_CHECKING:
     from livegrad.treat.trial.document import TreatmentDocument
@@ -68,7 +69,11 @@ class TreatedScript:
     @classmethod
     def prepare(cls, program: Program | None, options: TreatOptions) -> TreatedScript:
         """Find the trial that the command goes on with, or make its folder. Raises UsageError, RunError."""
-        jobs, threads = share(options.jobs, accelerators())
+        if Launch.of_this_process().world_size > 1:
+            raise UsageError(
+                "livegrad treat starts its runs itself, one process each: leave out torchrun or srun."
+            )
+        jobs, threads = share(options.jobs, len(accelerators()))
         budget = Budget(options.minutes, options.steps, options.seeds, options.arms, jobs, threads)
         if options.resume is not None:
             trial = load_trial(options.resume.absolute())
@@ -150,7 +155,7 @@ class TreatedScript:
             return RayEngine(budget.threads, slots=self.options.jobs)
         from livegrad.treat.trial.engine import LocalEngine
 
-        return LocalEngine(budget.jobs, budget.threads)
+        return LocalEngine(budget.jobs, budget.threads, accelerators())
 
     def _show(self, document: TreatmentDocument) -> None:
         page = self._page(document)
@@ -230,12 +235,12 @@ def _change_to(folder: str) -> None:
         ) from error
 
 
-def accelerators() -> int:
-    """How many GPUs the runs may use, without importing torch: those made visible, else those present."""
+def accelerators() -> list[str]:
+    """The GPUs that runs may use, without importing torch: those made visible, else those present."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return len([name for name in visible.split(",") if name.strip() not in ("", "-1")])
-    return len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return [str(i) for i, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
 
 
 @contextmanager

@@ -49,16 +49,29 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Subprocesses on this machine, with `threads` threads each where the environment sets none."""
+    """Subprocesses on this machine, with `threads` threads each where the environment sets none.
 
-    def __init__(self, slots: int, threads: int) -> None:
+    devices: GPUs as CUDA_VISIBLE_DEVICES names them. Where several jobs run at once each sees the one that
+    fewest others use; a job that runs alone sees all.
+    """
+
+    def __init__(self, slots: int, threads: int, devices: Sequence[str] = ()) -> None:
         self.slots = slots
         self._environment = child_environment(threads)
+        self._devices = tuple(devices) if slots > 1 else ()
         self._children: dict[Job, Child] = {}
+        self._placed: dict[Job, str] = {}
 
     def start(self, job: Job) -> None:
         command = [sys.executable, "-m", "livegrad", *job.arguments]
-        self._children[job] = Child(command, job.folder, self._environment)
+        self._children[job] = Child(command, job.folder, self._environment | self._device(job))
+
+    def _device(self, job: Job) -> dict[str, str]:
+        if not self._devices:
+            return {}
+        used = [self._placed[other] for other in self._children]
+        self._placed[job] = min(self._devices, key=used.count)
+        return {"CUDA_VISIBLE_DEVICES": self._placed[job]}
 
     def finished(self) -> Sequence[tuple[Job, int]]:
         ended = [(job, code) for job, child in self._children.items() if (code := child.poll()) is not None]
