@@ -1,0 +1,1 @@
+"""Recurrent layers: which there are, and how they are started."""

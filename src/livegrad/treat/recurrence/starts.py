@@ -1,0 +1,113 @@
+"""How recurrent layers are started, variant by variant: what is written into their weights and biases."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+from livegrad.treat.draw import Draw, put
+from livegrad.treat.recurrence.layers import GATES, KEEPS, STEPS, TAKES, RecurrentLayer, gate_of
+from livegrad.treat.remedy import Change
+
+# A new tensor, and the statements that make it.
+_New = tuple[Tensor, tuple[str, ...]]
+
+
+def _written(
+    body: Body, layer: RecurrentLayer, prefix: str, new: Callable[[Tensor], _New], what: str
+) -> Iterator[Change]:
+    for name, tensor in layer.tensors(prefix):
+        where = f"{layer.name}.{name}" if layer.name else name
+        yield put(tensor, *new(tensor.detach()), where, what, body.sources.get(layer.name))
+
+
+def orthogonal(
+    body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator
+) -> Iterator[Change]:
+    """Make the recurrent matrix of each gate orthogonal."""
+    draw = Draw("orthogonal", 1.0, blocks=GATES[layer.kind])
+    each = " of each gate" if layer.kind != "RNN" else ""
+    what = f"recurrent weights{each}: orthogonal"
+    yield from _written(body, layer, "weight_hh", lambda w: (draw.tensor(w, generator), draw.code(w)), what)
+
+
+def _zero(tensor: Tensor) -> _New:
+    return torch.zeros_like(tensor), ("nn.init.zeros_({tensor})",)
+
+
+def identity(
+    body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator
+) -> Iterator[Change]:
+    """Make an IRNN: the identity, no biases, and ReLU."""
+    module: Any = layer.module
+    if not layer.rectified:
+        kept = {name: module.__dict__[name] for name in ("nonlinearity", "mode") if name in module.__dict__}
+        module.nonlinearity = "relu"
+        if "mode" in kept:
+            module.mode = "RNN_RELU"
+        undo = _putting_back(module, kept)
+        yield Change(layer.name, "nonlinearity: tanh → ReLU", undo, body.sources.get(layer.name))
+    eye = ("nn.init.eye_({tensor})",)
+    what = "recurrent weights: the identity"
+    yield from _written(body, layer, "weight_hh", lambda w: (torch.eye(*w.shape), eye), what)
+    yield from _written(body, layer, "bias_", _zero, "bias: zero")
+
+
+def _putting_back(module: nn.Module, kept: dict[str, Any]) -> Callable[[], None]:
+    return lambda: module.__dict__.update(kept)
+
+
+def forget(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
+    """Set the bias of the gate that keeps the state."""
+    bias = float(choice.options.get("bias", 1.0))
+    gate = "forget" if layer.kind == "LSTM" else "update"
+
+    def with_keep(value: float) -> Callable[[Tensor], _New]:
+        def changed(tensor: Tensor) -> _New:
+            new, place = tensor.clone(), _rows(tensor, layer.kind, KEEPS)
+            gate_of(new, layer.kind, KEEPS).fill_(value)
+            return new, (f"{{tensor}}.data[{place}].fill_({value:g})",)
+
+        return changed
+
+    yield from _written(body, layer, "bias_hh", with_keep(bias), f"bias of the {gate} gate: {bias:.3g}")
+    yield from _written(
+        body, layer, "bias_ih", with_keep(0.0), f"bias of the {gate} gate: 0 (the other vector has it)"
+    )
+
+
+def chrono(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
+    """Spread the spans that the gates keep evenly up to the length of the sequences."""
+    longest = layer.steps or STEPS
+
+    def drawn(tensor: Tensor) -> _New:
+        new = torch.zeros(tensor.shape)
+        units = len(new) // GATES[layer.kind]
+        spans = torch.empty(units).uniform_(1, longest - 1, generator=generator).log()
+        code = [
+            "nn.init.zeros_({tensor})",
+            f"spans = torch.empty({units}).uniform_(1, {longest - 1}, generator=generator).log()",
+            f"{{tensor}}.data[{_rows(tensor, layer.kind, KEEPS)}] = spans",
+        ]
+        gate_of(new, layer.kind, KEEPS).copy_(spans)
+        if layer.kind == "LSTM":
+            gate_of(new, layer.kind, TAKES).copy_(-spans)
+            code.append(f"{{tensor}}.data[{_rows(tensor, layer.kind, TAKES)}] = -spans")
+        return new, tuple(code)
+
+    what = f"gates for spans of 1 to {longest - 1} steps (chrono)"
+    yield from _written(body, layer, "bias_hh", drawn, what)
+    yield from _written(body, layer, "bias_ih", _zero, "bias: zero (the other vector has it)")
+
+
+def _rows(tensor: Tensor, kind: str, number: int) -> str:
+    """The place of a gate along the first axis, as a slice is written."""
+    units = len(tensor) // GATES[kind]
+    return f"{number * units}:{(number + 1) * units}"
+
+
+STARTS = {"orthogonal": orthogonal, "identity": identity, "forget": forget, "chrono": chrono}
+"""Variant -> (body, layer, choice, generator) -> what was changed, in order."""
