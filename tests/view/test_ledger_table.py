@@ -3,7 +3,14 @@
 import pytest
 from tests.view.conftest import make_line
 
-from livegrad.view.ledger_table import bill_table, bill_text, decades, subject_ledger, tree_rows
+from livegrad.view.ledger_table import (
+    bill_table,
+    bill_text,
+    decades,
+    recurrence_rows,
+    subject_ledger,
+    tree_rows,
+)
 
 
 @pytest.mark.parametrize(
@@ -76,3 +83,17 @@ def test_the_tree_shows_what_lies_along_each_path():
 
 def test_a_document_without_a_ledger_shows_none(vanishing):
     assert subject_ledger(vanishing, "model") is None
+
+
+def test_a_recurrence_is_shown_over_all_steps_and_inside_the_mean_one():
+    slope, weights = entry("rnn[step] 0", "Tanh", -0.02), entry("rnn[step] 1", "recurrent weights", -0.23)
+    path = {"number": 1, "kind": "chain", "decades": -0.25, "layers": ["Tanh", "recurrent weights"]}
+    step = {**entry("rnn[step]", "RNN", -0.25), "paths": [path | {"entries": [slope, slope, weights]}]}
+    bill = {"name": "rnn", "steps": 59, "steps_opened": 59, "total_decades": -14.75, "step": step}
+    shown = [(row["name"], row["decades"], row["level"]) for row in recurrence_rows([bill])]
+    assert shown[:3] == [
+        ("rnn, 59 time steps", "-14.8", 0),
+        ("each step, in the mean", "-0.2", 1),
+        ("Tanh · recurrent weights", "-0.2", 2),
+    ]
+    assert [name for name, _, level in shown if level == 3] == ["Tanh", "recurrent weights"]

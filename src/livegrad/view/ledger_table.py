@@ -110,8 +110,8 @@ def subject_ledger(document: Mapping[str, Any], name: str | None) -> dict[str, A
         "total": decades(found["total_decades"]),
         "kinds": bill_table(found["kinds"], 12),
         "modules": bill_table(found["modules"], 24),
-        "tree": tree_rows(found["segments"]),
-        "opened": any(entry["paths"] for entry in found["segments"]),
+        "tree": [*tree_rows(found["segments"]), *recurrence_rows(found.get("recurrences", ()))],
+        "opened": bool(found.get("recurrences", ())) or any(entry["paths"] for entry in found["segments"]),
     }
 
 
@@ -124,6 +124,20 @@ def tree_rows(segments: Sequence[Mapping[str, Any]], most: int = 400) -> list[di
         if len(rows) >= most:
             break
         _add_entry(rows, entry, 0)
+    return rows
+
+
+def recurrence_rows(recurrences: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the bills of recurrences as indented rows: all time steps, the mean one, the paths inside it."""
+    rows: list[dict[str, Any]] = []
+    for bill in recurrences:
+        whole = {"decades": bill["total_decades"]}
+        rows.append(_tree_row(f"{bill['name']}, {count(bill['steps'])} time steps", "time", whole, 0))
+        rows.append(_tree_row("each step, in the mean", "", bill["step"], 1))
+        for path in bill["step"]["paths"]:
+            rows.append(_tree_row(" · ".join(path["layers"]), "", path, 2))
+            if len(path["entries"]) > 2:
+                rows += [_tree_row(entry["type"], "", entry, 3) for entry in path["entries"][1:]]
     return rows
 
 
@@ -146,7 +160,7 @@ def _tree_row(name: str, kind: str, item: Mapping[str, Any], level: int) -> dict
     return {
         "name": name,
         "type": kind,
-        "decades": decades(item["decades"]) if number is not None and abs(number) != float("inf") else "all",
+        "decades": "all" if number is not None and abs(number) == float("inf") else decades(item["decades"]),
         "expected": decades(item.get("expected_decades")),
         "level": level,
         "is_path": not kind,
