@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -377,3 +378,44 @@ def test_whatever_the_layout_only_the_call_at_the_line_changes(tmp_path_factory,
             node.func.id = "ReLU"
     assert ast.dump(ast.parse(new)) == ast.dump(expected)
     assert new.count("# why") <= text.count("# why")
+
+
+SCRIPTS = sorted((Path(__file__).parents[1] / "scripts").glob("*.py"))
+
+
+def calls_of(text):
+    """(line, name) of each call of something that has a name."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "id", None) or getattr(node.func, "attr", None)
+            if name is not None:
+                yield node.lineno, name
+
+
+@pytest.mark.parametrize("script", SCRIPTS[::3], ids=lambda path: path.stem)
+def test_a_call_that_becomes_itself_leaves_every_byte_as_it_was(script):
+    text = script.read_text()
+    found = list(calls_of(text))[::3]
+    edits = [Edit("replace-call", f"{script.name}:{line}", "{call}", name) for line, name in found]
+    rewriting = propose(edits, script.parent)
+    assert not rewriting.files and not rewriting.instructions
+
+
+@pytest.mark.parametrize("script", SCRIPTS[1::3], ids=lambda path: path.stem)
+def test_statements_that_are_put_in_are_all_that_is_new(script):
+    """Taking the new lines out again gives the program that was there, but for lines that were parted."""
+    text = script.read_text()
+    lines = sorted({line for line, _ in calls_of(text)})[::11]
+    kinds = ("before", "after")
+    edits = [Edit(kinds[i % 2], f"{script.name}:{n}", f"marker({i})") for i, n in enumerate(lines)]
+    rewriting = propose(edits, script.parent)
+    made = sum(raw.count(b"marker(") for raw in rewriting.files.values())
+    assert made + len(rewriting.instructions) == len(edits) and made
+    (new,) = rewriting.files.values()
+
+    class Unmark(ast.NodeTransformer):
+        def visit_Expr(self, node):
+            marked = isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "marker"
+            return None if marked else node
+
+    assert ast.dump(Unmark().visit(ast.parse(new))) == ast.dump(ast.parse(text))

@@ -64,9 +64,7 @@ class _Editor(cst.CSTTransformer):
             new = self._expression(filler.fill(plan.replacement, call))
             new = new.with_changes(lpar=[*call.lpar], rpar=[*call.rpar])
         for code in plan.around:
-            # What {call} stands for may be no call any more.
-            text = code.replace("{call}", self._plan.page.text(new))
-            new = self._expression(filler.fill(text, call))
+            new = self._expression(filler.fill(code, call, new))
         return new
 
     def _with_elements(self, original: cst.Call, call: cst.Call) -> cst.Call:

@@ -6,6 +6,8 @@
 {model}             the model there           {input}     the tensor that a function or method is applied to
 """
 
+import re
+
 import libcst as cst
 
 from livegrad.treat.rewrite.find import Page, collect, name_of
@@ -21,13 +23,20 @@ class Filler:
     def __init__(self, page: Page, names: Names, statement: cst.CSTNode, call: cst.Call | None) -> None:
         self._page, self._names, self._statement, self._call = page, names, statement, call
 
-    def fill(self, code: str, now: cst.Call | None = None) -> str:
-        """Return `code` with all placeholders filled; now: the call as other edits have left it.
+    def fill(self, code: str, now: cst.Call | None = None, whole: cst.BaseExpression | None = None) -> str:
+        """Return `code` with all placeholders filled; now: the call as other edits have left it; whole: what
+        {call} stands for, which may be no call any more.
 
         Raises CannotRewrite with what is missing.
         """
         call = now or self._call
-        return PLACEHOLDER.sub(lambda found: self._value(found[1], found[2], call), code)
+
+        def filled(found: re.Match[str]) -> str:
+            if found[1] == "call" and whole is not None:
+                return self._page.text(whole)
+            return self._value(found[1], found[2], call)
+
+        return PLACEHOLDER.sub(filled, code)
 
     def _value(self, word: str, keyword: str | None, call: cst.Call | None) -> str:
         if word == "model":
