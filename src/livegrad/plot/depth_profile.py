@@ -24,9 +24,8 @@ def depth(
 
     The solid line is the latest scan, the dotted one the first. Audibility is in units of the output's own (1
     at the output); gradient rms is that of ∂loss/∂activation per entry, activation rms over samples and
-    units.
-    Axes are logarithmic: exact zeros stand as triangles at the floor, NaN and infinities as crosses at the
-    top, and what was not measured is a gap.
+    units. Axes are logarithmic: exact zeros stand as triangles at the floor, NaN and infinities as crosses at
+    the top, and what was not measured is a gap.
 
     Args:
         source: a run, its path, or a report (of which only the latest scan is known).

@@ -26,10 +26,10 @@ def heatmap(
     "gradient": rms of the gradient of each layer's weights at the recorded steps, per entry, unscaled and
     unclipped (dark is small). "audibility": at the scans, over the output's. "gain": what each layer passes
     back of the gradient's norm, δ below over δ above, at the scans; these two diverge around 1. More than 120
-    layers
-    are folded: of neighbours the one farthest from the rest is shown, and the range stands in the pointer's
-    box. Of more than 400 recorded steps those with the largest norms and the non-finite ones are kept. Cells
-    that are exactly zero or not finite have colours of their own.
+    layers are folded: of neighbours the one farthest from the rest is shown, and the range stands in the
+    pointer's box. Of more than 400 recorded steps a column stands for several and shows, of all of them, each
+    layer's value farthest from its usual one. Cells that are exactly zero or not finite have colours of their
+    own.
 
     Args: source: a run or its path; subject, theme: as for `depth`.
     Raises UsageError where nothing of the kind was recorded.

@@ -84,8 +84,7 @@ def _read(values: np.ndarray, length: np.ndarray) -> np.ndarray:
 def settled_lengths(activation: str, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """Return the mean square q at which deep networks settle from q = 1, for arrays of σ_w² and σ_b² of one
     shape, between 1e-8 and 1e6 (a network that goes beyond is read there). Moments are read from a table of
-    281
-    lengths: q is right to a part in a thousand.
+    281 lengths: q is right to a part in a thousand.
     """
     table = _table(activation)
     q = np.ones(np.broadcast(weight, bias).shape)

@@ -28,8 +28,8 @@ class Path:
 class Node:
     """One layer, or neighbours folded into one, and what passes it.
 
-    decades: log10 of the gradient's norm at it over that at the output; NaN unless `state` is "finite".
-    low, high: the same over the layers of a fold. paths: the ways below it, where there are several.
+    decades: log10 of the gradient's norm at it over that at the output; NaN unless `state` is "finite". low,
+    high: the same over the layers of a fold. paths: the ways below it, where there are several.
     """
 
     row: Row
