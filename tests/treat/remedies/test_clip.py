@@ -90,6 +90,22 @@ def test_a_broken_gradient_leaves_the_step_out(variant, broken):
     assert moved(model, before) > 0
 
 
+@pytest.mark.parametrize("variant", ["norm:limit=1", "value:limit=1", "agc", "robust"])
+def test_where_asking_would_make_the_program_wait_a_broken_gradient_becomes_zero(variant, monkeypatch):
+    monkeypatch.setattr("livegrad.treat.clip_gradients.on_cpu", lambda parameters: False)
+    model = linear()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    treat(model, f"clip={variant}", optimizer)
+    backward(model)
+    model[0].weight.grad[0, 0] = math.inf
+    before = copies(model)
+    optimizer.step()
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), before, strict=True))
+    backward(model)
+    optimizer.step()
+    assert 0 < moved(model, before) < math.inf
+
+
 def test_finite_gradients_whose_squares_overflow_still_point_somewhere():
     model = linear()
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
