@@ -165,7 +165,10 @@ def test_a_control_that_fails_in_training_is_a_loss_of_infinity(tmp_path):
     ("outcome", "words"),
     [
         (Outcome(code=1, steps=0, output="Traceback\nKeyError: 'lr'\n"), "fails by itself.*KeyError: 'lr'"),
-        (Outcome(code=2, steps=0, output="train.py: error: --data is required\n"), "--data is required"),
+        (
+            Outcome(code=2, steps=0, output="train.py: error: --data is required\nlivegrad: no step\n"),
+            "--data is required",
+        ),
         (Outcome(code=0, steps=0), "took no optimizer step.*needs arguments"),
     ],
 )

@@ -273,7 +273,7 @@ def _why_no_control(run: ArmRun) -> str:
     if run.exit_code:
         return (
             f"the program fails by itself, before its first optimizer step: {run.reason}. "
-            "Nothing was treated; run it with plain python first"
+            "Nothing was treated; run it with plain python first, and give its arguments behind its name"
         )
     return (
         "the program took no optimizer step in its own process, so there is no training to treat. "

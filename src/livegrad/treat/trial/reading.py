@@ -98,8 +98,14 @@ def _refusal(words: str) -> str | None:
 
 
 def _failure(error: str | None, job: Job, code: int) -> str:
-    said = error or last_words(job.folder)
-    return f"{exit_words(code)}: {said}" if said else exit_words(code)
+    said = error or _own_words(job)
+    return f"{exit_words(code)}: {said.rstrip('.')}" if said else exit_words(code)
+
+
+def _own_words(job: Job) -> str:
+    """The last line that the program itself printed."""
+    lines = [line for line in last_words(job.folder, 12).splitlines() if not line.startswith("livegrad: ")]
+    return lines[-1] if lines else ""
 
 
 def error_codes(findings: Sequence[Mapping[str, Any]]) -> list[str]:
