@@ -1,4 +1,4 @@
-"""LG101 vanishing-gradient, inside a recurrent module of many layers: what its first layer hears.
+"""LG101 vanishing-gradient: inside a recurrent module of many layers the first is not heard at the output.
 
 What it is. A fused kernel hides its layers from the spine, as it hides its time steps. Stacked recurrent
 layers lose signal over their depth as any others do: torch's initialization has a gain of 0.58.
