@@ -6,7 +6,7 @@ larger than they are, and rightly so.
 
 import copy
 from collections.abc import Mapping
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,23 @@ def closed_form_sizes(optimizer: Optimizer, model: nn.Module) -> dict[str, float
         for name, p in matrices(model).items()
         if id(p) in rates
     }
+
+
+def sound_gradient_norm(optimizer: Optimizer, model: nn.Module, share: float) -> float:
+    """The largest ‖g‖ along which one step of SGD changes no weight matrix by more than `share` of itself,
+    share · ‖W‖/lr of the smallest; infinite for optimizers that divide by the gradient's size.
+    """
+    if type(optimizer).__name__ != "SGD":
+        return inf
+    rates = {id(p): float(g["lr"]) for g in optimizer.param_groups for p in g["params"]}
+    return min(
+        (
+            share * float(p.detach().float().norm()) / rates[id(p)]
+            for p in matrices(model).values()
+            if rates.get(id(p), 0.0) > 0
+        ),
+        default=inf,
+    )
 
 
 def recorded_steps(known: Recorded, optimizer: Optimizer, model: nn.Module) -> dict[str, float]:

@@ -393,3 +393,16 @@ def test_the_programs_own_limit_is_an_argument_of_its_own_line(tmp_path):
     treatment.undo()
     (edit,) = remedy("clip").edits(body, treatment.choices[0], treatment.changes)
     assert edit.kind == "instruction"
+
+
+def test_a_limit_of_its_own_never_lets_a_step_of_sgd_change_a_matrix_by_more_than_a_tenth():
+    model = linear()
+    optimizer = torch.optim.SGD(model.parameters(), lr=2.0)
+    treat(model, "clip", optimizer)
+    for factor in (1e3, 1e6, 1e4):
+        backward(model, factor)
+        before = copies(model)
+        optimizer.step()
+        for p, b in zip(model.parameters(), before, strict=True):
+            if p.dim() > 1:
+                assert float((p.detach() - b).norm() / b.norm()) < 0.11

@@ -7,7 +7,9 @@
     through-time  what goes back from one time step of a loop to the one before
 
 Without a limit, `norm` and `value` take the 90 % quantile of what an earlier run recorded before it broke
-(livegrad.treat.clip_limit), and without such a run they learn it from the first 25 steps.
+(livegrad.treat.clip_limit), and without such a run they learn it from the first 25 steps. Under SGD `norm`
+takes no more than the norm at which one step would change a weight matrix by a tenth: what is usual in a net
+that explodes from the start is too much.
 
 A gradient that is not finite is no direction. `torch.nn.utils.clip_grad_norm_` multiplies it by 1/∞ = 0, and
 0 · ∞ = NaN goes into the weights. Here the whole step is left out: no update, no momentum, no decay. On a
@@ -30,12 +32,14 @@ from livegrad.treat.ailment import vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.clip_edits import edits_of
-from livegrad.treat.clip_limit import FirstSteps, recorded_limit
+from livegrad.treat.clip_limit import FirstSteps, recorded_limit, round_number
 from livegrad.treat.gradients import coalesce, largest_entry, leave_out, parameters_with_gradient, total_norm
 from livegrad.treat.own_clip import line_of_call, with_limit
+from livegrad.treat.rate_advice import FIRST_STEP_THAT_FOLLOWS
 from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.robust_threshold import RobustThreshold
+from livegrad.treat.update_size import sound_gradient_norm
 
 _SHARE = 0.01
 _LARGE_STEPS = ("LG106", "LG402")
@@ -111,6 +115,7 @@ class Clip(Remedy):
             return _raise_own_limit(body, choice)
         body.memory[_key(choice)] = {}
         body.memory[_key(choice), "spared"] = _head(body)
+        body.memory[_key(choice), "most"] = {id(o): _sound(o, body) for o in body.optimizers}
         what = _what(choice)
         return [
             Change(f"optimizer {i}", what, _nothing, body.sources.get(f"step:{i}"))
@@ -159,7 +164,8 @@ class Clip(Remedy):
         elif choice.variant == "robust":
             clip_gradients.by_norm(parameters, state.robust.look(norm / scale) * scale, norm)
         else:
-            limit = float(given) if given is not None else _learnt(state, norm, scale)
+            most = body.memory[_key(choice), "most"].get(id(optimizer), inf)
+            limit = float(given) if given is not None else min(most, _learnt(state, norm, scale))
             clip_gradients.by_norm(parameters, limit * scale, norm)
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
@@ -183,9 +189,11 @@ def _learnt(state: _State, size: Tensor, scale: float) -> float:
 
 def _learnt_limits(body: Body, choice: Choice) -> list[float | None]:
     states = body.memory.get(_key(choice), {})
+    most = body.memory.get((_key(choice), "most"), {})
+    learnt = [states[id(o)].learnt.limit if id(o) in states else None for o in body.optimizers]
     return [
-        None if id(optimizer) not in states else states[id(optimizer)].learnt.limit
-        for optimizer in body.optimizers
+        None if limit is None else min(limit, most.get(id(o), inf))
+        for o, limit in zip(body.optimizers, learnt, strict=True)
     ]
 
 
@@ -203,7 +211,15 @@ def _limit_from_history(body: Body, variant: str) -> float | None:
         if variant == "norm"
         else np.nanmax(np.nan_to_num(known.pulses.gradient_max, nan=0.0, posinf=inf), axis=1)
     )
-    return recorded_limit(known.pulses.step[rows], sizes[rows], finding.get("first_step"))
+    limit = recorded_limit(known.pulses.step[rows], sizes[rows], finding.get("first_step"))
+    if limit is None or variant != "norm":
+        return limit
+    return min([limit, *(_sound(optimizer, body) for optimizer in body.optimizers)])
+
+
+def _sound(optimizer: Optimizer, body: Body) -> float:
+    """The norm at which a step changes a weight matrix by a tenth, to two digits; infinite under Adam."""
+    return round_number(sound_gradient_norm(optimizer, body.model, FIRST_STEP_THAT_FOLLOWS))
 
 
 def _obstacle(body: Body, choice: Choice) -> str | None:
