@@ -95,6 +95,16 @@ def test_the_median_seed_is_drawn_between_the_lowest_and_the_highest():
     assert (low, middle, high) == ([1.0, 2.0], [2.0, 3.0], [3.0, 4.0])
 
 
+def test_a_spike_does_not_squeeze_the_rest_of_the_figure():
+    losses = np.full((1, 1000), 2.0) + 0.1 * np.sin(np.arange(1000))
+    calm = treatment_losses([ArmCurves(CONTROL, "control", np.arange(1000), losses)])
+    losses[0, 500] = 1e12
+    spiked = treatment_losses([ArmCurves(CONTROL, "control", np.arange(1000), losses)])
+    assert calm.plot["layout"]["yaxis"]["range"][1] < 3
+    assert spiked.plot["layout"]["yaxis"]["range"][1] < 3
+    assert "cut off" in spiked.caption and "cut off" not in calm.caption
+
+
 def test_an_arm_without_a_finite_loss_is_drawn_as_nothing():
     losses = np.full((2, 3), math.nan)
     drawing = treatment_losses([ArmCurves("init", "other", np.arange(3), losses)])

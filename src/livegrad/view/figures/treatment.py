@@ -42,19 +42,19 @@ class ArmCurves:
 
 def treatment_losses(arms: Sequence[ArmCurves]) -> Drawing:
     """Return the figure: of each arm the middle of its seeds, smoothed, and a band from lowest to highest."""
-    smooth = [(arm, _smoothed(arm.losses)) for arm in arms if arm.losses.size]
-    values = np.concatenate([losses[np.isfinite(losses)] for _, losses in smooth] or [np.empty(0)])
+    drawable = [arm for arm in arms if arm.losses.size]
+    values = np.concatenate([arm.losses[np.isfinite(arm.losses)] for arm in drawable] or [np.empty(0)])
     logarithmic = bool(values.size and values.min() > 0 and values.max() / values.min() > 5)
     data: list[Figure] = []
     dashes = iter(_DASHES[1:] * len(arms))
     drawn = []
-    for arm, losses in sorted(smooth, key=lambda pair: pair[0].role != "other"):
-        shown = decades(losses) if logarithmic else losses
+    for arm in sorted(drawable, key=lambda arm: arm.role != "other"):
+        shown = _smoothed(decades(arm.losses) if logarithmic else arm.losses)
         drawn.append(shown[np.isfinite(shown)])
         dash = next(dashes) if arm.role == "other" else "solid"
         data += _arm_traces(arm, shown, dash, logarithmic)
     known = np.concatenate(drawn or [np.empty(0)])
-    low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
+    low, high, cut = _span(known)
     spare = 0.06 * (high - low) or 0.5
     vertical = (
         log_axis(low - spare, high + spare, title=title("loss"))
@@ -68,7 +68,20 @@ def treatment_losses(arms: Sequence[ArmCurves]) -> Drawing:
     caption = (
         f"Loss of each step, a running mean, of the median seed; without the remedies and with each.{spread}"
     )
+    caption += " Spikes above the figure are cut off." if cut else ""
     return Drawing("Loss, without and with the remedies", caption, plot)
+
+
+def _span(known: np.ndarray) -> tuple[float, float, bool]:
+    """The lowest and highest value to show, and whether spikes are left out: a few of all values that
+    would squeeze the rest into under a third of the height.
+    """
+    if not known.size:
+        return 0.0, 1.0, False
+    low, high = float(known.min()), float(known.max())
+    usual = float(np.percentile(known, 97))
+    cut = usual - low < (high - low) / 3 and usual > low
+    return low, usual if cut else high, cut
 
 
 def _arm_traces(arm: ArmCurves, shown: np.ndarray, dash: str, logarithmic: bool) -> list[Figure]:
