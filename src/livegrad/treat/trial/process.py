@@ -12,6 +12,7 @@ from pathlib import Path
 OUTPUT = "output.txt"
 # What a child gets to end by itself before it is killed.
 GRACE_SECONDS = 3.0
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 _LEASH = Path(__file__).with_name("leash.py")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -46,7 +47,7 @@ class Child:
         """
         code = self._process.poll()
         if code is not None:
-            self._signal(signal.SIGKILL)
+            self._signal(_KILL)
         return code
 
     def end(self) -> None:
@@ -56,13 +57,16 @@ class Child:
             deadline = time.monotonic() + GRACE_SECONDS
             while self._process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
-        self._signal(signal.SIGKILL)
+        self._signal(_KILL)
         with contextlib.suppress(Exception):
             self._process.wait(timeout=GRACE_SECONDS)
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+            if os.name == "posix":
+                os.killpg(self._process.pid, number)
+            elif self._process.poll() is None:
+                self._process.kill()
 
 
 def child_environment(threads: int, base: Mapping[str, str] | None = None) -> dict[str, str]:
