@@ -70,6 +70,7 @@ def test_a_script_is_treated_before_it_trains(folder):
     assert told.certificate is not None
     assert told.certificate["decades_after"] > told.certificate["decades_before"]
     assert [refused["choice"] for refused in told.refused] == ["recurrent"]
+    assert {change["source"] for change in told.changes} == {"train.py:9", "train.py:10"}
     optimizer = run.info.subjects[0].optimizers[0]
     lines = (folder / "train.py").read_text(encoding="utf-8").splitlines()
     numbers = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from math import isfinite
 from typing import Any
@@ -15,7 +15,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.copies import copies_of, treat_alike
 from livegrad.treat.optimizers import begun
-from livegrad.treat.remedies import remedy
+from livegrad.treat.remedies import check
 from livegrad.treat.remedy import describe
 from livegrad.treat.treatment import Treatment, treat_body
 from livegrad.watch.compilation import has_compiled
@@ -40,6 +40,7 @@ class Patient:
     name: str
     treatment: Treatment | None
     refused: tuple[tuple[Choice, str], ...]
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_treated(self) -> bool:
@@ -52,19 +53,25 @@ class Patient:
         return {
             "model": self.name,
             "choices": [str(choice) for choice in done.choices] if done else [],
-            "changes": describe(done.changes) if done else [],
+            "changes": [self._with_source(change) for change in describe(done.changes)] if done else [],
             "certificate": vars(done.certificate) if done and done.certificate else None,
             "refused": [{"choice": str(choice), "reason": reason} for choice, reason in self.refused],
             "edits": [edit.to_dict() for edit in done.edits] if done else [],
         }
+
+    def _with_source(self, change: dict[str, Any]) -> dict[str, Any]:
+        """Where the remedy did not say it: the line that made the module, for a parameter the module's."""
+        where = change["where"]
+        source = change["source"] or self.sources.get(where) or self.sources.get(where.rpartition(".")[0])
+        return {**change, "source": source}
 
 
 class RunTimeTreatment:
     """Applies `choices` to each model whose training begins; a listener of livegrad.watch.onset.Onset.
 
     say: takes one line of news, warn: one of a failure. changed: called with all patients as JSON objects
-    when there is a new one. history: an earlier run of the same program. Raises UsageError for a remedy that
-    does not exist.
+    when there is a new one. history: an earlier run of the same program. Raises UsageError for a remedy, a
+    variant or an option that does not exist.
     """
 
     def __init__(
@@ -80,14 +87,14 @@ class RunTimeTreatment:
         self._choices = tuple(choices)
         self._say, self._warn, self._changed, self._history = say, warn, changed, history
         for choice in choices:
-            remedy(choice.remedy)
+            check(choice)
 
     def begins(self, call: TrainingCall) -> None:
         """Treat this model. Raises CannotGoOn if everything was refused, and nothing is treated yet."""
         body = Body(call.model, tuple(call.optimizers), call.args, dict(call.kwargs), sources=call.sources)
         body.history = self._history
         treatment, refused = self._treat(body, call)
-        patient = Patient(call.name, treatment, tuple(refused))
+        patient = Patient(call.name, treatment, tuple(refused), call.sources)
         self.patients.append(patient)
         if has_compiled():  # what was compiled of the untreated model
             torch.compiler.reset()
