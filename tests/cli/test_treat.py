@@ -96,6 +96,16 @@ def test_the_same_command_again_shows_what_was_found_without_running_anything(tr
     assert (CONTROL, 0) in treat.engines[2].started
 
 
+def test_a_result_of_another_source_has_no_diff(treat):
+    _, out, _ = treat(sick_until_cured(), "--json", "--try", "init", "train.py")
+    folder = json.loads(out)["path"]
+    Path("train.py").write_text("print('another')\n")
+    code, out, _ = treat(sick_until_cured(), "--resume", folder)
+    assert code == 0 and "the source has changed since the trial" in " ".join(out.split())
+    code, out, err = treat(sick_until_cured(), "--resume", folder, "--write", "--yes")
+    assert code == 2 and "the source has changed" in err
+
+
 def test_the_next_command_needs_no_remedies_named_again(treat):
     treat(sick_until_cured(), "--try", "init", "train.py")
     code, out, _ = treat(sick_until_cured(), "train.py")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from livegrad.errors import LivegradError, UsageError
 from livegrad.treat.trial.conclusion import winner_of
+from livegrad.treat.trial.identity import hash_sources
 
 if TYPE_CHECKING:
     from livegrad.treat.rewrite.propose import Rewriting
@@ -18,6 +20,8 @@ def change_of(trial: Trial) -> tuple[Rewriting | None, str | None]:
     winner = winner_of(trial)
     if winner is None:
         return None, None
+    if hash_sources(trial.identity.program, Path(trial.identity.cwd)) != trial.identity.sources:
+        return None, "the source has changed since the trial"
     try:
         from livegrad.treat.trial.change import rewriting_of
 
