@@ -39,6 +39,8 @@ stderr, and to a run folder that `livegrad report` opens again.
               help="Exit with 3 on such a finding, if the script itself succeeded.")  # fmt: skip
 @click.option("--treat", metavar="REMEDIES",
               help="Treat each model before it trains: init, or init=he,clip=norm:limit=1.")  # fmt: skip
+@click.option("--history", metavar="RUN", type=click.Path(path_type=Path),
+              help="An earlier run, from which remedies take their thresholds.")  # fmt: skip
 @click.option("--guard", is_flag=True,
               help="Clip gradient spikes, skip steps with NaN or infinity.")  # fmt: skip
 @click.option("--steps", metavar="N", type=click.IntRange(min=1),
@@ -62,6 +64,7 @@ def run(
     every: int | None,
     fail_on: str | None,
     treat: str | None,
+    history: Path | None,
     guard: bool,
     steps: int | None,
     seconds: float | None,
@@ -75,6 +78,7 @@ def run(
     SCRIPT is a file, or a folder or zip file with a __main__.py, as for python. What follows it belongs to
     the program.
     """
+    from livegrad.cli.find_run import find_run
     from livegrad.cli.watched_run import WatchedRun
 
     program = program_of("run", module, code, arguments)
@@ -90,6 +94,7 @@ def run(
         every=every,
         quiet=quiet,
         treat=choices,
+        history=find_run(history) if history is not None else None,
         guard=guard,
         steps=steps,
         seconds=seconds,

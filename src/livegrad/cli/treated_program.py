@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ class TreatedProgram:
     """
 
     def __init__(
-        self, choices: tuple[Choice, ...], guard: bool, voice: Voice, last_resort: Callable[[], Any]
+        self,
+        choices: tuple[Choice, ...],
+        guard: bool,
+        voice: Voice,
+        last_resort: Callable[[], Any],
+        history: Path | None = None,
     ) -> None:
         self._voice = voice
         self._closed = False
@@ -40,10 +46,12 @@ class TreatedProgram:
         reference: weakref.ref[TreatedProgram] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _leave_child(reference))
         if choices:
+            from livegrad.run.reader import load
             from livegrad.treat.run_time import RunTimeTreatment
             from livegrad.watch.onset import Onset
 
-            self._treatment = RunTimeTreatment(choices, voice.say, voice.fail, self._treated)
+            run = load(history) if history is not None else None
+            self._treatment = RunTimeTreatment(choices, voice.say, voice.fail, self._treated, run)
             self._onset = Onset(self._treatment, last_resort)
 
     def watched_by(self, session: Optional[Session]) -> None:  # noqa: UP045

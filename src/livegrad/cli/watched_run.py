@@ -46,6 +46,7 @@ class WatchedRun:
         pid: of the process that trains. A forked child runs the same code and must neither write nor speak.
         asked: whether the program has imported torch.
         treat: remedies to apply to each model before it trains.
+        history: an earlier run, from which they take their thresholds.
         guard: whether spikes are clipped and poisoned steps skipped.
         steps, seconds: of training, after which the program is ended.
         repetition: which seeds it is given, None: its own.
@@ -59,6 +60,7 @@ class WatchedRun:
     search_path: str | None
     pid: int = field(default_factory=os.getpid)
     treat: tuple[Choice, ...] = ()
+    history: Path | None = None
     guard: bool = False
     steps: int | None = None
     seconds: float | None = None
@@ -81,6 +83,7 @@ class WatchedRun:
         every: int | None,
         quiet: bool,
         treat: tuple[Choice, ...] = (),
+        history: Path | None = None,
         guard: bool = False,
         steps: int | None = None,
         seconds: float | None = None,
@@ -98,6 +101,7 @@ class WatchedRun:
             voice,
             program.search_path(),
             treat=treat,
+            history=history,
             guard=guard,
             steps=steps,
             seconds=seconds,
@@ -160,7 +164,7 @@ class WatchedRun:
             with own_imports(self.search_path):
                 from livegrad.cli.treated_program import TreatedProgram
 
-                self.treated = TreatedProgram(self.treat, self.guard, self.voice, self._give_up)
+                self.treated = TreatedProgram(self.treat, self.guard, self.voice, self._give_up, self.history)
         except Exception as error:
             self.voice.fail(str(error) if isinstance(error, LivegradError) else one_line(error))
             raise CannotGoOn from None

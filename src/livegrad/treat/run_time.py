@@ -91,7 +91,8 @@ class RunTimeTreatment:
 
     def begins(self, call: TrainingCall) -> None:
         """Treat this model. Raises CannotGoOn if everything was refused, and nothing is treated yet."""
-        body = Body(call.model, tuple(call.optimizers), call.args, dict(call.kwargs), sources=call.sources)
+        sources = {**_recorded_lines(self._history, type(call.model).__name__), **call.sources}
+        body = Body(call.model, tuple(call.optimizers), call.args, dict(call.kwargs), sources=sources)
         body.history = self._history
         treatment, refused = self._treat(body, call)
         patient = Patient(call.name, treatment, tuple(refused), call.sources)
@@ -194,10 +195,11 @@ def _summary(treatment: Treatment) -> str:
     return said
 
 
-def sources_of(run: Run, subject: int) -> Mapping[str, str]:
-    """The lines of a subject's optimizers as the run recorded them, named as in Body.sources."""
+def _recorded_lines(run: Run | None, kind: str) -> dict[str, str]:
+    """The lines of the optimizers of the one model of this kind, as an earlier run recorded them."""
+    subjects = [] if run is None else [subject for subject in run.info.subjects if subject.type == kind]
     found: dict[str, str | None] = {}
-    for i, optimizer in enumerate(run.info.subjects[subject].optimizers):
+    for i, optimizer in enumerate(subjects[0].optimizers if len(subjects) == 1 else ()):
         found[f"optimizer:{i}"], found[f"step:{i}"] = optimizer.source, optimizer.step
         found.setdefault("backward", optimizer.backward)
         found.setdefault("scaler", optimizer.scaler)
