@@ -16,6 +16,17 @@ def as_slice(places: Sequence[int], total: int) -> str | None:
     return f"[{first or ''}:{'' if last == total else last}]"
 
 
+def as_runs(places: Sequence[int]) -> list[tuple[int, int]]:
+    """Places as runs of neighbours, (first, last + 1) of each, in their order."""
+    runs: list[tuple[int, int]] = []
+    for place in places:
+        if runs and runs[-1][1] == place:
+            runs[-1] = (runs[-1][0], place + 1)
+        else:
+            runs.append((place, place + 1))
+    return runs
+
+
 def as_list(items: Sequence[str]) -> str:
     """Items as a list, repeated ones by a factor: [0.1, *[0.2] * 28, 0.3]."""
     runs = [(item, len(list(same))) for item, same in groupby(items)]
@@ -36,6 +47,8 @@ def as_number(value: float) -> str:
 
 
 def wrapped(begin: str, items: str, end: str, width: int = 80) -> list[str]:
-    """A bracket over several lines; items: what is in it, separated by commas."""
+    """A bracket over several lines if it is long; items: what is in it, separated by commas."""
+    if len(begin + items + end) <= width:
+        return [begin + items + end]
     lines = textwrap.wrap(items, width, break_long_words=False, break_on_hyphens=False)
     return [begin, *(f"    {line}" for line in lines), end]

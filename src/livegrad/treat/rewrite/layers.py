@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from livegrad.treat.rewrite.compact import as_slice
+from livegrad.treat.rewrite.compact import as_runs, as_slice
 
 _KINDS: tuple[type[nn.Module], ...] = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
@@ -17,6 +17,9 @@ _KINDS: tuple[type[nn.Module], ...] = (
     nn.MultiheadAttention,
     nn.LayerNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.RMSNorm,
 )  # fmt: skip
+
+# Runs of neighbours that are named one by one.
+_FEW = 4
 
 
 @dataclass(frozen=True)
@@ -52,4 +55,7 @@ class Layers:
         slice_ = as_slice(places, self.total)
         if slice_ is not None:
             return f"layers{slice_}"
+        runs = as_runs(places)
+        if len(runs) <= _FEW:
+            return f"[{', '.join(f'*layers[{a}:{b}]' if b - a > 1 else f'layers[{a}]' for a, b in runs)}]"
         return f"[layers[i] for i in ({', '.join(map(str, places))})]"
