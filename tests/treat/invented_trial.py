@@ -23,7 +23,8 @@ STEPS = 60
 @dataclass(frozen=True)
 class Outcome:
     """What a run of an arm shows. loss: its last level. sick: whether its gradients vanish. code: its exit
-    code; output: what it printed. steps: it takes; hangs: whether it only ends if it is ended.
+    code; output: what it printed. steps: it takes; hangs: whether it only ends if it is ended. applied: what
+    the remedies were in the end.
     """
 
     loss: float = 0.1
@@ -32,6 +33,7 @@ class Outcome:
     output: str = ""
     steps: int = STEPS
     hangs: bool = False
+    applied: tuple[str, ...] = ()
 
 
 Script = Callable[[str, int], Outcome]
@@ -76,7 +78,8 @@ class InventedEngine:
         outcome = self.script(job.arm, job.repetition)
         (job.folder / OUTPUT).write_text(outcome.output)
         if outcome.steps and job.arm != PRESCRIPTION:
-            write_run(job.folder / "20260101-000000-train", net_of(outcome))
+            given = [{"model": "model", "choices": outcome.applied}] if outcome.applied else []
+            write_run(job.folder / "20260101-000000-train", net_of(outcome), treatments=given)
         if self.interrupt is not None and len(self.started) >= self.interrupt:
             raise KeyboardInterrupt
 

@@ -1,5 +1,6 @@
 """How a trial goes, on invented runs: what is run, in which order, what is spared, what survives."""
 
+import dataclasses
 import json
 import math
 
@@ -12,6 +13,7 @@ from livegrad.treat.trial.arm import CONTROL
 from livegrad.treat.trial.commands import PRESCRIPTION, Commands
 from livegrad.treat.trial.conclusion import conclude
 from livegrad.treat.trial.conduct import Conductor, TrialError
+from livegrad.treat.trial.effect import confidence
 from livegrad.treat.trial.state import load_trial
 from livegrad.watch.program import Program
 
@@ -278,3 +280,20 @@ def test_an_error_of_the_machine_is_no_refusal_and_is_tried_again(tmp_path):
     again.forget_failures()
     assert ("init", 2) in conducted(again, sick_until_cured(), "init").started
     assert document_of(again)["winner"]["name"] == "init"
+
+
+def test_of_two_arms_that_do_the_same_the_smaller_goes_on(tmp_path):
+    """A combination of which one part is refused when it comes to it."""
+
+    def script(arm, repetition):
+        found = sick_until_cured()(arm, repetition)
+        return found if arm == CONTROL else dataclasses.replace(found, applied=("init=centred",))
+
+    trial = trial_in(tmp_path)
+    engine = conducted(trial, script, "init=centred,schedule=rate", "init=centred")
+    assert ("init=centred", 2) in engine.started
+    assert trial.twins == ["init=centred,schedule=rate"]
+    document = document_of(trial)
+    assert document["winner"]["name"] == "init=centred"
+    assert document["arms"][1]["stopped"] == "the same as init=centred here"
+    assert document["budget"]["confidence"] == confidence(1)

@@ -35,7 +35,7 @@ class Row:
 
 def rows_of(document: Mapping[str, Any]) -> list[Row]:
     """The rows of the arms that ran: the winner, then the others by their losses, the control among them."""
-    arms = [arm for arm in document["arms"] if arm["runs"] and not is_refused(arm)]
+    arms = [arm for arm in document["arms"] if arm["runs"] and not is_refused(arm) and not is_twin(arm)]
     winner = (document["winner"] or {}).get("name")
     order = sorted(arms, key=lambda arm: (arm["name"] != winner, _number(arm["loss"], math.inf)))
     return [_row(arm, winner) for arm in order]
@@ -44,6 +44,11 @@ def rows_of(document: Mapping[str, Any]) -> list[Row]:
 def is_refused(arm: Mapping[str, Any]) -> bool:
     """Whether nothing was run of an arm, because its remedies were refused."""
     return bool(arm["runs"]) and all(run["end"] == "refused" for run in arm["runs"])
+
+
+def is_twin(arm: Mapping[str, Any]) -> bool:
+    """Whether an arm did the same as another, because one of its remedies was left out."""
+    return str(arm["stopped"] or "").startswith("the same as ")
 
 
 def name_of(arm: Mapping[str, Any]) -> str:

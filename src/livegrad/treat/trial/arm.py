@@ -54,7 +54,8 @@ class ArmRun:
     relative to the trial's; None where none was made. steps: optimizer steps taken. loss: level over the last
     tenth, infinity if it diverged, None if unknown. first, best: very first and best level. findings: code,
     name, severity, subject and message of each. learning: how the loss moved at the end. seconds_per_step:
-    without livegrad's own cost. reason: why it was stopped or failed.
+    without livegrad's own cost. applied: what was done to each model, "model: remedies"; left_out: a remedy
+    of the arm that was not, and why. reason: why it was stopped or failed.
     """
 
     arm: str
@@ -71,6 +72,8 @@ class ArmRun:
     seconds_per_step: float | None = None
     seconds: float = 0.0
     exit_code: int | None = None
+    applied: tuple[str, ...] = ()
+    left_out: str | None = None
     reason: str | None = None
 
     @property

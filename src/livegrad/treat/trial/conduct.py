@@ -238,6 +238,7 @@ class Conductor:
         trial.add(run)
         if run.arm == CONTROL or run.arm in trial.dropped or run.repetition:
             return
+        self._drop_twins(run)
         why = run.reason if run.end in ("failed", "refused", "stopped") else None
         control = trial.runs.get((CONTROL, 0))
         if why is None and control is not None and run.loss is not None and control.loss is not None:
@@ -247,6 +248,21 @@ class Conductor:
             trial.dropped[run.arm] = why
             self._watch.end_all_of(run.arm)
             trial.save()
+
+    def _drop_twins(self, run: ArmRun) -> None:
+        """Of two arms that did the same, because a remedy of one was left out, the smaller goes on."""
+        trial = self.trial
+        others = [trial.runs.get((arm.name, 0)) for arm in trial.candidates if arm.name != run.arm]
+        twin = next((o for o in others if o is not None and o.applied and o.applied == run.applied), None)
+        if twin is None or twin.arm in trial.dropped:
+            return
+        arms = {arm.name: arm for arm in trial.candidates}
+        kept, dropped = sorted((twin, run), key=lambda one: arms[one.arm].size)
+        trial.twins.append(dropped.arm)
+        trial.dropped[dropped.arm] = f"the same as {kept.arm} here" + (
+            f": {dropped.left_out}" if dropped.left_out else ""
+        )
+        self._watch.end_all_of(dropped.arm)
 
     def _noise(self, *runs: ArmRun) -> float:
         courses = []

@@ -69,8 +69,16 @@ def read_run(
         seconds_per_step=pace,
         seconds=seconds,
         exit_code=code,
+        applied=tuple(f"{t.model}: {','.join(t.choices)}" for t in info.treatments if t.choices),
+        left_out=_left_out(run),
         reason=_failure(info.error, job, code) if failed else None,
     )
+
+
+def _left_out(run: Run) -> str | None:
+    """A remedy that was refused when its model began to train, though others were applied; and why."""
+    refused = [one for treated in run.info.treatments for one in treated.refused]
+    return f"{refused[0]['choice']} is not applied: {refused[0]['reason']}" if refused else None
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,9 +32,9 @@ class Trial:
 
     steps: of every run, None until the control has shown what fits; whole: whether that is the script's own
     length. metric: whose loss is compared. prescription: proposals and refusals as JSON, None until asked;
-    forced: what is tried in its place. runs: by (arm, repetition). dropped: arm -> why it gets no more runs.
-    settled: arms that were decided before seeds were added; looks: how often that was done. status:
-    "running", "finished" or "failed".
+    forced: what is tried in its place. runs: by (arm, repetition). dropped: arm -> why it gets no more runs;
+    twins: those among them that do the same as a smaller one. settled: arms that were decided before seeds
+    were added; looks: how often that was done. status: "running", "finished" or "failed".
     """
 
     folder: Path
@@ -49,6 +49,7 @@ class Trial:
     arms: list[Arm] = field(default_factory=lambda: [Arm(CONTROL)])
     runs: dict[tuple[str, int], ArmRun] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
+    twins: list[str] = field(default_factory=list)
     forced: list[str] = field(default_factory=list)
     settled: list[str] = field(default_factory=list)
     looks: int = 0
@@ -66,8 +67,9 @@ class Trial:
 
     @property
     def compared(self) -> list[Arm]:
-        """The candidates that were, or will be, run; not those that were refused beforehand."""
-        return [arm for arm in self.candidates if not self._is_refused(arm.name)]
+        """The candidates that differ and were, or will be, run; not those that were refused beforehand."""
+        apart = [arm for arm in self.candidates if arm.name not in self.twins]
+        return [arm for arm in apart if not self._is_refused(arm.name)]
 
     def _is_refused(self, arm: str) -> bool:
         runs = self.of(arm).values()
