@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
+from livegrad.treat.own_clip import line_of_call
 from livegrad.treat.remedy import Change, Edit
 from livegrad.treat.rewrite.anchor import holds_in_order
 
@@ -50,9 +51,10 @@ def edits_of(
     """The edits for each optimizer of the body. learnt: the limits found in its first steps, where none was
     given.
     """
-    if changes and changes[0].where == "clip_grad_norm_" and changes[0].source is not None:
+    own = line_of_call(body.sources.get("step:0")) if choice.options.get("own") else None
+    if own is not None:
         limit = f"{float(choice.options['limit']):g}"
-        return [Edit("argument", changes[0].source, limit, "clip_grad_norm_.max_norm")]
+        return [Edit("argument", own, limit, "clip_grad_norm_.max_norm")]
     if choice.variant == "through-time" or (changes and changes[0].where == "clip_grad_norm_"):
         return [Edit("instruction", c.source, _instruction(choice, c)) for c in changes if c.where or c.what]
     found: list[Edit] = []

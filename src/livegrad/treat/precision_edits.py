@@ -38,7 +38,10 @@ def edits_of(body: Body, choice: Choice, changes: Sequence[Change]) -> list[Edit
             step = "step_in_float32({receiver})"
             return [
                 Edit("define", None, _MASTERS, "step_in_float32", torch_import),
-                *(Edit("replace-call", c.source, step, "step", torch_import) for c in changes),
+                *(
+                    Edit("replace-call", body.sources.get(f"step:{i}"), step, "step", torch_import)
+                    for i, _ in enumerate(body.optimizers)
+                ),
             ]
     if choice.variant == "scale" and len(body.optimizers) == 1:
         device = next((p.device.type for p in body.model.parameters()), "cuda")

@@ -140,7 +140,7 @@ class Schedule(Remedy):
             if choice.variant == "warmup":
                 found += _warmup_edits(optimizer, made, step, int(choice.options["steps"]), i)
             elif changed := [c for c in changes if c.where.startswith(f"optimizer {i}")]:
-                found.append(_rate_edit(body, choice, i, optimizer, made, changed))
+                found.append(_rate_edit(body, choice, i, made, changed))
         return found
 
 
@@ -205,6 +205,11 @@ def _set(
         undo = lambda: state["factors"].pop(i, None)  # noqa: E731
     else:
         undo = multiply(optimizer, factors)
+    news = [float(scaled(old, factor)) for old, factor in zip(olds, factors, strict=False)]
+    if len(set(news)) == 1 and all(factor != 1 for factor in factors):
+        # What a scheduler has made of a rate is not the program's argument.
+        first = optimizer.param_groups[0].get("initial_lr", olds[0])
+        state.setdefault("arguments", {})[i] = float(scaled(first, factors[0])) if scheduled else news[0]
     changes = []
     for g, (old, factor) in enumerate(zip(olds, factors, strict=False)):
         if factor != 1:
@@ -298,17 +303,10 @@ def _assess_warmup(body: Body, choice: Choice, code: str | None) -> Assessment:
     return Assessment(works, f"the first step is 1/{steps} of what it was", after, before)
 
 
-def _rate_edit(
-    body: Body, choice: Choice, i: int, optimizer: Optimizer, made: str | None, changes: Sequence[Change]
-) -> Edit:
-    factors = body.memory.get(_key(choice), {}).get("factors", {}).get(i)
-    rates = {
-        float(scaled(g["lr"], 1 if factors is None else factors[k])) if factors is None else
-        float(scaled(g.get("initial_lr", g["lr"]), factors[k]))
-        for k, g in enumerate(optimizer.param_groups)
-    }  # fmt: skip
-    if len(rates) == 1 and len(changes) == len(optimizer.param_groups):
-        return Edit("argument", made, repr(rates.pop()), "lr")
+def _rate_edit(body: Body, choice: Choice, i: int, made: str | None, changes: Sequence[Change]) -> Edit:
+    rate = body.memory.get(_key(choice), {}).get("arguments", {}).get(i)
+    if rate is not None:
+        return Edit("argument", made, repr(rate), "lr")
     return Edit("instruction", made, "; ".join(f"{c.where}: {c.what}" for c in changes))
 
 
