@@ -53,4 +53,6 @@ def _picture(figure: "Figure", form: str, width: int | None, height: int | None,
         return figure.to_image(format=form, width=width, height=height, scale=scale)
     except (RuntimeError, OSError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise LivegradError(f"the .{form} picture could not be made: {first}. Needed: {_HOW}.") from error
+        raise LivegradError(
+            f"the .{form} picture could not be made: {first.rstrip('.')}. Needed: {_HOW}."
+        ) from error
