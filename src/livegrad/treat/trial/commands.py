@@ -21,9 +21,18 @@ class Commands:
     patience: float = 60.0
 
     def run(
-        self, arm: Arm, repetition: int, folder: Path, steps: int | None = None, seconds: float | None = None
+        self,
+        arm: Arm,
+        repetition: int,
+        folder: Path,
+        steps: int | None = None,
+        seconds: float | None = None,
+        history: Path | None = None,
     ) -> tuple[str, ...]:
-        """One run of an arm, recorded under `folder`, ended after so many steps or seconds of training."""
+        """One run of an arm, recorded under `folder`, ended after so many steps or seconds of training.
+
+        history: the control's run, from which remedies take their thresholds.
+        """
         options = ["--out", str(folder), "--repetition", str(repetition)]
         if steps is not None:
             options += ["--steps", str(steps)]
@@ -31,6 +40,7 @@ class Commands:
             options += ["--seconds", f"{seconds:g}"]
         if not arm.is_control:
             options += ["--treat", arm.name]
+            options += ["--history", str(history)] if history is not None else []
         return ("run", *options, *self.program.command)
 
     def prescribe(self, history: Path, folder: Path) -> tuple[str, ...]:

@@ -213,7 +213,9 @@ class Conductor:
 
     def _start(self, arm: Arm, repetition: int, steps: int | None, seconds: float | None) -> None:
         folder = self.trial.run_folder(arm.name, repetition)
-        arguments = self.commands.run(arm, repetition, folder, steps, seconds)
+        control = None if arm.is_control else open_run(self.trial.run_folder(CONTROL, 0))
+        history = control.path if control is not None else None
+        arguments = self.commands.run(arm, repetition, folder, steps, seconds, history)
         job = Job(arm.name, repetition, arguments, folder)
         self._watch.start(job)
 
