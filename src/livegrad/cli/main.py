@@ -27,7 +27,19 @@ Examples:
 
 @click.group(
     cls=LazyGroup,
-    verbs=("run", "check", "treat", "report", "live", "compare", "explain", "lab", "guide", "serve", "doctor"),
+    verbs=(
+        "run",
+        "check",
+        "treat",
+        "report",
+        "live",
+        "compare",
+        "explain",
+        "lab",
+        "guide",
+        "serve",
+        "doctor",
+    ),
     unlisted=("prescribe",),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog=EPILOG,
