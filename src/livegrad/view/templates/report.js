@@ -1,12 +1,19 @@
 "use strict";
 (() => {
   const stops = [...document.querySelectorAll("[data-stop]")];
+  // From what has the focus on, else from what stands at the top of the window.
+  const goal = (step) => {
+    const focus = document.activeElement;
+    const here = stops.indexOf(focus.closest("[data-stop]"));
+    if (here >= 0) return stops[here + step];
+    const isAfter = (stop) =>
+      focus === document.body
+        ? stop.getBoundingClientRect().top > 40
+        : focus.compareDocumentPosition(stop) & Node.DOCUMENT_POSITION_FOLLOWING;
+    return step > 0 ? stops.find(isAfter) : stops.findLast((stop) => !isAfter(stop));
+  };
   const go = (step) => {
-    const middle = innerHeight / 3;
-    const places = stops.map((stop) => stop.getBoundingClientRect().top);
-    const here = stops.indexOf(document.activeElement.closest("[data-stop]"));
-    const above = places.filter((top) => top < middle - 1).length - 1;
-    const next = stops[Math.min(Math.max((here >= 0 ? here : step > 0 ? above : above + 1) + step, 0), stops.length - 1)];
+    const next = goal(step);
     if (!next) return;
     if (next.tagName === "DETAILS") next.open = true;
     next.scrollIntoView({ block: "start" });
@@ -18,7 +25,7 @@
   });
   // A link to a finding that is folded unfolds it.
   const unfold = () => {
-    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = document.getElementById(location.hash.slice(1));
     if (target?.tagName === "DETAILS") target.open = true;
   };
   addEventListener("hashchange", unfold);
