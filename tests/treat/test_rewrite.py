@@ -251,6 +251,14 @@ def test_two_helpers_of_one_name_are_told_apart(project):
     assert new.count("model.half()") == 1
 
 
+def test_a_name_that_would_not_be_known_where_it_is_used_is_left_to_do_by_hand(project):
+    text = "def make():\n    opt = SGD(p)\n    return opt\ndef train(opt):\n    opt.step()\n"
+    made = Edit("after", "train.py:2", "warmup = Warmup({target})", "SGD")
+    new, rewriting = project(text, made, Edit("after", "train.py:5", "warmup.step()", "step"))
+    assert new == text and len(rewriting.instructions) == 2
+    assert "not known where it is used" in rewriting.instructions[1]
+
+
 def test_a_helper_that_nothing_uses_is_left_out(project):
     new, rewriting = project("x = 1\n", HELPER, Edit("wrap", "train.py:1", "initialize({call})", "Net"))
     assert new == "x = 1\n" and rewriting.diff == ""

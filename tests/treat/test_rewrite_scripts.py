@@ -195,6 +195,27 @@ x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
     + LOOP
 }
 
+FROZEN = {
+    "train.py": HEAD
+    + """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 16), nn.Tanh())
+        self.head = nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.Linear(16, 3))
+
+    def forward(self, x):
+        return self.head(self.stem(x))
+
+torch.manual_seed(0)
+model = Net()
+model.stem.requires_grad_(False)
+optimizer = torch.optim.SGD(model.head.parameters(), lr=0.1)
+"""
+    + DATA
+    + LOOP
+}
+
 GRU = {
     "train.py": RNN["train.py"]
     .replace("        self.rnn = nn.RNN(2, 16, batch_first=True)\n", "")
@@ -588,6 +609,9 @@ PROGRAMS = {
     "copies, init": Program("init=orthogonal", COPIES, ("policy = initialize(Q())",), 2),
     "copies, skip": Program("skip=rezero", COPIES, ("target = add_skips(Q())",), 2),
     "spikes, robust clip": Program("clip=robust", SPIKES, ("clip_robustly_(optimizer)",)),
+    "half of it frozen": Program("init=orthogonal", FROZEN, ("model = initialize(Net())",), 1),
+    "warm-up in two methods": Program("schedule=warmup:steps=3", HF_LIKE, ("self.warmup.step()",)),
+    "warm-up": Program("schedule=warmup:steps=3", SEQUENTIAL, ("    warmup.step()",)),
     "accumulation, clip": Program("clip=norm:limit=0.01", ACCUMULATION, loses=1),
     "GradScaler, init": Program("init=critical", SCALER),
     "GradScaler, clip": Program("clip=norm:limit=0.01", SCALER, ("scaler.unscale_(optimizer)",)),

@@ -61,9 +61,10 @@ class Edit:
     `code` may hold: {call} the whole call as it was; {arguments} its arguments; {0}, {1}, … {name}, {1:name}
     one of them by place, by keyword or by either; {input} the tensor that a function or a tensor's method is
     applied to; {receiver} what stands before the dot of the call ("optimizer" of optimizer.step()); {target}
-    the name that the statement at `source` assigns to; {model} the name of the model there. otherwise: the
-    edit to make where this one cannot be made; without it, it becomes an instruction. The statements draw
-    random numbers only from a generator of their own, so that the script's other draws stay as they were.
+    the name that the statement at `source` assigns to; {model} the name of the model there, {root} the same
+    if it is a plain one. otherwise: the edit to make where this one cannot be made; without it, it becomes an
+    instruction. The statements draw random numbers only from a generator of their own, so that the script's
+    other draws stay as they were. A variable that one edit's code assigns may be used by other edits.
     """
 
     kind: str

@@ -19,7 +19,10 @@ def on_model(body: Body, helper: str) -> list[Edit]:
         others = sorted(copies - {"", body.sources.get("")})
         return [made, *(_around(body, line, helper) for line in others)]
     source = body.sources.get(f"optimizer:{number}")
-    return [Edit("before", source, f"{helper}({{model}})", otherwise=made)]
+    # What an optimizer holds may be all that is trained, and a part of the model all the same.
+    frozen = any(not p.requires_grad for p in body.model.parameters())
+    word = "root" if frozen else "model"
+    return [Edit("before", source, f"{helper}({{{word}}})", otherwise=made)]
 
 
 def _around(body: Body, line: str | None, helper: str) -> Edit:

@@ -4,6 +4,7 @@
 {arguments}         its arguments             {target}    what the statement assigns the call's result to
 {0} {name} {0:name} one argument: by place, by keyword, by whichever of both was used
 {model}             the model there           {input}     the tensor that a function or method is applied to
+{root}              the same, if it is called by a plain name and so is no part of another one
 """
 
 import re
@@ -41,6 +42,11 @@ class Filler:
     def _value(self, word: str, keyword: str | None, call: cst.Call | None) -> str:
         if word == "model":
             return self._model()
+        if word == "root":
+            found = self._model()
+            if "." in found:
+                raise CannotRewrite(f"{found} may be a part of the model")
+            return found
         if word == "target":
             return self._target()
         if call is None:

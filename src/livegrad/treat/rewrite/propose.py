@@ -12,11 +12,12 @@ from livegrad.treat.rewrite.source import CannotRewrite, Source, require_libcst
 from livegrad.treat.rewrite.write import Written, write_files
 
 if TYPE_CHECKING:
+    from livegrad.treat.rewrite.find import Page
     from livegrad.treat.rewrite.plan import FilePlan
 
 _WORDS = re.compile(r"\{(\w+)(?::(\w+))?\}")
 _IN_WORDS = {
-    "model": "model", "target": "model", "input": "x", "receiver": "optimizer",
+    "model": "model", "root": "model", "target": "model", "input": "x", "receiver": "optimizer",
     "arguments": "…", "0": "…", "1": "…",
 }  # fmt: skip
 _DEFINED = re.compile(r"^(?:async def|def|class) +(\w+)", re.MULTILINE)
@@ -67,7 +68,9 @@ class _Proposal:
         self._instructions: list[str] = []
 
     def of(self, edits: Sequence[Edit]) -> Rewriting:
-        for task in _tasks(edits):
+        from livegrad.treat.rewrite.shared_names import share_names
+
+        for task in _tasks(share_names(edits, self._page_and_line)):
             self._take(task)
         before: dict[Path, bytes] = {}
         files: dict[Path, bytes] = {}
@@ -119,6 +122,10 @@ class _Proposal:
         for name, new in own.items():
             code = renamed(code, name, new)
         plan.define(used, own, plan.add(edit, code, line))
+
+    def _page_and_line(self, edit: Edit) -> "tuple[Page, int]":
+        path, line = _place(edit)
+        return self._plan(path).page, line
 
     def _plan(self, path: Path) -> "FilePlan":
         from livegrad.treat.rewrite.plan import FilePlan
@@ -183,7 +190,7 @@ def _in_words(edit: Edit, reason: CannotRewrite | None) -> str:
         return edit.code if edit.source is None or edit.source in edit.code else where + edit.code
     words = {**_IN_WORDS, "call": f"{edit.target}(…)"}
     code = _WORDS.sub(lambda found: words.get(found[1], found[2] or found[1]), edit.code)
-    helper = re.fullmatch(r"(\w+)\(\{(call|model|target)\}\)", edit.code)
+    helper = re.fullmatch(r"(\w+)\(\{(call|model|root|target)\}\)", edit.code)
     if helper is not None:
         by_hand = f"before training, call {helper[1]}(model)"
     else:
