@@ -179,16 +179,18 @@ def test_dtype_and_mode_are_those_of_the_layer(batch):
     assert model[0].norm.weight.dtype == torch.float64 and not model[0].norm.training
 
 
-def test_an_edit_puts_layer_and_norm_in_one_sequential(batch):
+def test_an_edit_puts_the_norm_beside_its_layer_or_both_in_one_sequential(batch):
     model = stack(nn.Tanh, 3)
     body = Body(
         model, (), (batch,), {}, sources={"0": "net.py:4", "2": "net.py:4", "4": "net.py:4", "6": "net.py:9"}
     )
     choice = Choice("normalize", "layer")
     changes = remedy("normalize").apply(body, choice)
-    (edit,) = remedy("normalize").edits(body, choice, changes)
-    assert (edit.kind, edit.source, edit.target) == ("replace-call", "net.py:4", "Linear")
-    assert edit.code == f"nn.Sequential(nn.Linear({{arguments}}), nn.LayerNorm({WIDTH}))"
+    _, edit = remedy("normalize").edits(body, choice, changes)
+    assert (edit.kind, edit.source, edit.target) == ("next-element", "net.py:4", "Linear")
+    assert edit.code == "nn.LayerNorm({1:out_features})"
+    assert (edit.otherwise.kind, edit.otherwise.source) == ("enclose", "net.py:4")
+    assert edit.otherwise.code == "nn.Sequential({call}, nn.LayerNorm({1:out_features}))"
 
 
 def test_what_is_normalized_already_stays_as_it_is(batch):
