@@ -185,11 +185,11 @@ class Layer(_Record):
     """One cut on a spine; `depth` counts from the input side, 0 nearest the input.
 
     `operator` is the autograd name of the op, `source` its call site, `made` where its module was created,
-    `kind` is "depth", "time", "step" (a recurrence's mean time step: what `passed` and `transport` then say is
-    of that step, `width` counts its steps and `samples` those looked at; or an operation in it), "branch",
-    "path" (one way through an opened segment) or "input" (what the model
-    was given), `width` the entries per sample (N_l). A branch or path lies in the segment under the layer
-    `segment` (an id, of a spine layer or of a branch that is itself a join), on its path number `path`.
+    `kind` is "depth", "time", "step" (a recurrence's mean time step, or an operation in it: `passed` and
+    `transport` are then of that step, and at the former `width` counts its steps, `samples` those looked at),
+    "branch", "path" (one way through an opened segment) or "input" (what the model was given), `width` the
+    entries per sample (N_l). A branch or path lies in the segment under the layer `segment` (an id, of a
+    spine layer or of a branch that is itself a join), on its path number `path`.
     `dtype` is that of its activation ("float16" inside an autocast region), None where unknown.
     """
 
