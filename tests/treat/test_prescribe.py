@@ -168,3 +168,10 @@ def test_prescribing_changes_nothing_of_the_body():
     assert found.remedies and torch.equal(torch.get_rng_state(), numbers)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert not optimizer.state and all(p.grad is None for p in model.parameters())
+
+
+def test_where_nothing_can_be_applied_the_findings_own_words_are_the_advice():
+    body = Body(stack(2, nn.ReLU))  # no optimizer whose rate or gradient could be held
+    found = prescribe(body, [{**finding("LG402"), "next": "Lower the learning rate."}])
+    assert not found.remedies
+    assert [p.reason for p in found.advice] == ["Lower the learning rate."]

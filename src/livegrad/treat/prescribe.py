@@ -63,6 +63,12 @@ def prescribe(
         stage = _stage(body, notes)
     tried = _Tried(body, stage, serious, patience)
     proposals = tried.proposals()
+    answered = {code for proposal in (*proposals, *said) for code in proposal.answers}
+    said += [
+        advice(str(f["next"]), (str(f["code"]),))
+        for f in serious
+        if str(f["code"]) not in answered and f.get("next")
+    ]
     return Prescription((*proposals, *said), (*refused, *tried.refused), (*notes, *tried.notes))
 
 
@@ -107,6 +113,7 @@ class _Tried:
                 return self._rehearsed(self._stage, trials)
             except LivegradError as error:
                 self.notes.append(f"nothing was tried: {error}")
+        trials = [t for t in trials if self._assessed(t.choices[0], t.answers[0])[1].works is not False]
         trials.sort(key=lambda t: (size_of_change(t.choices), t.order))
         return [self._proposal(t, None) for t in trials]
 
