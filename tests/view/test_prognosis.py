@@ -46,9 +46,9 @@ def test_the_screen_says_verdict_depth_table_and_findings(sick):
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_no_line_is_wider_than_the_screen(sick, width):
+def test_no_line_is_wider_than_the_screen_but_commands_to_copy(sick, width):
     for line in screen(sick[1], width).splitlines():
-        assert cell_len(line) <= width, line
+        assert cell_len(line) <= width or line.lstrip().startswith(("$", ">>>")), line
 
 
 def test_the_screen_in_ascii(sick):

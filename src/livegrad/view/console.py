@@ -219,7 +219,8 @@ class Screen:
             self.labelled("next:", finding["next"])
         commands = [remedy.get("command") for remedy in finding.get("remedies") or ()]
         for command in list(dict.fromkeys(command for command in commands if command))[:3]:
-            self.line((f"{'':9}$ {self.ink.text(command)}", "command"))
+            prompt = "$" if command.startswith("livegrad ") else ">>>"
+            self.line((f"{'':9}{prompt} {self.ink.text(command)}", "command"))
 
     def _healthy_layers(self, rows: list[Row]) -> None:
         audible = _span([row.middle("audibility_ratio") for row in rows])
