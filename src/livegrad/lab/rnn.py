@@ -22,7 +22,8 @@ class _Adder(nn.Module):
         with torch.no_grad():
             if kind in ("IRNN", "LSTM, chrono"):
                 one, other = biases(self.cell)
-                one.zero_(), other.zero_()
+                one.zero_()
+                other.zero_()
             if kind == "IRNN":
                 recurrent_weights(self.cell).copy_(torch.eye(_WIDTH))
             if kind == "LSTM, chrono":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Optional
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
@@ -28,7 +28,7 @@ class StepLimit:
 
     def __init__(
         self,
-        session: Session | None,
+        session: Optional[Session],  # noqa: UP045 - pyright cannot close the circle of imports over `|`
         steps: int | None,
         last_resort: Callable[[], Any],
         seconds: float | None = None,

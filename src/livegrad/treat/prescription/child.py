@@ -75,7 +75,7 @@ class Prescriber:
         self._lessons.add(call.model, new)
         self.beginners.append(Beginner(call, base, obstacle))
 
-    def unreached(self, optimizer: torch.optim.Optimizer, reason: str) -> None:
+    def unreached(self, optimizer: torch.optim.Optimizer | None, reason: str) -> None:
         """There is nothing to prescribe for what is not called as a whole."""
 
     def _heard(self) -> None:
