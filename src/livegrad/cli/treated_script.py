@@ -214,11 +214,7 @@ class TreatedScript:
 
 
 def _make_folder(base: Path, stem: str) -> Path:
-    stamped = create_run_folder(base, stem)
-    stamp, name = stamped.name[:15], stamped.name[16:]
-    folder = stamped.with_name(f"treat-{name}-{stamp}")
-    stamped.rename(folder)
-    return folder
+    return create_run_folder(base, stem, lambda stamp, name: f"treat-{name}-{stamp}")
 
 
 def _widened(trial: Trial, asked: Budget) -> Budget:

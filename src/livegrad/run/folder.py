@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from livegrad.errors import UsageError
@@ -34,14 +35,17 @@ def loss_file(rank: int) -> str:
     return f"rank{rank}.losses.arrows"
 
 
-def create_run_folder(base: Path | str | None, name: str) -> Path:
+def create_run_folder(
+    base: Path | str | None, name: str, form: Callable[[str, str], str] = "{}-{}".format
+) -> Path:
     """Make a new folder `<base>/<YYYYmmdd-HHMMSS>-<name>[-2…]` and return it.
 
     `base` None is ./livegrad-runs. `name` is usually the stem of the script; what a file name should not
-    hold is replaced by "-". Raises UsageError where the folder cannot be made.
+    hold is replaced by "-". form: (stamp, name) -> what it is called instead. Raises UsageError where the
+    folder cannot be made.
     """
     parent = Path(DEFAULT_BASE if base is None else base).expanduser().absolute()
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{_safe(name)}"
+    stem = form(time.strftime("%Y%m%d-%H%M%S"), _safe(name))
     try:
         parent.mkdir(parents=True, exist_ok=True)
         return _make_unique(parent, stem)
