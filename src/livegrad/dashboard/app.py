@@ -1,5 +1,6 @@
 """The application: which page an address shows, and what fills the pages as runs grow."""
 
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from livegrad.dashboard.address import Address
 from livegrad.dashboard.figures import drawn, empty, loss_with_notes
 from livegrad.dashboard.notes import add_note, can_write, read_notes, remove_note
 from livegrad.dashboard.parts import aria
-from livegrad.dashboard.shelf import Shelf
+from livegrad.dashboard.shelf import OpenRun, Shelf
 from livegrad.errors import LivegradError
 from livegrad.view.depth import Depth
 from livegrad.view.fold import subject_layers
@@ -127,10 +128,13 @@ def _navigation(app: Dash, shelf: Shelf, prefix: str) -> None:
     )
 
 
+def _opened(shelf: Shelf, prefix: str, pathname: str | None) -> OpenRun:
+    """The run whose page the address shows."""
+    return shelf.open(Address.read(pathname, None, prefix).id or shelf.only or "")
+
+
 def _run_callbacks(app: Dash, shelf: Shelf, prefix: str) -> None:
-    def opened(pathname: str | None) -> Any:
-        id = Address.read(pathname, None, prefix).id or shelf.only or ""
-        return shelf.open(id)
+    opened = partial(_opened, shelf, prefix)
 
     @app.callback(
         Output("stamp", "data"),
@@ -238,8 +242,7 @@ def _run_callbacks(app: Dash, shelf: Shelf, prefix: str) -> None:
 
 
 def _note_callbacks(app: Dash, shelf: Shelf, prefix: str) -> None:
-    def opened(pathname: str | None) -> Any:
-        return shelf.open(Address.read(pathname, None, prefix).id or shelf.only or "")
+    opened = partial(_opened, shelf, prefix)
 
     @app.callback(Output("notes", "children"), Input("notes-changed", "data"), State("url", "pathname"))
     def notes(_: int, pathname: str) -> Any:

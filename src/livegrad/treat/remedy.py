@@ -126,6 +126,11 @@ class Remedy(ABC):
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
         """Return ordinary PyTorch code that does what `changes` did, without importing livegrad."""
 
+    def require_variant(self, variant: str) -> None:
+        """Raise Refused for a variant that there is not, with those that there are."""
+        if variant not in self.variants:
+            raise Refused(f"{self.name} knows no variant {variant!r}. There are: {', '.join(self.variants)}")
+
     def resolve(self, body: Body, choice: Choice) -> Choice:
         """Return the choice with "auto" replaced by the variant that suits this body."""
         return choice

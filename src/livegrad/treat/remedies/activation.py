@@ -58,10 +58,7 @@ class ActivationSwap(Remedy):
         form, within 1.5 decades of the output.
         """
         if choice.variant != AUTO:
-            if choice.variant not in self.variants:
-                raise Refused(
-                    f"activation knows no variant {choice.variant!r}. There are: {', '.join(self.variants)}"
-                )
+            self.require_variant(choice.variant)
             return choice
         plan = plan_of(body, choice)
         if plan.kind is None:

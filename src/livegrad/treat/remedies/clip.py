@@ -79,8 +79,7 @@ class Clip(Remedy):
     def resolve(self, body: Body, choice: Choice) -> Choice:
         """Without a variant: by norm. Without a limit: the one that the history gives, if there is one."""
         variant = "norm" if choice.variant == AUTO else choice.variant
-        if variant not in self.variants:
-            raise Refused(f"clip knows no variant {variant!r}. There are: {', '.join(self.variants)}")
+        self.require_variant(variant)
         options = dict(choice.options)
         limit = _limit_from_history(body, variant) if "limit" not in options else None
         if limit is not None:

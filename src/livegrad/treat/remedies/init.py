@@ -90,10 +90,7 @@ class Init(Remedy):
         the deepest layer nearest to the output's audibility is taken; without a batch, by theory alone.
         """
         if choice.variant != AUTO:
-            if choice.variant not in self.variants:
-                raise Refused(
-                    f"init knows no variant {choice.variant!r}. There are: {', '.join(self.variants)}"
-                )
+            self.require_variant(choice.variant)
             return choice
         candidates = self._candidates(body)
         if body.args is None or len(candidates) == 1:

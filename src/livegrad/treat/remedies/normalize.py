@@ -101,10 +101,7 @@ class Normalize(Remedy):
         behind activations only where there is room in front of them too.
         """
         if choice.variant != AUTO:
-            if choice.variant not in self.variants:
-                raise Refused(
-                    f"normalize knows no variant {choice.variant!r}. There are: {', '.join(self.variants)}"
-                )
+            self.require_variant(choice.variant)
             return choice
         asked = choice.options.get("position")
         images = any(place.dims for place in _places(body, _position(choice)))

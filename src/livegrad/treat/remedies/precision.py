@@ -67,8 +67,7 @@ class Precision(Remedy):
     def resolve(self, body: Body, choice: Choice) -> Choice:
         """Without a variant: by what the finding says is lost, else by what the model computes in."""
         variant = _variant(body) if choice.variant == AUTO else choice.variant
-        if variant not in self.variants:
-            raise Refused(f"precision knows no variant {variant!r}. There are: {', '.join(self.variants)}")
+        self.require_variant(variant)
         options = dict(choice.options)
         if variant == "eps" and "eps" not in options:
             found = _eps(_recorded_roots(body))

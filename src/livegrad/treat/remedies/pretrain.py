@@ -57,8 +57,7 @@ class Pretrain(Remedy):
             variant = (
                 "rbm" if _obstacle(body, Choice(self.name, "rbm", choice.options)) is None else "autoencoder"
             )
-        if variant not in self.variants:
-            raise Refused(f"pretrain knows no variant {variant!r}. There are: {', '.join(self.variants)}")
+        self.require_variant(variant)
         return Choice(self.name, variant, choice.options)
 
     def assess(self, body: Body, choice: Choice) -> Assessment:

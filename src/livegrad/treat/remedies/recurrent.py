@@ -60,10 +60,7 @@ class Recurrent(Remedy):
         chrono for gates.
         """
         if choice.variant != AUTO:
-            if choice.variant not in self.variants:
-                raise Refused(
-                    f"recurrent knows no variant {choice.variant!r}. There are: {', '.join(self.variants)}"
-                )
+            self.require_variant(choice.variant)
             return choice
         layers = recurrent_layers(body, choice)
         exploding = (body.finding or {}).get("code") == "LG104"

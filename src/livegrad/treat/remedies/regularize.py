@@ -62,8 +62,7 @@ class Regularize(Remedy):
         variant = choice.variant
         if variant == AUTO:
             variant = "spectral" if code == "LG104" else "decay"
-        if variant not in self.variants:
-            raise Refused(f"regularize knows no variant {variant!r}. There are: {', '.join(self.variants)}")
+        self.require_variant(variant)
         options = dict(choice.options)
         if code in ("LG102", "LG104") and any(m.recurrent for m in matrices_of(body)):
             options.setdefault("only", "recurrent")

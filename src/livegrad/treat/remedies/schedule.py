@@ -67,8 +67,7 @@ class Schedule(Remedy):
         variant = choice.variant
         if variant == AUTO:
             variant = "warmup" if _only_at_first(body) else "rate"
-        if variant not in self.variants:
-            raise Refused(f"schedule knows no variant {variant!r}. There are: {', '.join(self.variants)}")
+        self.require_variant(variant)
         options = dict(choice.options)
         if variant == "warmup" and "steps" not in options:
             options["steps"] = _warmup_steps(body)

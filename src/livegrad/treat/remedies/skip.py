@@ -56,10 +56,7 @@ class Skip(Remedy):
     def resolve(self, body: Body, choice: Choice) -> Choice:
         """Without a variant: scaled branches before training, gated ones once it has begun."""
         if choice.variant != AUTO:
-            if choice.variant not in self.variants:
-                raise Refused(
-                    f"skip knows no variant {choice.variant!r}. There are: {', '.join(self.variants)}"
-                )
+            self.require_variant(choice.variant)
             return choice
         begun = any(optimizer.state for optimizer in body.optimizers)
         return Choice(self.name, "gated" if begun else "scaled", choice.options)
