@@ -16,6 +16,7 @@ from functools import cache
 
 import numpy as np
 
+from livegrad.diagnose.number import log10_of_positive
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.role import MAGNITUDES, activation_of, weight_of
 from livegrad.run.scans import Scan
@@ -61,17 +62,17 @@ def expected_decades(context: Context, what: str, row: int, below: int) -> tuple
     """
     scan, layer = context.scan, context.layer(row)
     if what == "weights":
-        return _log(weight_gain(context, row, below)), None
+        return log10_of_positive(weight_gain(context, row, below)), None
     if what == "activation":
-        return _activation(context, row, below), _log(steepest(activation_of(layer) or ""))
+        return _activation(context, row, below), log10_of_positive(steepest(activation_of(layer) or ""))
     if what == "norm":
-        return _log(_normalization(context, row, below)), None
+        return log10_of_positive(_normalization(context, row, below)), None
     if what == "average":
-        return _log((scan.width[row] / max(1, scan.width[below])) ** 0.5), None
+        return log10_of_positive((scan.width[row] / max(1, scan.width[below])) ** 0.5), None
     if what == "rescale":
-        return _log(scan.activation_rms[row] / max(scan.activation_rms[below], 1e-300)), None
+        return log10_of_positive(scan.activation_rms[row] / max(scan.activation_rms[below], 1e-300)), None
     if "softmax" in layer.type.lower() and "log" not in layer.type.lower():
-        return None, _log(0.5)
+        return None, log10_of_positive(0.5)
     return None, None
 
 
@@ -109,8 +110,8 @@ def _activation(context: Context, row: int, below: int) -> float | None:
     mean, size = context.scan.activation_mean[below], context.scan.activation_rms[below]
     spread = size**2 - mean**2
     if name is None or not np.isfinite(spread) or spread < 0 or size > 1e6:
-        return _log(context.scan.activation_slope[row])
-    return _log(rms_slope(name, float(f"{mean:.3g}"), float(f"{spread**0.5:.3g}")))
+        return log10_of_positive(context.scan.activation_slope[row])
+    return log10_of_positive(rms_slope(name, float(f"{mean:.3g}"), float(f"{spread**0.5:.3g}")))
 
 
 @cache
@@ -139,7 +140,3 @@ def _normalization(context: Context, row: int, below: int) -> float | None:
         return None
     gamma = 1.0 if scale is None else norm / max(1, scale.count) ** 0.5
     return gamma / spread**0.5
-
-
-def _log(value: float | None) -> float | None:
-    return float(np.log10(value)) if value is not None and np.isfinite(value) and value > 0 else None

@@ -60,6 +60,11 @@ def log10(value: float | None) -> float | None:
     return -math.inf if value == 0 else math.log10(value)
 
 
+def log10_of_positive(value: float | None) -> float | None:
+    """Return the decimal logarithm of a finite positive number; None for anything else."""
+    return math.log10(value) if value is not None and math.isfinite(value) and value > 0 else None
+
+
 def short(value: Any, digits: int = 2) -> str:
     """Return a number in a few characters: `0.35`, `42`, `1.0e-14`, `NaN`; `–` where it is unknown."""
     number = from_json(value)

@@ -16,6 +16,7 @@ import numpy as np
 
 from livegrad.diagnose.expected import Context, rms_slope, steepest
 from livegrad.diagnose.ledger import Branch, Entry, Line
+from livegrad.diagnose.number import log10_of_positive
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.role import activation_of
 from livegrad.run.scans import Scan
@@ -119,7 +120,9 @@ class _Book:
             spread, best = size**2 - mean**2, steepest(name)
             if np.isfinite(spread) and spread >= 0:
                 expected = rms_slope(name, float(f"{mean:.3g}"), float(f"{spread**0.5:.3g}"))
-        return Entry(layer, what, float(self._scan.passed[row]), _log(expected), _log(best))
+        return Entry(
+            layer, what, float(self._scan.passed[row]), log10_of_positive(expected), log10_of_positive(best)
+        )
 
     def _gain(self, head: Layer) -> float | None:
         matrix = recurrent_matrix(head, self._tensors)
@@ -144,7 +147,3 @@ def _rms_gate(mean: float, size: float) -> float | None:
     if not np.isfinite(spread) or spread < 0:
         return None
     return expect(lambda x: (1 + np.tanh((mean + x) / 2)) ** 2 / 4, (), spread**0.5) ** 0.5
-
-
-def _log(value: float | None) -> float | None:
-    return float(np.log10(value)) if value is not None and np.isfinite(value) and value > 0 else None
