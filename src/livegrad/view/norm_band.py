@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from livegrad.diagnose.norm_history import norm_history
 from livegrad.diagnose.rules.gradient_spike import FACTOR, HISTORY, ROBUST_Z, TEACHING, Spike, spikes
 
 if TYPE_CHECKING:
@@ -53,9 +54,7 @@ def _band(optimizer: int, step: np.ndarray, norm: np.ndarray, limit: np.ndarray)
     usual, low, high = (np.full(len(step), np.nan) for _ in range(3))
     good = np.flatnonzero(np.isfinite(norm) & (norm > 0))
     logs = np.log10(norm[good])
-    for i in range(TEACHING, len(logs)):
-        before = logs[max(0, i - HISTORY) : i]
-        middle = np.median(before)
-        reach = max(_FACTOR, ROBUST_Z * 1.4826 * float(np.median(np.abs(before - middle))))
-        usual[good[i]], low[good[i]], high[good[i]] = middle, middle - reach, middle + reach
+    middle, scatter = norm_history(logs, HISTORY, TEACHING)
+    reach = np.fmax(_FACTOR, ROBUST_Z * scatter)
+    usual[good], low[good], high[good] = middle, middle - reach, middle + reach
     return NormBand(optimizer, step, norm, usual, low, high, limit, tuple(spikes(step, norm)))

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.norm_history import norm_history
 from livegrad.diagnose.optimizer_kind import SCALE_FREE
 from livegrad.diagnose.patient import Patient
 from livegrad.run.schema import Tensor
@@ -85,19 +86,18 @@ def spikes(step: np.ndarray, norm: np.ndarray) -> list[Spike]:
     good = np.flatnonzero(np.isfinite(norm) & (norm > 0))
     logs = np.log(norm[good])
     found: list[Spike] = []
-    i = TEACHING
-    while i < len(logs) - 1:
-        before = logs[max(0, i - HISTORY) : i]
-        usual = float(np.median(before))
-        scatter = 1.4826 * float(np.median(np.abs(before - usual)))
-        if logs[i] - usual <= max(np.log(FACTOR), ROBUST_Z * scatter):
-            i += 1
+    history = norm_history(logs, HISTORY, TEACHING)
+    reach = np.fmax(np.log(FACTOR), ROBUST_Z * history[1])
+    over, free = np.flatnonzero(logs[:-1] - history[0][:-1] > reach[:-1]).tolist(), 0
+    for i in over:
+        if i < free:
             continue
+        usual, scatter = float(history[0][i]), float(history[1][i])
         stretch = logs[i : i + STRETCH]
         z = float((logs[i] - usual) / scatter) if scatter > 0 else float("inf")
         row, settles = int(good[i]), _comes_down(stretch)
         found.append(Spike(row, int(step[row]), float(norm[row]), float(np.exp(usual)), z, settles))
-        i += STRETCH
+        free = i + STRETCH
     return found if len(found) <= max(1, RARE * len(logs)) else []
 
 
