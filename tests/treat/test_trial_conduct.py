@@ -9,11 +9,12 @@ import pytest
 from tests.treat.invented_trial import InventedEngine, Outcome, conducted, sick_until_cured, trial_in
 
 import livegrad.treat.trial.watching as watching
-from livegrad.treat.trial.arm import CONTROL
+from livegrad.treat.trial.arm import CONTROL, Arm
 from livegrad.treat.trial.commands import PRESCRIPTION, Commands
 from livegrad.treat.trial.conclusion import conclude
 from livegrad.treat.trial.conduct import Conductor, TrialError
 from livegrad.treat.trial.effect import confidence
+from livegrad.treat.trial.engine import Job
 from livegrad.treat.trial.state import load_trial
 from livegrad.watch.program import Program
 
@@ -97,6 +98,34 @@ def test_an_arm_whose_loss_breaks_is_ended_while_it_runs(tmp_path):
     stopped = trial.runs["init", 0]
     assert stopped.end == "stopped" and "not finite" in stopped.reason
     assert document_of(trial)["winner"]["name"] == "skip"
+
+
+def test_a_later_seed_that_breaks_counts_though_it_was_ended_before_its_time(tmp_path):
+    """Were it left out, an arm that diverges on every second seed would be judged by the others."""
+
+    def script(arm, repetition):
+        if arm == CONTROL:
+            return Outcome(2.3 + 0.01 * repetition, sick=True)
+        return Outcome(math.nan, hangs=True) if repetition == 1 else Outcome(0.1 + 0.001 * repetition)
+
+    trial = trial_in(tmp_path)
+    conducted(trial, script, "init")
+    assert trial.runs["init", 1].end == "stopped"
+    document = document_of(trial)
+    effect = next(arm["effect"] for arm in document["arms"] if arm["name"] == "init")
+    assert effect["verdict"] == "worse" and effect["diverged"] == [0, 1] and document["winner"] is None
+
+
+def test_only_a_first_seed_is_given_up_for_being_as_sick_as_the_control(tmp_path):
+    trial = trial_in(tmp_path)
+    sick = Outcome(2.3, sick=True)
+    conducted(trial, lambda arm, repetition: sick)
+    trial.arms.append(Arm.of("init"))
+    for repetition, given_up in ((0, True), (1, False)):
+        engine = InventedEngine(lambda arm, repetition: dataclasses.replace(sick, hangs=True))
+        watch = watching.Watch(trial, engine, lambda *_: None)
+        watch.start(Job("init", repetition, (), trial.run_folder("init", repetition)))
+        assert bool(watch.lost()) is given_up
 
 
 def test_a_refused_arm_says_why_and_does_not_widen_the_intervals_of_the_others(tmp_path):

@@ -79,8 +79,11 @@ class ArmRun:
     @property
     def level(self) -> Level | None:
         """What it came down to, if that can be compared with others: a run that failed in training has an
-        infinite loss, one that was stopped none.
+        infinite loss, so has one that was stopped because its loss broke; of any other that was stopped it is
+        not known.
         """
-        if self.end not in ("finished", "failed") or self.loss is None:
+        if self.loss is None or self.end == "refused":
+            return None
+        if self.end == "stopped" and not math.isinf(self.loss):
             return None
         return Level(self.loss, math.inf if self.best is None else self.best)
