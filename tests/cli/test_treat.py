@@ -67,7 +67,7 @@ def test_the_winner_its_proof_and_the_next_command(treat):
     assert code == 0
     words = " ".join(out.split())
     assert "livegrad: cured: init is better than doing nothing: its loss is 4.4 % of that without it" in words
-    assert "livegrad treat --write train.py --lr 1" in out
+    assert "livegrad run --treat init train.py --lr 1" in out
     assert "error[LG101] vanishing-gradient" in out
     assert "livegrad: init, seed 2 of 3: loss" in err
     assert "\x1b" not in out + err
@@ -111,6 +111,49 @@ def test_the_next_command_needs_no_remedies_named_again(treat):
     code, out, _ = treat(sick_until_cured(), "train.py")
     assert code == 0 and "livegrad: cured: init" in out
     assert treat.engines[1].started == []
+
+
+def test_the_command_without_its_options_shows_what_was_tried_with_them(treat):
+    """What is typed next, `--write train.py`, is about the result on the screen."""
+    treat(sick_until_cured(), "--steps", "60", "--seeds", "2", "--arms", "1", "--try", "init", "train.py")
+    _, out, err = treat(sick_until_cured(), "--write", "train.py")
+    assert "livegrad: cured: init" in out and "2 seeds" in out and not treat.engines[1].started
+    assert "how its source would be changed" in err  # the runs of this test are invented
+
+
+def test_what_is_shown_as_next_goes_on_with_what_is_there(treat):
+    wide = [0.5, 3.0]
+
+    def script(arm, repetition):
+        sick = arm == CONTROL
+        return Outcome(2.3 if sick else wide[repetition % 2] * 1.001**repetition, sick=sick)
+
+    _, out, _ = treat(script, "--json", "--seeds", "5", "--try", "init", "train.py")
+    document = json.loads(out)
+    assert document["verdict"] == "undecided"
+    command = document["next"][0]["command"]
+    assert command[:2] == ["livegrad", "treat"] and command[2:4] == ["--seeds", "7"]
+    treat(script, *command[2:])
+    assert {repetition for _, repetition in treat.engines[1].started} == {5, 6}
+
+
+def test_a_trial_that_is_over_needs_the_folder_of_its_program_no_more(treat, tmp_path, monkeypatch):
+    _, out, _ = treat(sick_until_cured(), "--json", "--out", "kept", "--try", "init", "train.py")
+    moved = tmp_path.parent / f"{tmp_path.name}-moved"
+    tmp_path.rename(moved)
+    monkeypatch.chdir(moved)
+    folder = str(moved / "kept" / Path(json.loads(out)["path"]).name)
+    code, shown, _ = treat(sick_until_cured(), "--resume", folder)
+    assert code == 0 and "livegrad: cured: init" in shown
+    code, _, err = treat(sick_until_cured(), "--resume", folder, "--seeds", "5")
+    assert code == 2 and "no folder any more" in err
+
+
+def test_runs_of_two_sources_are_not_compared(treat):
+    _, out, _ = treat(sick_until_cured(), "--json", "--try", "init", "train.py")
+    Path("train.py").write_text("print('another')\n")
+    code, _, err = treat(sick_until_cured(), "--resume", json.loads(out)["path"], "--seeds", "5")
+    assert code == 2 and "Begin anew: livegrad treat train.py" in err
 
 
 def test_a_change_of_the_source_begins_anew(treat):

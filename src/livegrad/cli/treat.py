@@ -30,14 +30,14 @@ and shows a finished result once more; --fresh begins anew.
 )
 @click.option("-m", "module", metavar="MODULE", help="Treat a module as `python -m MODULE` runs it.")
 @click.option("-c", "code", metavar="CODE", help="Treat code given as text, as `python -c CODE` does.")
-@click.option("--minutes", metavar="M", type=click.FloatRange(0, min_open=True), default=5.0,
-              show_default=True, help="For all runs together; sets the steps of each.")  # fmt: skip
+@click.option("--minutes", metavar="M", type=click.FloatRange(0, min_open=True),
+              help="For all runs together; sets the steps of each.  [default: 5]")  # fmt: skip
 @click.option("--steps", metavar="N", type=click.IntRange(min=1),
               help="Optimizer steps of every run, whatever they take.")  # fmt: skip
-@click.option("--seeds", metavar="N", type=click.IntRange(min=1), default=3, show_default=True,
-              help="Runs of every arm, the first with the program's own seeds.")  # fmt: skip
-@click.option("--arms", metavar="N", type=click.IntRange(min=1), default=3, show_default=True,
-              help="How many of the prescribed remedies to try.")  # fmt: skip
+@click.option("--seeds", metavar="N", type=click.IntRange(min=1),
+              help="Runs of every arm, the first with the program's own seeds.  [default: 3]")  # fmt: skip
+@click.option("--arms", metavar="N", type=click.IntRange(min=1),
+              help="How many of the prescribed remedies to try.  [default: 3]")  # fmt: skip
 @click.option("--try", "tried", metavar="REMEDIES", multiple=True,
               help="Try this, not what is prescribed: init=he,clip. May be given again.")  # fmt: skip
 @click.option("--jobs", metavar="N", type=click.IntRange(min=1),
@@ -62,10 +62,10 @@ and shows a finished result once more; --fresh begins anew.
 def treat(
     module: str | None,
     code: str | None,
-    minutes: float,
+    minutes: float | None,
     steps: int | None,
-    seeds: int,
-    arms: int,
+    seeds: int | None,
+    arms: int | None,
     tried: tuple[str, ...],
     jobs: int | None,
     engine: str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time
@@ -20,7 +21,7 @@ from livegrad.treat.trial.budget import Budget, patience_for, share
 from livegrad.treat.trial.commands import Commands
 from livegrad.treat.trial.conclusion import conclude
 from livegrad.treat.trial.conduct import Conductor, TrialError
-from livegrad.treat.trial.identity import Identity
+from livegrad.treat.trial.identity import Identity, hash_sources
 from livegrad.treat.trial.lock import take
 from livegrad.treat.trial.state import Trial, find_trial, load_trial
 from livegrad.watch.launch import Launch
@@ -38,12 +39,14 @@ SHORT_DIFF = 24
 
 @dataclass(frozen=True)
 class TreatOptions:
-    """What the command line asks for; see `livegrad treat --help`."""
+    """What the command line asks for; see `livegrad treat --help`. None: what an earlier trial had, else the
+    default.
+    """
 
-    minutes: float = 5.0
+    minutes: float | None = None
     steps: int | None = None
-    seeds: int = 3
-    arms: int = 3
+    seeds: int | None = None
+    arms: int | None = None
     tried: tuple[str, ...] = ()
     jobs: int | None = None
     engine: str = "local"
@@ -56,6 +59,11 @@ class TreatOptions:
     as_json: bool = False
     quiet: bool = False
     fail_on: str | None = None
+
+    @property
+    def asks_for_runs(self) -> bool:
+        """Whether a finished trial has more to run for it."""
+        return bool(self.seeds or self.arms or self.tried)
 
 
 @dataclass
@@ -73,18 +81,20 @@ class TreatedScript:
             raise UsageError(
                 "livegrad treat starts its runs itself, one process each: leave out torchrun or srun."
             )
-        jobs, threads = share(options.jobs, len(accelerators()))
-        budget = Budget(options.minutes, options.steps, options.seeds, options.arms, jobs, threads)
         if options.resume is not None:
             trial = load_trial(options.resume.absolute())
-            if program is not None and Identity.of(program, options.steps) != trial.identity:
+            if program is not None and not Identity.of(program, options.steps).fits(trial.identity):
                 raise UsageError(
                     f"the trial in {str(options.resume)!r} is of another program, or its source was changed "
                     "since. Leave out --resume to begin anew."
                 )
             if not take(trial.folder):
                 raise UsageError(f"another process is at work on the trial in {str(options.resume)!r}.")
-            _change_to(trial.identity.cwd)
+            if trial.status != "finished" or options.asks_for_runs:
+                _check_source(trial)
+                os.chdir(trial.identity.cwd)
+            trial.budget = _widened(trial.budget, options, trial.budget.seeds)
+            trial.forced = list(options.tried) or trial.forced
             trial.forget_failures()
             return cls(trial, options, True)
         assert program is not None
@@ -92,14 +102,14 @@ class TreatedScript:
             raise UsageError("a program on standard input can be run only once: save it in a file.")
         identity = Identity.of(program, options.steps)
         base = Path(DEFAULT_BASE if options.out is None else options.out).expanduser().absolute()
-        found = None if options.fresh else find_trial(base, identity)
-        serves = found is not None and (found.whole or budget.minutes <= found.budget.minutes)
-        if found is not None and serves and take(found.folder):
-            found.budget = _widened(found, budget)
+        found = None if options.fresh else find_trial(base, identity, options.write or options.only_diff)
+        if found is not None and _serves(found, options) and take(found.folder):
+            found.budget = _widened(found.budget, options, found.budget.seeds)
             found.forget_failures()
             if options.tried or found.status != "finished":
                 found.forced = list(options.tried)
             return cls(found, options, True)
+        budget = _widened(Budget(steps=options.steps), options)
         trial = Trial(_make_folder(base, identity.stem), identity, budget, forced=list(options.tried))
         take(trial.folder)
         return cls(trial, options)
@@ -217,18 +227,31 @@ def _make_folder(base: Path, stem: str) -> Path:
     return create_run_folder(base, stem, lambda stamp, name: f"treat-{name}-{stamp}")
 
 
-def _widened(trial: Trial, asked: Budget) -> Budget:
-    """The budget of a trial that goes on: what is asked for now, no fewer seeds than it has had already."""
-    return replace(asked, seeds=max(asked.seeds, trial.budget.seeds))
+def _serves(found: Trial, options: TreatOptions) -> bool:
+    """Whether an earlier trial is as long as is asked for."""
+    return found.whole or options.minutes is None or options.minutes <= found.budget.minutes
 
 
-def _change_to(folder: str) -> None:
-    try:
-        os.chdir(folder)
-    except OSError as error:
+def _widened(budget: Budget, options: TreatOptions, least: int = 1) -> Budget:
+    """A budget with what is asked for outright, but at least so many seeds."""
+    jobs, threads = share(options.jobs, len(accelerators()))
+    known = {"minutes": options.minutes, "arms": options.arms, "seeds": options.seeds}
+    asked: dict[str, Any] = {name: value for name, value in known.items() if value is not None}
+    seeds = max(asked.pop("seeds", budget.seeds), least)
+    return replace(budget, jobs=jobs, threads=threads, seeds=seeds, **asked)
+
+
+def _check_source(trial: Trial) -> None:
+    """Raise UsageError where the program is not what the trial began with: runs of two cannot be compared."""
+    identity = trial.identity
+    if not Path(identity.cwd).is_dir():
+        raise UsageError(f"the trial was started in {identity.cwd!r}, which is no folder any more.")
+    if hash_sources(identity.program, Path(identity.cwd)) != identity.sources:
+        anew = shlex.join(["livegrad", "treat", *identity.program.command])
         raise UsageError(
-            f"the trial was started in {folder!r}, which cannot be entered: {error.strerror}"
-        ) from error
+            f"the program has changed since the trial in {str(trial.folder)!r} was begun: it cannot go on. "
+            f"Begin anew: {anew}"
+        )
 
 
 def accelerators() -> list[str]:

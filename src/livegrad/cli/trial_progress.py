@@ -78,7 +78,7 @@ class Lines:
                 _print(finished_line(_run(run), trial.budget.seeds))
         if trial.prescription is not None and not self._prescribed:
             self._prescribed = True
-            _print(prescription_line(trial.prescription))
+            _print(prescription_line([arm.name for arm in trial.candidates], len(trial.untried)))
 
 
 def _print(line: str) -> None:

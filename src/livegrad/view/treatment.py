@@ -1,5 +1,6 @@
 """The screen of a treatment: what ails the script, what was tried beside doing nothing, and what wins."""
 
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -108,10 +109,9 @@ class TreatmentScreen(Screen):
             )
             self.line(first, ("  " + "  ".join(cells[1:]).rstrip(), "" if style == "healthy" else style))
         for arm in self.document["arms"]:
-            if arm["stopped"] and not is_refused(arm):
-                self.labelled(
-                    f"{arm['name']}:", arm["stopped"], indent=4, gap=len(arm["name"]) + 2, style="dim"
-                )
+            said = arm["stopped"] or (arm["left_out"] and f"without {arm['left_out']}")
+            if said and not is_refused(arm):
+                self.labelled("", f"{arm['name']}: {said}", indent=4, gap=0, style="dim")
 
     def _why(self) -> None:
         winner = self.document["winner"]
@@ -179,18 +179,29 @@ class TreatmentScreen(Screen):
         self.labelled("", " · ".join(words), indent=2, gap=0, style="dim")
         for note in document["notes"]:
             self.labelled("", f"{note}.", indent=2, gap=0, style="dim")
-        winner = document["winner"]
-        if winner is not None:
-            command = self.ink.text(_next(document))
-            words = "  shows the diff and asks" if len(command) + 35 <= self.width else ""
-            self.line(("  next:   ", "dim"), (command, "command"), words)
+        self._next()
         self.line(("  trial:  ", "dim"), self.ink.text(document["path"]))
         if page is not None:
             self.line(("  report: ", "dim"), self.ink.text(str(page)))
 
+    def _next(self) -> None:
+        """The commands that lead on; what they do behind them, or above where they are long."""
+        label = "next:"
+        for step in self.document["next"]:
+            command = self.ink.text(shlex.join(shortened(step["command"])))
+            does = str(step["does"])
+            if len(command) + len(does) + 12 <= self.width:
+                self.line((f"  {label:<8}", "dim"), (command, "command"), (f"  {does}", "dim"))
+            else:
+                self.line((f"  {label:<8}{does}:", "dim"))
+                self.line("          ", (command, "command"))
+            label = ""
 
-def _next(document: Mapping[str, Any]) -> str:
-    return shlex.join(["livegrad", "treat", "--write", *document["command"]])
+
+def shortened(command: Sequence[str]) -> list[str]:
+    """A command with what lies under the working directory written from there."""
+    here = str(Path.cwd()) + os.sep
+    return [word.removeprefix(here) if word.startswith(here) else word for word in command]
 
 
 def refusals(document: Mapping[str, Any]) -> list[tuple[str, str]]:

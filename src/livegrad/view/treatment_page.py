@@ -57,7 +57,7 @@ def render_treatment_page(document: Mapping[str, Any]) -> str:
         advice=[p["reason"] for p in _proposals(document) if p.get("kind") == "advice"],
         proposals=_proposed(document),
         diff=[(diff_style(line) or "same", line) for line in str(document["diff"] or "").splitlines()],
-        next_command=shlex.join(["livegrad", "treat", "--write", *document["command"]]),
+        steps=[(step["does"], shlex.join(step["command"])) for step in document["next"]],
         json_command=shlex.join(["livegrad", "treat", "--json", "--resume", document["path"]]),
     )
 

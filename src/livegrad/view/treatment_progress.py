@@ -97,12 +97,10 @@ def _one_line(words: Any) -> str:
     return " ".join(str(words or "").split())
 
 
-def prescription_line(prescription: Mapping[str, Any]) -> str:
-    """What is going to be tried, in one line."""
-    specs: Sequence[str] = [
-        p["spec"] for p in prescription["proposals"] if p.get("kind", "remedy") == "remedy"
-    ]
+def prescription_line(specs: Sequence[str], more: int) -> str:
+    """What is going to be tried, in one line; `more` proposals are kept for later."""
     ink = Ink.of_stderr()
     if not specs:
         return "livegrad: no remedy can work here"
-    return ink.text(f"livegrad: can work here: {'; '.join(specs)}")
+    rest = f" ({count(more)} more may work)" if more else ""
+    return ink.text(f"livegrad: trying {'; '.join(specs)}{rest}")

@@ -12,6 +12,7 @@ from livegrad.theory.student import student_quantile
 from livegrad.treat.trial.arm import CONTROL, Arm, ArmRun
 from livegrad.treat.trial.document import TreatmentDocument
 from livegrad.treat.trial.effect import Effect, confidence, effect, smallest_visible
+from livegrad.treat.trial.following import following
 from livegrad.treat.trial.state import Trial
 from livegrad.treat.trial.winner import Candidate, Winner, choose, findings_left
 from livegrad.treat.trial.words import notes_of, summary
@@ -55,6 +56,7 @@ def conclude(trial: Trial, rewrite: Mapping[str, Any] | None = None) -> Treatmen
             "diff": written.get("diff"),
             "edits": written.get("edits", []),
             "instructions": written.get("instructions", []),
+            "next": following(trial, verdict, winner, found, bool(written.get("diff"))),
             "notes": notes_of(trial, found),
         }
     )
@@ -148,6 +150,7 @@ def _arm(trial: Trial, arm: Arm, found: Effect | None) -> dict[str, Any]:
         "findings": findings,
         "left": list(findings_left({k: run.findings for k, run in runs.items()})),  # type: ignore[arg-type]
         "stopped": trial.dropped.get(arm.name),
+        "left_out": next((run.left_out for run in runs.values() if run.left_out), None),
         "runs": [_run(run) for run in runs.values()],
     }
 

@@ -111,12 +111,7 @@ class Conductor:
             return
         if trial.prescription is None:
             trial.prescription = self._prescribe()
-        self._add_arms(self._proposed()[: trial.budget.arms])
-
-    def _proposed(self) -> list[Arm]:
-        """The arms that the prescription proposes, the best first."""
-        proposals = (self.trial.prescription or {}).get("proposals", ())
-        return [Arm.of(p["spec"], p) for p in proposals if p.get("kind", "remedy") == "remedy"]
+        self._add_arms(trial.proposed[: trial.budget.arms])
 
     def _add_arms(self, arms: Sequence[Arm]) -> bool:
         """Whether any of `arms` is new; it is tried then."""
@@ -131,8 +126,7 @@ class Conductor:
         trial = self.trial
         if not self._adds or trial.forced or winner_of(trial) is not None or self._is_over(1.0):
             return False
-        known = {arm.name for arm in trial.arms}
-        return self._add_arms([a for a in self._proposed() if a.name not in known][: trial.budget.arms])
+        return self._add_arms(trial.untried[: trial.budget.arms])
 
     def _is_over(self, patience: float) -> bool:
         """Whether the trial has taken so many times its minutes."""

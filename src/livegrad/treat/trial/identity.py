@@ -3,7 +3,7 @@
 import ast
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from livegrad.watch.program import Program
@@ -29,6 +29,10 @@ class Identity:
         """The identity of a trial of `program` here and now."""
         sources = hash_sources(program, Path.cwd())
         return cls(program.kind, program.target, tuple(program.arguments), str(Path.cwd()), sources, steps)
+
+    def fits(self, other: "Identity") -> bool:
+        """Whether a trial of `other` is one of this; of any number of steps where none is asked for."""
+        return other == (replace(self, steps=other.steps) if self.steps is None else self)
 
     @property
     def program(self) -> Program:

@@ -71,6 +71,18 @@ class Trial:
         apart = [arm for arm in self.candidates if arm.name not in self.twins]
         return [arm for arm in apart if not self._is_refused(arm.name)]
 
+    @property
+    def proposed(self) -> list[Arm]:
+        """The arms that the prescription proposes, the best first."""
+        proposals = (self.prescription or {}).get("proposals", ())
+        return [Arm.of(p["spec"], p) for p in proposals if p.get("kind", "remedy") == "remedy"]
+
+    @property
+    def untried(self) -> list[Arm]:
+        """Those of them that no run was made of."""
+        known = {arm.name for arm in self.arms}
+        return [arm for arm in self.proposed if arm.name not in known]
+
     def _is_refused(self, arm: str) -> bool:
         runs = self.of(arm).values()
         return bool(runs) and all(run.end == "refused" for run in runs)
@@ -168,14 +180,16 @@ def _run(values: Mapping[str, Any]) -> ArmRun:
     return replace(run, **{name: from_json(getattr(run, name)) for name in ("loss", "first", "best")})
 
 
-def find_trial(base: Path, identity: Identity) -> Trial | None:
-    """The newest trial under `base` of the same program, or None."""
+def find_trial(base: Path, identity: Identity, any_steps: bool = False) -> Trial | None:
+    """The newest trial under `base` of the same program, or None. any_steps: of any number of steps where
+    `identity` asks for none.
+    """
     for path in sorted(base.glob(f"treat-*/{TRIAL_FILE}"), key=lambda p: p.parent.name[-15:], reverse=True):
         try:
             trial = load_trial(path.parent)
         except RunError:
             continue
-        if trial.identity == identity:
+        if trial.identity == identity or (any_steps and identity.fits(trial.identity)):
             return trial
     return None
 

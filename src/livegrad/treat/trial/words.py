@@ -42,33 +42,30 @@ def _no_winner(trial: Trial, verdict: str, found: Mapping[str, Effect]) -> str:
     if not trial.candidates:
         return "no remedy can be tried: none is known to work for what was found here"
     if verdict == "uncured":
+        more = f"; {len(trial.untried)} that may work were not tried" if trial.untried else ""
         if len(found) == 1:
-            return f"{next(iter(found))} is no better than doing nothing"
-        return f"none of the {len(found)} remedies that were tried is better than doing nothing"
+            return f"{next(iter(found))} is no better than doing nothing{more}"
+        return f"none of the {len(found)} remedies that were tried is better than doing nothing{more}"
     if (trial.metric or {}).get("subject") is None:
         return "livegrad saw no loss in this script, so no remedy can be proven better"
     seeds = trial.budget.seeds
     seen = f"{seeds} seed{'s' if seeds > 1 else ''}"
-    near = [n for n, one in found.items() if n not in trial.dropped and one.mean < -math.log(1 + SAME)]
-    more = f"Add seeds: --seeds {seeds + 2}" if trial.whole else _longer(trial)
+    near = looks_better(trial, found)
     if near:
-        best = min(near, key=lambda name: found[name].mean)
-        return f"{best} looks better, which {seen} cannot tell from chance. {more}"
+        return f"{near} looks better, which {seen} cannot tell from chance"
     healthy = [
         n for n in found if n not in trial.dropped and not any(r.findings for r in trial.of(n).values())
     ]
     if healthy and not trial.whole:
         steps = count(trial.steps)
-        return (
-            f"{healthy[0]} takes the findings away, and {steps} steps do not show what that is worth. {more}"
-        )
-    return f"no remedy is better for sure with {seen}. {more}"
+        return f"{healthy[0]} takes the findings away, and {steps} steps do not show what that is worth"
+    return f"no remedy is better for sure with {seen}"
 
 
-def _longer(trial: Trial) -> str:
-    if trial.budget.steps is not None:
-        return f"Give them longer: --steps {4 * trial.budget.steps}"
-    return f"Give them longer: --minutes {4 * trial.budget.minutes:g}"
+def looks_better(trial: Trial, found: Mapping[str, Effect]) -> str | None:
+    """The arm that came down furthest beside the control, though not for sure; None where none did."""
+    near = [n for n, one in found.items() if n not in trial.dropped and one.mean < -math.log(1 + SAME)]
+    return min(near, key=lambda name: found[name].mean) if near else None
 
 
 def effect_words(found: Effect) -> str:
