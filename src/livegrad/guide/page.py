@@ -31,7 +31,7 @@ LEVELS = {1: "beginner", 2: "practitioner", 3: "expert"}
 _LINK = re.compile(r"\[([^\]]+)\]\(([^()\s]+)\)")
 # An asterisk after a letter (q*) is no markup.
 _EMPHASIS = re.compile(r"(?<!\w)\*\*(?=\S)([^*]+)\*\*|(?<!\w)\*(?=\S)([^*]+)\*(?!\w)")
-_LISTS = ("aliases", "causes", "treats", "fails", "related")
+_LISTS = ("aliases", "asked", "causes", "treats", "fails", "related")
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,11 @@ class Page:
     """One page.
 
     id: the file's stem. folder: "findings", "remedies" or "terms". kind: one of KINDS. domain: one of
-    DOMAINS. level: a key of LEVELS. Ids of other pages: `causes` (what brings this about), `treats` (findings
-    this helps against), `fails` (findings for which people try it in vain), `part_of` (the remedy it is a
-    form of) and `related`. activation: its name in the theory's catalogue. figure: of the site's page, a name
-    and its arguments ("activation, Tanh"). text: the Markdown below the front matter, heading included.
+    DOMAINS. level: a key of LEVELS. asked: words in which people ask for it, no names of it. Ids of other
+    pages: `causes` (what brings this about), `treats` (findings this helps against), `fails` (findings
+    for which people try it in vain), `part_of` (the remedy it is a form of) and `related`. activation:
+    its name in the theory's catalogue. figure: of the site's page, a name and its arguments ("activation,
+    Tanh"). text: the Markdown below the front matter, heading included.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Page:
     text: str = field(repr=False)
     code: str | None = None
     aliases: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
     causes: tuple[str, ...] = ()
     treats: tuple[str, ...] = ()
     fails: tuple[str, ...] = ()

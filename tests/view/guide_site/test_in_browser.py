@@ -4,6 +4,8 @@ import shutil
 
 import pytest
 
+from livegrad.guide.lookup import ranking
+from livegrad.guide.pages import load_guide
 from livegrad.view.guide_site.site import write_site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
@@ -64,6 +66,26 @@ def test_the_search_finds_pages_with_and_without_slips(page, site, typed, title)
     page.keyboard.press("Enter")
     page.wait_for_url("**/*.html")
     page.wait_for_selector(f"h1:has-text('{title}')")
+
+
+def test_the_browser_ranks_as_the_terminal_does(page, site):
+    guide = load_guide()
+    asked = [one.name.lower() for one in guide] + [
+        "why does my lstm forget",
+        "loss is nan",
+        "clip_grad_norm_ max",
+    ]
+    asked += [one.title[:4] for one in guide] + [
+        "vanshing gradeint",
+        "kaimng uniform",
+        "layer scale",
+        "χ₁",
+        "qq",
+    ]
+    page.goto(f"{site}/index.html")
+    found = page.evaluate("(asked) => asked.map((q) => window.livegradFind(q).map((p) => p.id))", asked)
+    for query, ids in zip(asked, found, strict=True):
+        assert ids == [entry.id for _, entry in ranking(guide).ranked(query)[:12]], query
 
 
 def test_words_that_no_page_says_find_nothing_and_say_so(page, site):

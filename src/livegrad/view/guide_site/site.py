@@ -1,7 +1,6 @@
 """Building the site: every page, an index, the graph of concepts, and what they share."""
 
 import json
-import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -11,8 +10,10 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 
 from livegrad import __version__
 from livegrad.errors import LivegradError, UsageError
-from livegrad.guide.page import DOMAINS, KINDS, LEVELS, Page, plain
+from livegrad.guide.lookup import ranking
+from livegrad.guide.page import DOMAINS, KINDS, LEVELS, Page
 from livegrad.guide.pages import Guide, load_guide
+from livegrad.guide.ranking import BEGINNING, ENDINGS, HALF, LEAST_KNOWN, LEAST_OF_BEST, MEANT, SMALL
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.guide_site.concepts import concept_graph
 from livegrad.view.guide_site.figures import figure_of
@@ -57,7 +58,8 @@ def content(name: str) -> bytes:
     if name == "plotly.js":
         return library()
     if name == "pages.js":
-        return f"window.livegradPages = {_script(_index(load_guide()))};\n".encode()
+        pages, rules = _script(_index(load_guide())), _script(_rules())
+        return f"window.livegradPages = {pages};\nwindow.livegradRules = {rules};\n".encode()
     if name in ASSETS:
         text = files("livegrad.view").joinpath("templates", "guide", name).read_text(encoding="utf-8")
         return text.encode()
@@ -111,11 +113,20 @@ def _letters(guide: Guide) -> dict[str, list[Page]]:
 
 def _index(guide: Guide) -> list[dict[str, Any]]:
     """What the search needs of every page."""
+    entries = {entry.id: entry for entry in ranking(guide).entries}
     return [
         {
             "id": page.id, "title": page.title, "kind": page.kind, "domain": page.domain, "level": page.level,
-            "names": [n for n in (page.name, page.code, *page.aliases) if n], "summary": page.summary,
-            "words": sorted(set(re.findall(r"\w{3,}", plain(page.text).casefold()))),
+            "names": entries[page.id].names, "asked": page.asked, "summary": page.summary,
+            "words": entries[page.id].words,
         }
         for page in guide
     ]  # fmt: skip
+
+
+def _rules() -> dict[str, Any]:
+    """What the search is told of words, once for Python and the browser."""
+    return {
+        "small": sorted(SMALL), "meant": MEANT, "endings": ENDINGS, "beginning": BEGINNING, "half": HALF,
+        "leastKnown": LEAST_KNOWN, "leastOfBest": LEAST_OF_BEST,
+    }  # fmt: skip

@@ -1,71 +1,120 @@
 "use strict";
-// The search box: names first, then what pages say; a slip of the finger is forgiven.
+// The search box: the rules of livegrad/guide/ranking.py in the browser, from the same table of words.
 (() => {
   const pages = window.livegradPages;
+  const rules = window.livegradRules;
   const box = document.getElementById("search");
   const list = document.getElementById("hits");
   const MOST = 12;
   let chosen = -1;
 
-  const plain = (text) => text.toLowerCase().normalize("NFKD").replace(/[\u0300-\u036f]/g, "").replace(/[\s_\-–—.’']+/g, " ").trim();
-  for (const page of pages) {
-    page.keys = page.names.map(plain);
-    page.vocabulary = new Set(plain(page.names.join(" ") + " " + page.summary).split(" "));
-    page.said = new Set(page.words);
-  }
-
-  // Edits (insertion, deletion, change, swap of neighbours) between two words, up to `most`.
+  const small = new Set(rules.small);
+  const wordsOf = (text) => (text.toLowerCase().replace(/['’]/g, "").match(/[\p{L}\p{N}]+/gu) || [])
+    .map((word) => (word.length > 7 ? word.replace(/is(ations?|e[ds]?|ing)$/u, "iz$1") : word));
+  const stem = (word) => {
+    if (word.endsWith("ss")) return word;
+    for (const ending of rules.endings) {
+      if (!word.endsWith(ending) || word.length - ending.length < 4) continue;
+      const cut = word.slice(0, -ending.length), last = cut.at(-1);
+      return last === cut.at(-2) && !"sl".includes(last) && cut.length > 4 ? cut.slice(0, -1) : cut;
+    }
+    return word;
+  };
+  // Insertions, deletions, changes and swaps of neighbours between two words; most + 1 for more.
   const edits = (one, other, most) => {
     if (Math.abs(one.length - other.length) > most) return most + 1;
     let before = [], last = Array.from({ length: other.length + 1 }, (_, i) => i);
     for (let i = 1; i <= one.length; i++) {
       const row = [i];
       for (let j = 1; j <= other.length; j++) {
-        const same = one[i - 1] === other[j - 1] ? 0 : 1;
-        row[j] = Math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + same);
+        row[j] = Math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (one[i - 1] === other[j - 1] ? 0 : 1));
         if (i > 1 && j > 1 && one[i - 1] === other[j - 2] && one[i - 2] === other[j - 1]) row[j] = Math.min(row[j], before[j - 2] + 1);
       }
       [before, last] = [last, row];
     }
-    return last[other.length];
+    return Math.min(last[other.length], most + 1);
   };
   const slips = (word) => (word.length < 4 ? 0 : word.length < 8 ? 1 : 2);
 
-  const weight = (page, word) => {
-    if (page.keys.some((key) => key.split(" ").includes(word))) return 60;
-    if (page.keys.some((key) => key.split(" ").some((part) => part.startsWith(word)))) return 45;
-    if (page.vocabulary.has(word)) return 20;
-    if (page.said.has(word)) return 8;
-    if (word.length > 2 && [...page.said].some((part) => part.startsWith(word))) return 5;
-    const most = slips(word);
-    if (!most) return 0;
-    let best = 0;
-    for (const key of page.keys) for (const part of key.split(" ")) {
-      // A word that is not finished yet is held against the beginning of the other.
-      const off = Math.min(edits(word, part, most), edits(word, part.slice(0, word.length), most) + 0.5);
-      if (off <= most) best = Math.max(best, 30 - 8 * off);
+  const held = new Map(), spelt = new Map(), called = new Map();
+  for (const page of pages) {
+    page.stems = new Map();
+    for (const [word, count] of Object.entries(page.words)) {
+      const root = stem(word);
+      spelt.set(word, root);
+      page.stems.set(root, (page.stems.get(root) || 0) + count);
     }
-    if (!best) for (const part of page.said) if (edits(word, part, 1) <= 1) { best = 2; break; }
-    return best;
+    for (const root of page.stems.keys()) held.set(root, (held.get(root) || 0) + 1);
+    page.phrases = [];
+    for (const name of [...page.names, ...page.asked]) {
+      const words = wordsOf(name);
+      for (const word of words) called.set(word, stem(word));
+      const roots = new Set(words.filter((word) => !small.has(word)).map(stem));
+      if (roots.size) page.phrases.push(roots);
+    }
+  }
+  const idf = new Map([...held].map(([root, count]) => [root, Math.log(1 + pages.length / count)]));
+  const unknown = Math.log(1 + 20);
+  const most = (map, root, fit) => map.set(root, Math.max(map.get(root) || 0, fit));
+
+  const meanings = (word) => {
+    const found = new Map(), own = stem(word);
+    if (idf.has(own)) found.set(own, 1);
+    if (Object.hasOwn(rules.meant, word)) {
+      for (const other of wordsOf(rules.meant[word]).map(stem)) if (idf.has(other) && other !== own) found.set(other, 0.9);
+    }
+    if (word.length > 2 && !found.size) for (const [known, root] of spelt) if (known.startsWith(word)) most(found, root, rules.beginning);
+    const allowed = slips(word);
+    for (const vocabulary of [called, spelt]) {
+      if (found.size) break;
+      for (const [known, root] of vocabulary) {
+        const off = edits(word, known, allowed);
+        if (off > 0 && off <= allowed) most(found, root, 1 - 0.2 * off);
+      }
+    }
+    return found;
   };
 
-  const find = (text) => {
-    const asked = plain(text), words = asked.split(" ").filter(Boolean);
+  const ranked = (query) => {
+    const typed = wordsOf(query);
+    const spoken = typed.filter((word) => !small.has(word)), words = spoken.length ? spoken : typed;
     if (!words.length) return [];
+    const asked = words.map(meanings);
+    words.slice(1).forEach((word, i) => {
+      const joined = called.get(words[i] + word);
+      if (joined !== undefined) { asked[i].set(joined, 1); asked[i + 1].set(joined, 1); }
+    });
+    const worth = asked.map((means) => (means.size ? Math.max(...[...means].map(([root, fit]) => idf.get(root) * fit)) : unknown));
+    const whole = worth.reduce((sum, value) => sum + value, 0);
+    const stems = new Set(asked.flatMap((means) => [...means.keys()]));
     const scored = [];
     for (const page of pages) {
-      const weights = words.map((word) => weight(page, word));
-      if (weights.some((one) => !one)) continue;
-      let score = weights.reduce((sum, one) => sum + one, 0) / words.length;
-      if (page.keys.includes(asked)) score += 200;
-      else if (page.keys.some((key) => key.startsWith(asked))) score += 40;
+      let gained = 0, known = 0;
+      asked.forEach((means, i) => {
+        let best = -1;
+        for (const [root, fit] of means) {
+          const count = page.stems.get(root);
+          if (count !== undefined) best = Math.max(best, (idf.get(root) * fit * count) / (count + rules.half));
+        }
+        if (best >= 0) { gained += best; known += worth[i]; }
+      });
+      const share = known / whole;
+      if (share < rules.leastKnown) continue;
+      let named = 0, own = 0;
+      for (const phrase of page.phrases) {
+        if (![...phrase].every((root) => stems.has(root))) continue;
+        named = Math.max(named, [...phrase].reduce((sum, root) => sum + (idf.get(root) ?? unknown), 0));
+        if (phrase.size === stems.size) own = 3;
+      }
       // In plain words a name is the term's; as livegrad writes it (vanishing-gradient) the finding's.
-      if (page.kind === (text.includes("-") ? "finding" : "term")) score += 0.5;
-      scored.push([score, page]);
+      const first = page.kind === (query.includes("-") ? "finding" : "term") ? 0.1 : 0;
+      const score = gained * share * share + 0.5 * named + own + first;
+      scored.push([Math.round(score * 1e6) / 1e6, page]);
     }
-    scored.sort((a, b) => b[0] - a[0] || a[1].title.localeCompare(b[1].title));
-    return scored.slice(0, MOST).map((pair) => pair[1]);
+    scored.sort((a, b) => b[0] - a[0] || (a[1].title < b[1].title ? -1 : 1));
+    return scored.filter(([score]) => score >= rules.leastOfBest * scored[0][0]);
   };
+  const find = (text) => ranked(text).slice(0, MOST).map((pair) => pair[1]);
   window.livegradFind = find;
 
   const choose = (number) => {
