@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from livegrad.run.reader import Run, load
-from livegrad.run.schema import PulseRow, ScanRow
+from livegrad.run.rows import PulseRow, ScanRow
 from livegrad.run.writer import RunWriter
 from livegrad.view.html import write_report
 

@@ -26,7 +26,8 @@ import numpy as np
 
 from livegrad.run.columns import SCAN_COLUMNS
 from livegrad.run.reader import load
-from livegrad.run.schema import Layer, PulseRow, ScanRow, Subject, Tensor
+from livegrad.run.rows import PulseRow, ScanRow
+from livegrad.run.schema import Layer, Subject, Tensor
 from livegrad.run.writer import RunWriter, create_run_folder
 
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from livegrad.cli.main import main
-from livegrad.run.schema import Layer, PulseRow, ScanRow, Subject, Tensor
+from livegrad.run.rows import PulseRow, ScanRow
+from livegrad.run.schema import Layer, Subject, Tensor
 from livegrad.run.writer import RunWriter
 
 DEPTH = 24

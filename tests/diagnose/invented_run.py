@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from livegrad.run.reader import Run, load
-from livegrad.run.schema import PulseRow, ScanRow
+from livegrad.run.rows import PulseRow, ScanRow
 from livegrad.run.writer import RunWriter
 
 FALLING = 2.3 * np.exp(-np.arange(60) / 15) + 0.01 * np.sin(np.arange(60))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from livegrad.run.schema import PulseRow, ScanRow, Tensor
+from livegrad.run.rows import PulseRow, ScanRow
+from livegrad.run.schema import Tensor
 from livegrad.run.writer import RunWriter
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from livegrad.run.reader import load
-from livegrad.run.schema import PulseRow
+from livegrad.run.rows import PulseRow
 from livegrad.run.writer import RunWriter
 
 

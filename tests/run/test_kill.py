@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SI
 CHILD = """
 import os, sys
 import numpy as np
-from livegrad.run.schema import PulseRow
+from livegrad.run.rows import PulseRow
 from livegrad.run.writer import RunWriter
 
 path, count = sys.argv[1], int(sys.argv[2])

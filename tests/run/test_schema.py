@@ -9,15 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livegrad.run import strict_json
+from livegrad.run.rows import PulseRow, ScanRow
 from livegrad.run.schema import (
     PULSE_COLUMNS,
     SCAN_COLUMNS,
     Layer,
     Note,
     Optimizer,
-    PulseRow,
     RunInfo,
-    ScanRow,
     Subject,
     Tensor,
 )

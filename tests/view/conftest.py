@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from livegrad.run.reader import load
-from livegrad.run.schema import PulseRow, ScanRow
+from livegrad.run.rows import PulseRow, ScanRow
 from livegrad.run.writer import RunWriter
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

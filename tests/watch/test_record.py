@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from livegrad.run.schema import PulseRow
+from livegrad.run.rows import PulseRow
 from livegrad.watch.record import MOST_WAITING, Record
 
 

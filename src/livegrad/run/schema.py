@@ -1,13 +1,10 @@
-"""What a run folder says: frozen values that mirror run.json, and the rows a recorder hands to the writer."""
+"""What run.json says, as frozen values that mirror it."""
 
-from dataclasses import dataclass, field, fields
-from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Self, TypeVar, get_args, get_origin
-
-import numpy as np
+from dataclasses import dataclass, field
+from typing import Any
 
 from livegrad.run.columns import PULSE_COLUMNS, SCAN_COLUMNS, SCHEMA_VERSION, Column
+from livegrad.run.record import NON_FINITE, Record, records
 
 __all__ = [
     "PULSE_COLUMNS",
@@ -21,80 +18,15 @@ __all__ = [
     "Note",
     "Optimizer",
     "Pairing",
-    "PulseRow",
     "RunInfo",
-    "ScanRow",
     "Subject",
     "Tensor",
     "TreatedModel",
 ]
 
-_NON_FINITE = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-
-
-@cache
-def _accepted(cls: type) -> dict[str, tuple[type, ...]]:
-    """The Python types each field takes; float also takes int."""
-    table = {}
-    for item in fields(cls):
-        union = get_args(item.type) if isinstance(item.type, UnionType) else (item.type,)
-        kinds = tuple(get_origin(kind) or kind for kind in union)
-        table[item.name] = kinds + ((int,) if float in kinds else ())
-    return table
-
-
-def _value(value: Any, kinds: tuple[type, ...]) -> Any:
-    """`value` as one of `kinds`; NotImplemented where it is not one."""
-    if float in kinds and isinstance(value, str):
-        value = _NON_FINITE.get(value, value)
-    if tuple in kinds and isinstance(value, list):
-        value = tuple(value)
-    if value is None and NoneType not in kinds:
-        return NotImplemented
-    return value if isinstance(value, kinds) else NotImplemented
-
-
-def _plain(value: Any) -> Any:
-    """Values as JSON knows them (tuples become lists, records become objects)."""
-    if isinstance(value, _Record):
-        return value.to_json()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return value
-
 
 @dataclass(frozen=True)
-class _Record:
-    """A frozen value that mirrors one object of run.json.
-
-    Unknown keys are ignored and a missing or mistyped one takes the field's default, so that a run written by
-    another version still opens.
-    """
-
-    @classmethod
-    def from_json(cls, document: Any) -> Self:
-        """The record in one JSON object."""
-        known = _accepted(cls)
-        given = document if isinstance(document, dict) else {}
-        values = {name: _value(given[name], kinds) for name, kinds in known.items() if name in given}
-        return cls(**{name: value for name, value in values.items() if value is not NotImplemented})
-
-    def to_json(self) -> dict[str, Any]:
-        """The record as a JSON object; non-finite numbers stay floats and are spelt out when written."""
-        return {item.name: _plain(getattr(self, item.name)) for item in fields(self)}
-
-
-_R = TypeVar("_R", bound=_Record)
-
-
-def _records(cls: type[_R], values: tuple[Any, ...]) -> tuple[_R, ...]:
-    return tuple(value if isinstance(value, cls) else cls.from_json(value) for value in values)
-
-
-@dataclass(frozen=True)
-class Optimizer(_Record):
+class Optimizer(Record):
     """One optimizer of a subject: its class and its settings (lr, betas, eps, …) when attached.
 
     source: the user's line that made it, step: that called its first step, backward: that called the backward
@@ -109,12 +41,12 @@ class Optimizer(_Record):
     scaler: str | None = None
 
     def __post_init__(self) -> None:
-        decoded = {k: _NON_FINITE.get(v, v) if isinstance(v, str) else v for k, v in self.settings.items()}
+        decoded = {k: NON_FINITE.get(v, v) if isinstance(v, str) else v for k, v in self.settings.items()}
         object.__setattr__(self, "settings", decoded)
 
 
 @dataclass(frozen=True)
-class Pairing(_Record):
+class Pairing(Record):
     """A model's output meets a loss that was made for another kind of output.
 
     fault: what meets what ("softmax into cross-entropy"). link: the operation that does not belong there, or
@@ -132,7 +64,7 @@ class Pairing(_Record):
 
 
 @dataclass(frozen=True)
-class Subject(_Record):
+class Subject(Record):
     """One watched model with its optimizers; `id` is what the `subject` column of both streams holds.
 
     pairings: what was seen to be wrong between its output and the loss.
@@ -148,12 +80,12 @@ class Subject(_Record):
     pairings: tuple[Pairing, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "optimizers", _records(Optimizer, self.optimizers))
-        object.__setattr__(self, "pairings", _records(Pairing, self.pairings))
+        object.__setattr__(self, "optimizers", records(Optimizer, self.optimizers))
+        object.__setattr__(self, "pairings", records(Pairing, self.pairings))
 
 
 @dataclass(frozen=True)
-class Tensor(_Record):
+class Tensor(Record):
     """One parameter that an optimizer holds; `id` is what the `tensor` column of the pulses holds.
 
     `optimizer` and `group` index the subject's optimizers and that optimizer's parameter groups; `count` is
@@ -181,7 +113,7 @@ class Tensor(_Record):
 
 
 @dataclass(frozen=True)
-class Layer(_Record):
+class Layer(Record):
     """One cut on a spine; `depth` counts from the input side, 0 nearest the input.
 
     `operator` is the autograd name of the op, `source` its call site, `made` where its module was created,
@@ -211,7 +143,7 @@ class Layer(_Record):
 
 
 @dataclass(frozen=True)
-class Counterfactual(_Record):
+class Counterfactual(Record):
     """A named cause removed on a copy of the model, and the same batch measured again.
 
     code: the finding it belongs to. cause: the type of the operations blamed ("Sigmoid"), layers: their ids.
@@ -238,7 +170,7 @@ class Counterfactual(_Record):
 
 
 @dataclass(frozen=True)
-class NonfiniteOrigin(_Record):
+class NonfiniteOrigin(Record):
     """The first operation that made a NaN or an infinity from finite inputs.
 
     phase: "input", "forward", "loss", "backward", "update" or "weight". operator: as a user would name it
@@ -263,7 +195,7 @@ class NonfiniteOrigin(_Record):
 
 
 @dataclass(frozen=True)
-class TreatedModel(_Record):
+class TreatedModel(Record):
     """What livegrad was asked to change in one model before it trained.
 
     choices: the remedies that were applied, as `--treat` takes them. changes: one object per change with
@@ -282,7 +214,7 @@ class TreatedModel(_Record):
 
 
 @dataclass(frozen=True)
-class GuardAct(_Record):
+class GuardAct(Record):
     """What the guard did at one optimizer step of a subject.
 
     kind: "clipped" or "skipped". norm: of the gradient, limit: what it was clipped to (NaN where skipped).
@@ -296,7 +228,7 @@ class GuardAct(_Record):
 
 
 @dataclass(frozen=True)
-class Note(_Record):
+class Note(Record):
     """Something the recorder wants known; `kind` is "not_observed", "warning" or "event"."""
 
     step: int | None = None
@@ -304,7 +236,7 @@ class Note(_Record):
     text: str = ""
 
 
-_NESTED: tuple[tuple[str, type[_Record]], ...] = (
+_NESTED: tuple[tuple[str, type[Record]], ...] = (
     ("subjects", Subject),
     ("tensors", Tensor),
     ("layers", Layer),
@@ -317,7 +249,7 @@ _NESTED: tuple[tuple[str, type[_Record]], ...] = (
 
 
 @dataclass(frozen=True)
-class RunInfo(_Record):
+class RunInfo(Record):
     """All of run.json. Times of day are UTC in ISO 8601, durations are seconds.
 
     `steps` counts the optimizer steps seen, recorded or not; `seconds` is wall time since the first of them
@@ -375,66 +307,4 @@ class RunInfo(_Record):
 
     def __post_init__(self) -> None:
         for name, cls in _NESTED:
-            object.__setattr__(self, name, _records(cls, getattr(self, name)))
-
-
-@dataclass(frozen=True, slots=True)
-class PulseRow:
-    """The record of one optimizer step: scalars, and arrays with one value per entry of `tensor`, shape (T,).
-
-    Names, types and units are those of PULSE_COLUMNS. An update array left at None means: not sampled this
-    step.
-    """
-
-    step: int
-    seconds: float
-    tensor: np.ndarray
-    gradient_sum_squares_by_tensor: np.ndarray
-    gradient_max: np.ndarray
-    gradient_zeros: np.ndarray
-    gradient_nonfinite: np.ndarray
-    weight_sum_squares: np.ndarray
-    weight_max: np.ndarray
-    weight_nonfinite: np.ndarray
-    gradient_sum_squares: float
-    nonfinite: int
-    subject: int = 0
-    optimizer: int = 0
-    loss: float | None = None
-    learning_rate: float = float("nan")
-    loss_scale: float = 1.0
-    clip_factor: float = 1.0
-    clip_limit: float | None = None
-    cost: float = 0.0
-    update_sum_squares: np.ndarray | None = None
-    update_swallowed: np.ndarray | None = None
-    update_eps_dominated: np.ndarray | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ScanRow:
-    """One scan of one subject: arrays of shape (L,), one per layer; names and units are SCAN_COLUMNS'."""
-
-    step: int
-    layer: np.ndarray
-    audibility: np.ndarray
-    audibility_output: np.ndarray
-    transport: np.ndarray
-    gradient_rms: np.ndarray
-    activation_rms: np.ndarray
-    activation_slope: np.ndarray
-    saturated: np.ndarray
-    dead: np.ndarray
-    nonfinite: np.ndarray
-    width: np.ndarray
-    samples: np.ndarray
-    null_sd: np.ndarray
-    residual: np.ndarray | None = None
-    passed: np.ndarray | None = None
-    activation_mean: np.ndarray | None = None
-    similarity: np.ndarray | None = None
-    effective_rank: np.ndarray | None = None
-    constant_loss: np.ndarray | None = None
-    task_loss: np.ndarray | None = None
-    token_similarity: np.ndarray | None = None
-    subject: int = 0
+            object.__setattr__(self, name, records(cls, getattr(self, name)))

@@ -20,7 +20,8 @@ from livegrad.run import strict_json
 from livegrad.run.batch import END_OF_STREAM, BatchEncoder
 from livegrad.run.columns import LOSS_COLUMNS, PULSE_COLUMNS, SCAN_COLUMNS, SCHEMA_VERSION, Column
 from livegrad.run.folder import create_run_folder, loss_file, pulse_file, rank_file, scan_file
-from livegrad.run.schema import PulseRow, RunInfo, ScanRow
+from livegrad.run.rows import PulseRow, ScanRow
+from livegrad.run.schema import RunInfo
 
 __all__ = ["RunWriter", "create_run_folder", "utc_now"]
 

@@ -4,7 +4,7 @@ drops.
 
 import math
 
-from livegrad.run.schema import PulseRow
+from livegrad.run.rows import PulseRow
 from livegrad.watch.loss import Site
 from livegrad.watch.schedule import ChangeDetector
 

@@ -18,7 +18,7 @@ from livegrad.probe.counterfactual import Experiment
 from livegrad.probe.replay import BatchKeeper, Replay
 from livegrad.probe.scan import ScanResult
 from livegrad.probe.twin import CannotCopy, free_memory
-from livegrad.run.schema import ScanRow
+from livegrad.run.rows import ScanRow
 from livegrad.watch.subjects import Subject
 from livegrad.watch.suspicion import ODD_RATIO, looks_wrong
 

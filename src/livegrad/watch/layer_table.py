@@ -7,7 +7,7 @@ import numpy as np
 
 from livegrad.probe.layers import LayerSpec
 from livegrad.probe.scan import ScanResult
-from livegrad.run.schema import ScanRow
+from livegrad.run.rows import ScanRow
 
 
 class LayerTable:

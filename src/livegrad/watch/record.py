@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from livegrad.errors import UsageError
-from livegrad.run.schema import PulseRow, ScanRow
+from livegrad.run.rows import PulseRow, ScanRow
 from livegrad.run.writer import RunWriter
 from livegrad.watch.launch import Launch
 from livegrad.watch.loss_history import LossHistory

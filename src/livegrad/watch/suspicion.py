@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from livegrad.run.schema import ScanRow
+from livegrad.run.rows import ScanRow
 
 ODD_RATIO = 100.0
 ODD_SHARE = 0.5
