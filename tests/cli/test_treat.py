@@ -324,6 +324,9 @@ def test_the_whole_of_it_the_diff_of_the_winner_gives_its_result_bit_for_bit(sig
     arguments = ("--arms", "1", "--write", "--yes", "sigmoid_net.py")
     done = subprocess.run(command(*arguments), env=environment(), capture_output=True, text=True, check=True)
     assert "livegrad: wrote sigmoid_net.py" in done.stderr
+    assert "proven: the changed program gives the trial's 120 losses, bit for bit" in done.stderr
+    [kept] = sigmoid_net.glob("livegrad-runs/*/before/sigmoid_net.py")
+    assert kept.read_text() == SCRIPT
     written = (sigmoid_net / "sigmoid_net.py").read_text()
     assert written != SCRIPT and "livegrad" not in written
     alone = [sys.executable, "-m", "livegrad", "run", "--quiet", "--out", "alone", "sigmoid_net.py"]

@@ -52,6 +52,8 @@ and shows a finished result once more; --fresh begins anew.
 @click.option("--diff", "only_diff", is_flag=True, help="Print the winner as a diff, and no more.")
 @click.option("--write", is_flag=True, help="Show that diff and, after a question, change the source.")
 @click.option("--yes", "-y", is_flag=True, help="With --write: do not ask.")
+@click.option("--prove/--no-prove", "proves", default=True,
+              help="With --write: run the changed program beside the trial.  [default: prove]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON document on stdout.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress on stderr.")
 @click.option("--fail-on", type=click.Choice(["error", "warning"]),
@@ -75,6 +77,7 @@ def treat(
     only_diff: bool,
     write: bool,
     yes: bool,
+    proves: bool,
     as_json: bool,
     quiet: bool,
     fail_on: str | None,
@@ -94,8 +97,8 @@ def treat(
         program = program_of("treat", module, code, arguments)
     options = TreatOptions(
         minutes=minutes, steps=steps, seeds=seeds, arms=arms, tried=specs_of(tried), jobs=jobs, engine=engine,
-        out=out, resume=resume, fresh=fresh, only_diff=only_diff, write=write, yes=yes, as_json=as_json,
-        quiet=quiet, fail_on=fail_on,
+        out=out, resume=resume, fresh=fresh, only_diff=only_diff, write=write, yes=yes, proves=proves,
+        as_json=as_json, quiet=quiet, fail_on=fail_on,
     )  # fmt: skip
     script = TreatedScript.prepare(program, options)
     return script.run

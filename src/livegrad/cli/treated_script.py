@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from livegrad.cli.exit_code import FINDINGS, OUR_FAILURE
-from livegrad.cli.trial_change import change_of, described, print_diff, write_change
+from livegrad.cli.trial_change import change_of, described, print_diff, prove_change, write_change
 from livegrad.errors import LivegradError, RunError, UsageError
 from livegrad.run.folder import DEFAULT_BASE, create_run_folder
 from livegrad.treat.trial.budget import Budget, patience_for, share
@@ -27,6 +27,7 @@ from livegrad.treat.trial.state import Trial, find_trial, load_trial
 from livegrad.watch.launch import Launch
 
 if TYPE_CHECKING:
+    from livegrad.treat.rewrite.propose import Rewriting
     from livegrad.treat.trial.document import TreatmentDocument
     from livegrad.treat.trial.engine import Engine
     from livegrad.watch.program import Program
@@ -56,6 +57,7 @@ class TreatOptions:
     only_diff: bool = False
     write: bool = False
     yes: bool = False
+    proves: bool = True
     as_json: bool = False
     quiet: bool = False
     fail_on: str | None = None
@@ -150,9 +152,16 @@ class TreatedScript:
             return 0
         document = conclude(trial, described(change, why))
         self._show(document)
-        if options.write:
-            write_change(change, why, yes=options.yes)
-        return self._code(document.to_dict())
+        proven = not options.write or self._write(change, why)
+        return self._code(document.to_dict()) if proven else OUR_FAILURE
+
+    def _write(self, change: Rewriting | None, why: str | None) -> bool:
+        """Whether what was written gives what the trial gave; also where nothing was to be written."""
+        options = self.options
+        if not write_change(self.trial, change, why, yes=options.yes) or not options.proves:
+            return True
+        assert change is not None
+        return prove_change(self.trial, change, self._engine())
 
     def _is_complete(self) -> bool:
         return self.begun and self.trial.status == "finished"

@@ -108,10 +108,8 @@ class TreatmentScreen(Screen):
                 "healthy" if style == "healthy" else style,
             )
             self.line(first, ("  " + "  ".join(cells[1:]).rstrip(), "" if style == "healthy" else style))
-        for arm in self.document["arms"]:
-            said = arm["stopped"] or (arm["left_out"] and f"without {arm['left_out']}")
-            if said and not is_refused(arm):
-                self.labelled("", f"{arm['name']}: {said}", indent=4, gap=0, style="dim")
+        for reason, names in reasons(self.document["arms"]).items():
+            self.labelled("", f"{'; '.join(names)}: {reason}", indent=4, gap=0, style="dim")
 
     def _why(self) -> None:
         winner = self.document["winner"]
@@ -127,21 +125,26 @@ class TreatmentScreen(Screen):
             self.labelled("also:", words, gap=14)
 
     def _refused(self) -> None:
+        """What cannot work here; beside a cure only the first of it, the page has all."""
         pairs = refusals(self.document)
         if not pairs:
             return
+        shown = pairs[: 3 if self.document["winner"] is not None else 8]
         self.blank()
         self.line(("  cannot work here", "name"))
-        gap = max((len(name) for name, _ in pairs[:8] if len(name) <= _NAME), default=4) + 2
-        for name, reason in pairs[:8]:
+        gap = max((len(name) for name, _ in shown if len(name) <= _NAME), default=4) + 2
+        for name, reason in shown:
             if len(name) > _NAME:
                 self.line((f"    {self.ink.text(name)}", "dim"))
                 name = ""
             self.labelled(name, reason, indent=4, gap=gap, style="dim")
-        if len(pairs) > 8:
-            self.labelled("", f"and {count(len(pairs) - 8)} more (--json)", indent=4, gap=0, style="dim")
+        if len(pairs) > len(shown):
+            words = f"and {count(len(pairs) - len(shown))} more, in the report"
+            self.labelled("", words, indent=4, gap=0, style="dim")
 
     def _advice(self) -> None:
+        if self.document["verdict"] == "cured":
+            return
         proposals = (self.document["prescription"] or {}).get("proposals", ())
         for proposal in proposals:
             if proposal.get("kind") == "advice":
@@ -198,6 +201,16 @@ class TreatmentScreen(Screen):
             label = ""
 
 
+def reasons(arms: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Why arms were stopped, or what was left out of them: reason -> their names."""
+    found: dict[str, list[str]] = {}
+    for arm in arms:
+        said = arm["stopped"] or arm["left_out"]
+        if said and not is_refused(arm):
+            found.setdefault(str(said), []).append(str(arm["name"]))
+    return found
+
+
 def shortened(command: Sequence[str]) -> list[str]:
     """A command with what lies under the working directory written from there."""
     here = str(Path.cwd()) + os.sep
@@ -209,9 +222,11 @@ def refusals(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     prescription = document["prescription"] or {}
     pairs = [(",".join(one["choices"]), str(one["reason"])) for one in prescription.get("refused", ())]
     pairs += [(arm["name"], str(arm["stopped"])) for arm in document["arms"] if is_refused(arm)]
+    findings = [str(f["name"]) for f in (document["control"] or {}).get("findings", ())]
+    known = findings[0] if len(findings) == 1 else None
     by_reason: dict[str, list[str]] = {}
     for name, reason in pairs:
-        by_reason.setdefault(without_name(reason, name), []).append(name)
+        by_reason.setdefault(_bare(reason, name, known), []).append(name)
     return [(", ".join(dict.fromkeys(names)), reason) for reason, names in by_reason.items()]
 
 
@@ -220,10 +235,10 @@ def first_sentences(text: str, number: int = 2) -> str:
     return ". ".join(text.rstrip(".").split(". ")[:number]) + "."
 
 
-def without_name(reason: str, name: str) -> str:
-    """A refusal without the words that the screen has said already."""
-    prefix = f"{name} is not for this model: "
-    return reason.removeprefix(prefix)
+def _bare(reason: str, name: str, finding: str | None) -> str:
+    """A refusal without the words that the screen has said already: the remedies, the only finding."""
+    short = reason.removeprefix(f"{name} is not for this model: ")
+    return short if finding is None else short.removeprefix(f"{finding}: ")
 
 
 def diff_style(line: str) -> str:

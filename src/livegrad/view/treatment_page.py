@@ -14,8 +14,8 @@ from livegrad.view.depth import Depth
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.treatment import ArmCurves, treatment_audibility, treatment_losses
 from livegrad.view.page import render_page, write_page
-from livegrad.view.treatment import HEADS, diff_style, refusals
-from livegrad.view.treatment_table import is_refused, name_of, rows_of
+from livegrad.view.treatment import HEADS, diff_style, reasons, refusals
+from livegrad.view.treatment_table import name_of, rows_of
 
 _CLASS = {
     "healthy": "healthy",
@@ -53,7 +53,7 @@ def render_treatment_page(document: Mapping[str, Any]) -> str:
         drawings=figures,
         rows=rows_of(document),
         refused=refusals(document),
-        refused_names=[arm["name"] for arm in document["arms"] if is_refused(arm)],
+        reasons=reasons(document["arms"]),
         advice=[p["reason"] for p in _proposals(document) if p.get("kind") == "advice"],
         proposals=_proposed(document),
         diff=[(diff_style(line) or "same", line) for line in str(document["diff"] or "").splitlines()],

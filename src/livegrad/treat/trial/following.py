@@ -22,14 +22,14 @@ def following(
     program = list(trial.identity.program.command)
     steps = [_report(trial)]
     if winner.name is not None:
-        untouched = _step(["run", "--treat", winner.name, *program], "trains with it, the source as it is")
-        write = _step(["treat", "--write", *program], "shows the diff and asks")
+        untouched = _step(["run", "--treat", winner.name, *program], "train with it, the source as it is")
+        write = _step(["treat", "--write", *program], "show the diff, and write it if you say yes")
         steps = [write, untouched] if has_diff else [untouched]
     elif verdict == "undecided":
         steps = [_proof(trial, found, program), *steps]
     elif trial.forced:
         anew = ["treat", "--fresh", *_asked(trial), *program]
-        steps = [_step(anew, "tries what livegrad prescribes"), *_explained(trial), *steps]
+        steps = [_step(anew, "try what livegrad prescribes"), *_explained(trial), *steps]
     elif verdict == "uncured":
         more = len(trial.untried)
         steps = [*([_more_arms(trial, more, program)] if more else []), *_explained(trial), *steps]
@@ -52,14 +52,14 @@ def _proof(trial: Trial, found: Mapping[str, Effect], program: list[str]) -> dic
     """More seeds where the runs were whole or an effect shows, longer runs where they were cut short."""
     if trial.whole or looks_better(trial, found):
         seeds = ["--seeds", str(trial.budget.seeds + 2)]
-        return _step(["treat", *_asked(trial), *seeds, *program], "adds seeds to what is there")
+        return _step(["treat", *_asked(trial), *seeds, *program], "add seeds to what is there")
     budget = trial.budget
     longer = (
         ["--steps", str(_LONGER * budget.steps)]
         if budget.steps is not None
         else ["--minutes", f"{_LONGER * budget.minutes:g}"]
     )
-    return _step(["treat", *longer, *program], "gives every run longer")
+    return _step(["treat", *longer, *program], "give every run longer")
 
 
 def _more_arms(trial: Trial, more: int, program: list[str]) -> dict[str, Any]:
@@ -67,15 +67,15 @@ def _more_arms(trial: Trial, more: int, program: list[str]) -> dict[str, Any]:
     number = min(more, trial.budget.arms)
     return _step(
         ["treat", *_asked(trial), *arms, *program],
-        f"tries {number} more of the {more} that may work" if number < more else f"tries the other {more}",
+        f"try {number} more of the {more} that may work" if number < more else f"try the other {more} too",
     )
 
 
 def _explained(trial: Trial) -> list[dict[str, Any]]:
     findings = trial.runs[CONTROL, 0].findings
-    return [_step(["explain", findings[0]["code"]], "what it is, and what to do")] if findings else []
+    return [_step(["explain", findings[0]["code"]], "read what it is and what helps")] if findings else []
 
 
 def _report(trial: Trial) -> dict[str, Any]:
     first = trial.runs[CONTROL, 0]
-    return _step(["report", str(trial.folder / str(first.folder))], "the report of the script as it is")
+    return _step(["report", str(trial.folder / str(first.folder))], "see the report of the script as it is")

@@ -157,9 +157,16 @@ def load_trial(folder: Path) -> Trial:
         raise RunError(f"cannot read {str(path)!r}: {error}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise RunError(f"{str(path)!r} was written by another version of livegrad. Start anew: add --fresh")
+    try:
+        return _from_document(path.parent, document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{str(path)!r} holds no trial ({type(error).__name__}: {error})") from error
+
+
+def _from_document(folder: Path, document: Mapping[str, Any]) -> Trial:
     plain = set(document) - {"identity", "budget", "arms", "runs", "folder"}
     trial = Trial(
-        path.parent,
+        folder,
         _read(Identity, document["identity"]),
         _read(Budget, document["budget"]),
         **{f.name: document[f.name] for f in fields(Trial) if f.name in plain},
