@@ -5,7 +5,7 @@ by no more than one number share a loop.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -72,9 +72,9 @@ def _function(
     if any("generator=generator" in line for visits in passes for v in visits for line in v.lines):
         lines.append(f"    {generator_code(choice)}")
     lines.append(f"    {layers.code}")
+    place = dict(zip(names, layers.places, strict=True))
     for visits in passes:
-        places = [names.index(visit.name) for visit in visits]
-        here = Layers(layers.code, tuple(layers.places[i] for i in places), layers.total)
+        here = Layers(layers.code, tuple(place[visit.name] for visit in visits), layers.total)
         lines += [f"    {line}" for loop in _loops(visits) for line in _loop(here, loop)]
     return "\n".join([*lines, "    return model"]) + "\n"
 
@@ -98,7 +98,10 @@ def _loop(layers: Layers, loop: _Loop) -> Iterator[str]:
 
 def _loops(visits: Sequence[_Visit]) -> Iterator[_Loop]:
     """Maximal runs of visits with the same lines; a layer without bias fits those with one."""
-    shared = [_lines_among(visit, visits) for visit in visits]
+    kinds: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    for visit in visits:
+        kinds.setdefault(_without_bias(visit.lines), set()).add(visit.lines)
+    shared = [_lines_among(visit, kinds[_without_bias(visit.lines)]) for visit in visits]
     first = 0
     for last in range(1, len(visits) + 1):
         if last == len(visits) or shared[last] != shared[first]:
@@ -107,10 +110,9 @@ def _loops(visits: Sequence[_Visit]) -> Iterator[_Loop]:
             first = last
 
 
-def _lines_among(visit: _Visit, visits: Sequence[_Visit]) -> tuple[str, ...]:
-    """The lines of a visit, written for layers with and without a bias where the others need that."""
+def _lines_among(visit: _Visit, kinds: Set[tuple[str, ...]]) -> tuple[str, ...]:
+    """The lines of a visit, written for layers with and without a bias where `kinds`, its like, need that."""
     plain = _without_bias(visit.lines)
-    kinds = {v.lines for v in visits if _without_bias(v.lines) == plain}
     full = max(kinds, key=len)
     if len(kinds) != 2 or plain not in kinds or full[: len(plain)] != plain:
         return visit.lines
@@ -124,14 +126,14 @@ def _without_bias(lines: tuple[str, ...]) -> tuple[str, ...]:
 
 def _passes(visits: Sequence[_Visit]) -> Iterator[list[_Visit]]:
     """Split where a layer is visited for a second time: it was drawn, and is scaled."""
-    one: list[_Visit] = []
+    one: dict[str, _Visit] = {}
     for visit in visits:
-        if any(visit.name == other.name for other in one):
-            yield one
-            one = []
-        one.append(visit)
+        if visit.name in one:
+            yield list(one.values())
+            one = {}
+        one[visit.name] = visit
     if one:
-        yield one
+        yield list(one.values())
 
 
 def _visits(model: nn.Module, drawn: Sequence[Drawn]) -> list[_Visit]:

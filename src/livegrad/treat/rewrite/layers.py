@@ -40,14 +40,14 @@ class Layers:
         modules = [model.get_submodule(name) for name in names]
         kinds = [kind for kind in _KINDS if any(isinstance(m, kind) for m in modules)]
         every = [m for m in model.modules() if isinstance(m, tuple(kinds))] if kinds else []
-        every = [m for m in every if not any(m is own for own in new)]
-        if not all(any(m is other for other in every) for m in modules):
+        own = {id(m) for m in new}
+        place = {id(m): i for i, m in enumerate(m for m in every if id(m) not in own)}
+        if not all(id(m) in place for m in modules):
             return None
         shown = [f"nn.{kind.__name__}" for kind in kinds]
         asked = shown[0] if len(shown) == 1 else f"({', '.join(shown)})"
         code = f"layers = [m for m in model.modules() if isinstance(m, {asked})]"
-        places = tuple(next(i for i, other in enumerate(every) if other is m) for m in modules)
-        return cls(code, places, len(every))
+        return cls(code, tuple(place[id(m)] for m in modules), len(place))
 
     def chosen(self, first: int, last: int) -> str:
         """An expression for the layers `first` to `last` (not included) of `names`, in their order."""
