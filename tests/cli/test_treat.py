@@ -285,7 +285,12 @@ def sigmoid_net(tmp_path, monkeypatch) -> Path:
 def test_ctrl_c_leaves_results_and_nothing_else_and_the_same_command_goes_on(sigmoid_net, number):
     arguments = ("--try", "activation=relu,init=he", "sigmoid_net.py")
     with subprocess.Popen(
-        command(*arguments), env=environment(), stderr=subprocess.PIPE, text=True
+        command(*arguments),
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background has them ignore Ctrl-C, and what they start too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stderr is not None
         process.stderr.readline()  # the control is finished
