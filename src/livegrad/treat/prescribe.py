@@ -10,6 +10,7 @@ and learn, the ones that do so about as well as the best are ordered by how litt
 import math
 import time
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from livegrad.diagnose.number import from_json
@@ -19,19 +20,24 @@ from livegrad.run.reader import Run
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.candidates import candidates, impossible, words
-from livegrad.treat.prescription.extent import EXTENTS, size_of_change
+from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.proposal import Prescription, Proposal, Refusal, advice
 from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, shortlist
+from livegrad.treat.prescription.rates import OF_RATE, climb
 from livegrad.treat.prescription.rehearsal import Outcome, Stage
+from livegrad.treat.prescription.variety import are_alike, unlike, varied
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment
 
 # Seconds that all rehearsals together may take.
 PATIENCE = 60.0
-# Steps of the first look, at all candidates, and of the longer one at the best.
-FIRST_LOOK, LONGER_LOOK = 16, 64
+# Steps of the first look, at all candidates, of the longer one at the best, and of the one at those that need
+# patience.
+FIRST_LOOK, LONGER_LOOK, LAST_LOOK = 16, 64, 192
 FINALISTS = 4
+# Kinds of treatment that are tried at other learning rates.
+RATED = 3
 # A loss that was halved, in nats.
 ENOUGH = math.log(2)
 _SERIOUS = ("error", "warning")
@@ -100,6 +106,7 @@ class _Tried:
         self._findings = findings
         self._watch = _Stopwatch(patience)
         self._seen: list[tuple[Choice, ...]] = []
+        self._courses: set[tuple[float, ...]] = set()
         self._said: dict[tuple[str, str], tuple[Choice, Assessment]] = {}
 
     def proposals(self) -> list[Proposal]:
@@ -127,7 +134,15 @@ class _Tried:
         if len(choices) == 1 and assessment.works is False:
             self._refuse((first,), assessment.reason)
             return None
-        return Trial((first, *choices[1:]), codes, None, order)
+        return Trial((first, *self._settled(first, choices[1:], codes[0])), codes, None, order)
+
+    def _settled(self, first: Choice, others: Sequence[Choice], code: str) -> list[Choice]:
+        """The choices that go along with a setting, as the finding asks for them; of a model whose weights or
+        form are changed before, what was recorded is no measure.
+        """
+        if extent_of((first,)) != EXTENTS[0]:
+            return list(others)
+        return [self._assessed(choice, code)[0] for choice in others]
 
     def _assessed(self, choice: Choice, code: str) -> tuple[Choice, Assessment]:
         """The choice with its variant filled in, and what closed form says of it against this finding."""
@@ -145,42 +160,77 @@ class _Tried:
             self.refused.append(Refusal(choices, reason))
 
     def _rehearsed(self, stage: Stage, trials: Sequence[Trial]) -> list[Proposal]:
-        """A short look at them, the small changes first, and a longer one at the best."""
+        """A short look at them, the small changes first; at other rates for those that let the signal through
+        where none learns well; a longer look at the best, and a last one where those have not learnt yet.
+        """
         contest = stage.is_contest
         control = stage.rehearse((), FIRST_LOOK)
         first, untried = self._first_looks(stage, trials, control, contest)
+        if not contest and not any(j.cures and j.progress > ENOUGH for j in first):
+            first = self._at_other_rates(stage, first, control)
         looked = [j for j in first if j.trial.outcome is not None]
         finalists = shortlist(looked, FINALISTS)
         others = [j for j in rank(first) if j not in finalists]
-        if finalists:
-            control = stage.rehearse((), LONGER_LOOK)
-            again = [self._tried(stage, j.trial, LONGER_LOOK, 1.0) for j in finalists]
+        for steps, share in ((LONGER_LOOK, 0.85), (LAST_LOOK, 1.0)):
+            if not finalists or (steps == LAST_LOOK and _is_clear(finalists)):
+                break
+            if self._watch.share_gone > share:
+                break
+            control = stage.rehearse((), steps)
+            again = [self._tried(stage, j.trial, steps, share) for j in finalists]
             finalists = rank([judge(t, control, self._wanted, contest) for t in again if t is not None])
         last = [self._proposal(trial, None) for trial in untried]
-        return [self._proposal(j.trial, j) for j in (*finalists, *others)] + last
+        return [self._proposal(j.trial, j) for j in varied([*finalists, *others])] + last
+
+    def _at_other_rates(self, stage: Stage, judged: Sequence[Judged], control: Outcome) -> list[Judged]:
+        """The same, and the best rates of the three best of different kinds that let the signal through."""
+        sound = [j for j in judged if not (j.left | j.new) - OF_RATE and j.trial.outcome is not None]
+        sound = [j for j in sound if all(c.remedy != "schedule" for c in j.trial.choices)]
+        found = list(judged)
+        body = stage.body
+        for start in unlike(rank(sound), RATED):
+
+            def attempt(choice: Choice, start: Judged = start) -> Judged | None:
+                trial = Trial((*start.trial.choices, choice), start.trial.answers, None, start.trial.order)
+                if self._watch.share_gone > 0.7:
+                    return None
+                tried = self._tried(stage, trial, FIRST_LOOK, 0.7)
+                return None if tried is None else judge(tried, control, self._wanted)
+
+            best = climb(start, attempt, body.optimizers)
+            if best is not start:
+                found.append(best)
+        return found
 
     def _first_looks(
         self, stage: Stage, trials: Sequence[Trial], control: Outcome, contest: bool
     ) -> tuple[list[Judged], list[Trial]]:
-        """What the first steps of each were like, and those that were left out: once a change of one extent
-        halves the loss those of larger extents are not needed, and a training stage is never rehearsed.
+        """What the first steps of each were like, and those that were left out: once changes of one extent
+        halve the loss those of larger extents are not needed but for another kind to fall back on, and a
+        training stage is never rehearsed.
         """
         found: list[Judged] = []
         untried: list[Trial] = []
-        enough: int | None = None
         for trial in sorted(trials, key=lambda t: (size_of_change(t.choices)[0], t.order)):
             extent, _ = size_of_change(trial.choices)
             stage_of_its_own = EXTENTS[extent] == "stage"  # costs more than all rehearsals together
-            if stage_of_its_own or (enough is not None and extent > enough):
+            if stage_of_its_own or self._is_enough(found, trial, extent):
                 untried.append(trial)
                 continue
             tried = self._tried(stage, trial, FIRST_LOOK, 0.5)
             if tried is None:
                 continue
             found.append(judge(tried, control, self._wanted, contest))
-            if found[-1].cures and found[-1].progress > ENOUGH:
-                enough = extent
         return found, untried
+
+    @staticmethod
+    def _is_enough(found: Sequence[Judged], trial: Trial, extent: int) -> bool:
+        """Whether two different kinds of no larger extent have halved the loss, or one that is like it."""
+        good = [j for j in found if j.cures and j.progress > ENOUGH]
+        smaller = [j for j in good if size_of_change(j.trial.choices)[0] < extent]
+        if len(unlike(smaller, 2)) > 1:
+            return True
+        return any(are_alike(j.trial.choices, trial.choices) for j in smaller)
 
     def _tried(self, stage: Stage, trial: Trial, steps: int, share: float) -> Trial | None:
         """The trial with its outcome; None where it is refused, or the same as one before."""
@@ -193,9 +243,12 @@ class _Tried:
         except Exception as error:
             self._refuse(trial.choices, _why(error))
             return None
-        if trial.outcome is None and outcome.choices in self._seen:
-            return None
-        self._seen.append(outcome.choices)
+        if trial.outcome is None:
+            if outcome.choices in self._seen or outcome.losses in self._courses or not outcome.choices:
+                return None
+            self._seen.append(outcome.choices)
+            if any(abs(a - b) > 0 for a, b in pairwise(outcome.losses)):
+                self._courses.add(outcome.losses)
         return Trial(outcome.choices, trial.answers, outcome, trial.order)
 
     def _proposal(self, trial: Trial, judged: Judged | None) -> Proposal:
@@ -223,6 +276,10 @@ class _Stopwatch:
     def share_gone(self) -> float:
         wall, worked = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
         return min(wall, worked) / self._seconds
+
+
+def _is_clear(finalists: Sequence[Judged]) -> bool:
+    return any(j.cures and j.progress > ENOUGH for j in finalists)
 
 
 def _why(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """An optimizer's learning rate, multiplied: for good, or at each step on top of what a schedule sets."""
 
 from collections.abc import Callable, Sequence
+from math import log
 from typing import Any
 
 from torch import Tensor
@@ -32,6 +33,27 @@ def scaled(rate: Any, factor: float) -> Any:
     if isinstance(rate, Tensor):
         return rate * factor
     return float(f"{float(rate) * factor:.3g}")
+
+
+class SetRates:
+    """Rates that were set for good. factors: what each group's was multiplied by."""
+
+    def __init__(self, rates: Sequence[float], factors: Sequence[float]) -> None:
+        self.factors = list(factors)
+        self._rates = list(rates)
+
+    def are_overwritten(self, optimizer: Optimizer) -> bool:
+        """Say whether the program has set another rate since, without regard to what it found there; one that
+        it made from what it found is the new one to look for.
+        """
+        for i, (group, factor) in enumerate(zip(optimizer.param_groups, self.factors, strict=False)):
+            now, ours = float(group["lr"]), self._rates[i]
+            if factor == 1 or now == ours or now <= 0 or ours <= 0:
+                continue
+            if abs(log(now / ours)) >= abs(log(now / (ours / factor))):
+                return True
+            self._rates[i] = now
+        return False
 
 
 class Held:

@@ -32,6 +32,8 @@ TOO_SMALL = ("LG403", "LG503")
 FIRST_STEP = 0.03
 FIRST_STEP_THAT_FOLLOWS = 0.1
 USUAL_STEP = 1e-3
+SMALLEST_FACTOR = 1e-6
+"""With a rate that is lower still by closed form, it is not the rate that is to blame."""
 STANDING_STILL = 1e-5
 """A usual step under this is no step; as in the finding LG503."""
 LOWER = 0.1

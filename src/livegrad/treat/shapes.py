@@ -12,6 +12,11 @@ from livegrad.probe.random_state import RandomState, replayed
 from livegrad.probe.twin import CannotCopy, make_twin
 from livegrad.treat.body import Body
 
+_NORMS = (
+    nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm,
+    nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d,
+)  # fmt: skip
+
 
 def shapes_of(body: Body, names: Iterable[str]) -> dict[str, tuple[torch.Size, torch.Size]]:
     """Return name -> (shape of the first argument, shape of the output) of the modules `names`, in order of
@@ -30,6 +35,32 @@ def shapes_of(body: Body, names: Iterable[str]) -> dict[str, tuple[torch.Size, t
         return hook
 
     _run(body, names, noted, gradients=False)
+    return found
+
+
+def norms_behind(body: Body, names: Iterable[str]) -> dict[str, str]:
+    """Return name -> the normalization that takes the output of the module `name` as it is, in one forward
+    pass on a copy; {} without a batch.
+    """
+    if body.args is None:
+        return {}
+    wanted = set(names)
+    norms = [name for name, module in body.model.named_modules() if isinstance(module, _NORMS)]
+    given: dict[int, str] = {}
+    alive: list[Tensor] = []
+    found: dict[str, str] = {}
+
+    def noted(name: str) -> Any:
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if name in wanted and isinstance(output, Tensor):
+                given[id(output)] = name
+                alive.append(output)
+            elif args and id(args[0]) in given:
+                found[given[id(args[0])]] = name
+
+        return hook
+
+    _run(body, [*wanted, *norms], noted, gradients=False)
     return found
 
 

@@ -15,7 +15,7 @@ from livegrad.treat.remedies import names
 _DEPTH = (
     "init", "skip", "init,skip", "activation", "activation,skip", "normalize", "activation=relu",
     "init=residual", "init=orthogonal", "init=lsuv", "init,normalize", "activation=gelu", "normalize=batch",
-    "normalize=layer:position=after", "init,schedule=rate", "pretrain",
+    "normalize=layer:position=after", "pretrain",
 )  # fmt: skip
 # What a gate that holds on for long lets in at a step is little: at a rate made for others it learns slowly.
 _TIME = (
@@ -62,13 +62,13 @@ _TREATS: dict[str, tuple[str, ...]] = {
     "LG303": ("precision", "precision=bfloat16", "clip=robust", "clip=norm", "normalize"),
     "LG401": (
         "precision", "precision=eps", "precision=master", "precision=autocast", "schedule", "schedule=rate",
-        "precision,schedule=rate", "init", "skip",
+        "precision=master,schedule=rate", "init", "skip",
     ),
     "LG402": _STEPS,
-    "LG403": ("clip", "clip=agc", "schedule=rate", "clip,schedule=rate", "normalize", "normalize,clip"),
+    "LG403": ("clip", "clip=agc", "schedule=rate", "clip,schedule=rate", "normalize=input", "normalize,clip"),
     "LG501": (
-        "normalize", "normalize=batch", "init=lsuv", "init", "schedule=rate", "activation,normalize",
-        "init,normalize",
+        "normalize=input", "normalize=input,init", "normalize=batch", "normalize=layer", "init=lsuv", "init",
+        "schedule=rate", "activation,normalize=layer",
     ),
     "LG503": ("schedule", "schedule=rate"),
 }  # fmt: skip

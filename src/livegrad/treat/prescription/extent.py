@@ -14,11 +14,16 @@ _OF_REMEDY = {
     "init": "weights", "recurrent": "weights", "activation": "activation", "normalize": "modules",
     "skip": "architecture", "pretrain": "stage",
 }  # fmt: skip
+# Numbers that are subtracted from the data and divided by.
+_OF_VARIANT = {("normalize", "input"): "setting"}
 
 
 def extent_of(choices: Iterable[Choice]) -> str:
     """The largest of what each of `choices` changes; "modules" for a remedy that is not known here."""
-    found = (_OF_REMEDY.get(choice.remedy, "modules") for choice in choices)
+    found = (
+        _OF_VARIANT.get((choice.remedy, choice.variant)) or _OF_REMEDY.get(choice.remedy, "modules")
+        for choice in choices
+    )
     return max(found, key=EXTENTS.index, default=EXTENTS[0])
 
 

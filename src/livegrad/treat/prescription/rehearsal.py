@@ -46,7 +46,7 @@ class Outcome:
 
     losses: of each step. findings: all that the report of its steps holds; codes: of the serious ones.
     decades: of the deepest layer's audibility after the treatment, before the first step. trouble: why it
-    broke off, or None.
+    broke off, or None. choices: those that changed anything.
     """
 
     losses: tuple[float, ...] = ()
@@ -156,7 +156,8 @@ class Stage:
             shutil.rmtree(folder, ignore_errors=True)
         seconds = time.perf_counter() - begun
         codes = frozenset(f["code"] for f in findings if f["severity"] in _SERIOUS)
-        return Outcome(tuple(losses), codes, decades, seconds, trouble, treatment.choices, tuple(findings))
+        did = tuple(part.choice for part in treatment.parts if part.changes)
+        return Outcome(tuple(losses), codes, decades, seconds, trouble, did, tuple(findings))
 
 
 class Course:

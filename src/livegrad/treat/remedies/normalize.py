@@ -7,6 +7,9 @@ beforehand, per layer (livegrad.theory.propagation):
     LayerNorm, RMSNorm, GroupNorm before φ    √(E φ'² / E φ²)      ReLU 1.00, tanh 1.09, sigmoid 0.39
     BatchNorm before φ                        √(E φ'² / Var φ)     ReLU 1.21, tanh 1.09, sigmoid 1.02
     LayerNorm, BatchNorm after φ              √(E φ'² / Var φ)     at the weights' own length
+
+`input` is for data that are far from unit size: fixed numbers, measured on the batch, in front of the layers
+that are given them.
 """
 
 from collections import Counter
@@ -22,13 +25,16 @@ from livegrad.theory.propagation import Propagation, backward_gain
 from livegrad.treat.anatomy import Part
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.inputs.standardize import MEAN, SPREAD, assess_inputs, standardize
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_normalize import edits_of_normalize
+from livegrad.treat.rewrite.edits_of_standardize import edits_of_standardize
 from livegrad.treat.shapes import shapes_of
 from livegrad.treat.swapped_calls import Rewired
 from livegrad.treat.weights import median_gain
 
+INPUT = "input"
 _CHILD = "norm"
 _IN_THEORY = {"batch": "batch", "layer": "layer", "group": "layer", "rms": "rms"}
 _CONVOLUTIONS: dict[type[nn.Module], int] = {
@@ -87,7 +93,7 @@ class Normalize(Remedy):
         "net, which explodes unless its activation is nearly linear, and with one or two samples; any in a "
         "loop over time"
     )
-    variants = ("layer", "batch", "rms", "group")
+    variants = ("layer", "batch", "rms", "group", INPUT)
     options: ClassVar = {
         "position": '"before" each activation (default), or "after"',
         "groups": "of GroupNorm; by default the most up to 32 that divide the channels",
@@ -98,11 +104,13 @@ class Normalize(Remedy):
 
     def resolve(self, body: Body, choice: Choice) -> Choice:
         """Without a variant: the one that by closed form brings the deepest layer nearest to the output;
-        behind activations only where there is room in front of them too.
+        behind activations only where there is room in front of them too; the inputs where they are to blame.
         """
         if choice.variant != AUTO:
             self.require_variant(choice.variant)
             return choice
+        if (body.finding or {}).get("code") == "LG501":
+            return Choice(self.name, INPUT, choice.options)
         asked = choice.options.get("position")
         images = any(place.dims for place in _places(body, _position(choice)))
         order = ("batch", "group") if images else ("layer", "batch")
@@ -121,6 +129,8 @@ class Normalize(Remedy):
         return best[1] if best else Choice(self.name, order[0], choice.options)
 
     def assess(self, body: Body, choice: Choice) -> Assessment:
+        if choice.variant == INPUT:
+            return assess_inputs(body)
         places = _places(body, _position(choice))
         obstacle = _obstacle(choice, places)
         if obstacle is not None:
@@ -143,6 +153,8 @@ class Normalize(Remedy):
         return Assessment(True, said, predicted)
 
     def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
+        if choice.variant == INPUT:
+            return standardize(body)
         position = _position(choice)
         places = _places(body, position)
         obstacle = _obstacle(choice, places)
@@ -151,6 +163,8 @@ class Normalize(Remedy):
         return [_insert(body, place, _norm(choice, place), position == "after") for place in places]
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
+        if choice.variant == INPUT:
+            return edits_of_standardize(body, changes, MEAN, SPREAD)
         return edits_of_normalize(body, choice, changes)
 
 

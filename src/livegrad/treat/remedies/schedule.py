@@ -19,8 +19,9 @@ from torch.optim import Optimizer
 from livegrad.treat.ailment import explodes, vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
-from livegrad.treat.rate import Held, is_scheduled, multiply, scaled
+from livegrad.treat.rate import Held, SetRates, is_scheduled, multiply, scaled
 from livegrad.treat.rate_advice import (
+    SMALLEST_FACTOR,
     STANDING_STILL,
     TOO_LARGE,
     TOO_SMALL,
@@ -82,9 +83,19 @@ class Schedule(Remedy):
         code = (body.finding or {}).get("code")
         if choice.variant == "warmup":
             return _assess_warmup(body, choice, code)
+        if _begins_at_zero(body, choice):
+            return Assessment(True, f"the learning rate is {choice.options['lr']:g} instead of 0")
         advice = _advice(body, choice)
         before = {} if advice.before is None else {"update_over_weights": advice.before}
         after = {} if advice.after is None else {"update_over_weights": advice.after}
+        if _is_hopeless(advice, choice):
+            return Assessment(
+                False,
+                f"{advice.why}: no learning rate is as small as that would ask for; bound the gradient "
+                "(clip=norm), or mend what makes it (init)",
+                after,
+                before,
+            )
         if advice.factors is not None and all(f == 1 for fs in advice.factors for f in fs):
             return Assessment(False if code else None, f"{advice.why}: the rate stays", after, before)
         works = True if code in ("LG106", "LG401", "LG402", "LG503") else None
@@ -98,6 +109,8 @@ class Schedule(Remedy):
         if choice.variant == "warmup":
             what = f"learning rate warmed up over {choice.options['steps']} steps"
             return [_change(body, i, what) for i in range(len(body.optimizers))]
+        if _begins_at_zero(body, choice):
+            return [c for i, o in enumerate(body.optimizers) for c in _set_to(body, i, o, choice)]
         advice = _advice(body, choice)
         if advice.factors is None:
             held["measure"] = (body.finding or {}).get("code") in TOO_LARGE
@@ -124,6 +137,7 @@ class Schedule(Remedy):
             sizes = largest_by_group(optimizer, body.model, tried_sizes(optimizer, body.model))
             factors = (from_sizes([sizes], [target_of(optimizer)], state["measure"]).factors or ((),))[0]
             state["undo"] += [change.undo for change in _set(body, state, place, optimizer, factors)]
+        _notice_by_hand(state, place, optimizer)
         if place in state.get("factors", {}):
             state["held"][place].before(optimizer, state["factors"][place])
 
@@ -205,6 +219,8 @@ def _set(
     else:
         undo = multiply(optimizer, factors)
     news = [float(scaled(old, factor)) for old, factor in zip(olds, factors, strict=False)]
+    if not scheduled:
+        state.setdefault("set", {})[i] = SetRates(news, list(factors))
     if len(set(news)) == 1 and all(factor != 1 for factor in factors):
         # What a scheduler has made of a rate is not the program's argument.
         first = optimizer.param_groups[0].get("initial_lr", olds[0])
@@ -217,6 +233,43 @@ def _set(
             what = f"learning rate {float(old):g} → {float(scaled(old, factor)):g}{also}"
             changes.append(Change(where, what, undo, body.sources.get(f"optimizer:{i}")))
     return changes
+
+
+def _begins_at_zero(body: Body, choice: Choice) -> bool:
+    """Whether a rate is asked for in the place of one that is zero, which no factor raises."""
+    groups = [group for optimizer in body.optimizers for group in optimizer.param_groups]
+    return "lr" in choice.options and any(float(group.get("lr", 1)) == 0 for group in groups)
+
+
+def _set_to(body: Body, i: int, optimizer: Optimizer, choice: Choice) -> list[Change]:
+    """Set the rate of each group to the one that is asked for."""
+    state = body.memory[_key(choice)]
+    kept = [(group, group["lr"]) for group in optimizer.param_groups]
+    rate = float(choice.options["lr"])
+
+    def undo() -> None:
+        for group, old in kept:
+            group["lr"] = old
+
+    for group, _ in kept:
+        group["lr"] = rate
+    state.setdefault("arguments", {})[i] = rate
+    return [_change(body, i, f"learning rate {float(kept[0][1]):g} → {rate:g}", undo)]
+
+
+def _is_hopeless(advice: Advice, choice: Choice) -> bool:
+    asked = {"factor", "lr"} & choice.options.keys() and advice.before is None
+    factors = [f for fs in advice.factors or () for f in fs]
+    return not asked and any(factor < SMALLEST_FACTOR for factor in factors)
+
+
+def _notice_by_hand(state: dict[str, Any], place: int, optimizer: Optimizer) -> None:
+    """Where the program sets the rate anew in its loop, it is multiplied at each step from then on."""
+    known = state.get("set", {}).get(place)
+    if known is not None and known.are_overwritten(optimizer):
+        state.setdefault("factors", {})[place] = state["set"].pop(place).factors
+        state.setdefault("by_hand", set()).add(place)
+        state.get("arguments", {}).pop(place, None)
 
 
 def _missing(body: Body, choice: Choice) -> str | None:
@@ -303,7 +356,11 @@ def _assess_warmup(body: Body, choice: Choice, code: str | None) -> Assessment:
 
 
 def _rate_edit(body: Body, choice: Choice, i: int, made: str | None, changes: Sequence[Change]) -> Edit:
-    rate = body.memory.get(_key(choice), {}).get("arguments", {}).get(i)
+    state = body.memory.get(_key(choice), {})
+    rate = state.get("arguments", {}).get(i)
+    if i in state.get("by_hand", ()):
+        factor = state["factors"][i][0]
+        return Edit("instruction", made, f"multiply by {factor:g} the learning rate that your loop sets")
     if rate is not None:
         return Edit("argument", made, repr(rate), "lr")
     return Edit("instruction", made, "; ".join(f"{c.where}: {c.what}" for c in changes))

@@ -8,12 +8,19 @@ The branch is what lies between, φ and the next weights, so that nothing stands
     highway    t W φ(z) + (1 − t) z        t = σ(…) starts near 1/(L + 1); Srivastava et al. 2015
     gated      W φ(z) + α z, α = 0         the same function as before: for use in mid-training
 
+Where a normalization follows the weights, its output is the stream: z + norm(W φ(z)) / √L. BatchNorm's 1.21
+per layer of ReLU is then √(1 + 1.21²/L).
+
+Where no two layers in a row fit, but whole blocks do that have no way around (a transformer's without its
+sums), it goes around each of those: x + f(x) / √L.
+
 Only `gated` preserves the function. Its gradient is at first what it was; the way opens as α is learnt, from
 the output down.
 """
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from math import log, log10, sqrt
 from typing import Any, ClassVar
 
@@ -21,15 +28,19 @@ import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
+from livegrad.theory.activation import moments
 from livegrad.theory.propagation import Design, Residual, backward_gain
 from livegrad.treat.anatomy import Part
+from livegrad.treat.around_blocks import AroundBlock, blocks_in_a_row
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.rewrite.edits_around_blocks import edits_around_blocks
 from livegrad.treat.rewrite.edits_of_skip import edits_of_skip
-from livegrad.treat.shapes import checkpointed_among, shapes_of
+from livegrad.treat.shapes import checkpointed_among, norms_behind, shapes_of
 from livegrad.treat.stream import GATE, SCALE, Stream, WithSkip
+from livegrad.treat.swapped_calls import Rewired
 from livegrad.treat.weights import median_gain
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -65,8 +76,12 @@ class Skip(Remedy):
         chains = _chains(body)
         obstacle = _obstacle(body, choice, chains)
         if obstacle is not None:
-            return Assessment(False, obstacle)
-        links = [part for chain in chains for part in chain[1:]]
+            rows = _rows(body, choice)
+            if not rows:
+                return Assessment(False, obstacle)
+            number = sum(map(len, rows))
+            return Assessment(None, f"around {number} blocks that are given what the one before them gives")
+        links = [link.part for chain in chains for link in chain[1:]]
         activation = Counter(part.before for part in links).most_common(1)[0][0] or "ReLU"
         sigma, blocks = median_gain(body.model, body.anatomy.parts), len(links)
         now = backward_gain(activation, sigma, depth=blocks)
@@ -74,8 +89,13 @@ class Skip(Remedy):
         if choice.variant == "gated":
             reason = "the function and its gradient are at first as they were; training opens the way around"
             return Assessment(None, reason, before, before)
-        rest = sum(part.kind == "depth" for part in body.anatomy.parts) - len(chains) - blocks
-        per_layer, decades = _predicted(choice, activation, sigma, blocks, rest)
+        norm = Counter(part.normalization for part in links).most_common(1)[0][0]
+        if norm is not None:
+            per_layer, decades = _normalized(choice, activation, norm, blocks)
+            before = {}
+        else:
+            rest = sum(part.kind == "depth" for part in body.anatomy.parts) - len(chains) - blocks
+            per_layer, decades = _predicted(choice, activation, sigma, blocks, rest)
         predicted = {"backward_gain_per_layer": per_layer, "audibility_decades": decades}
         said = f"around {blocks} layers, {per_layer:.3g} of the gradient passes back per layer"
         if not abs(decades) <= _FLOOR:
@@ -88,33 +108,53 @@ class Skip(Remedy):
         chains = _chains(body)
         obstacle = _obstacle(body, choice, chains)
         if obstacle is not None:
-            raise Refused(obstacle)
+            rows = _rows(body, choice)
+            if not rows:
+                raise Refused(obstacle)
+            number = sum(map(len, rows))
+            return [_around(body, name, choice, number) for row in rows for name in row]
         blocks = sum(len(chain) - 1 for chain in chains)
         return [change for chain in chains for change in _bridge(body, chain, choice, blocks)]
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
+        if any(isinstance(rewired_of(body, c), AroundBlock) for c in changes):
+            return edits_around_blocks(body, choice, changes)
         return edits_of_skip(body, choice, changes)
 
 
-def _chains(body: Body) -> list[list[Part]]:
+@dataclass(frozen=True)
+class _Link:
+    """A layer of a chain. carrier: the module whose output is the stream: it, or the norm behind it."""
+
+    part: Part
+    carrier: str
+
+
+def _chains(body: Body) -> list[list[_Link]]:
     """Runs of weighted layers, each fed by the one before through an activation, all of one output shape."""
     parts = body.anatomy.parts
     modules = dict(body.model.named_modules())
     uses = Counter(part.module for part in parts)
     gates = {(s.kind, s.source) for s in body.sites if s.gate} if body.args is not None else set()
-    shapes = shapes_of(body, [p.module for p in parts if p.module is not None])
-    chains: list[list[Part]] = []
+    names = [part.module for part in parts if part.module is not None]
+    shapes = shapes_of(body, names)
+    normed = [p.module for p in parts if p.module is not None and p.normalization is not None]
+    norms = norms_behind(body, normed) if normed else {}
+    chains: list[list[_Link]] = []
     for part in parts:
-        fit = part.kind == "depth" and uses[part.module] == 1 and part.module in shapes
-        fit = fit and isinstance(modules.get(part.module or ""), _LAYERS) and part.normalization is None
+        name = part.module or ""
+        carrier = name if part.normalization is None else norms.get(name)
+        fit = part.kind == "depth" and uses[part.module] == 1 and name in shapes and carrier is not None
+        fit = fit and isinstance(modules.get(name), _LAYERS)
         if not fit or (part.activation, part.activation_source) in gates:
             chains.append([])
             continue
+        link = _Link(part, str(carrier))
         last = chains[-1][-1] if chains and chains[-1] else None
-        if last is not None and _linked(last, part, shapes):
-            chains[-1].append(part)
+        if last is not None and _linked(last.part, part, shapes):
+            chains[-1].append(link)
         else:
-            chains.append([part])
+            chains.append([link])
     return [chain for chain in chains if len(chain) > 1]
 
 
@@ -123,7 +163,7 @@ def _linked(first: Part, second: Part, shapes: Mapping[str, tuple[torch.Size, to
     return through and shapes[first.module or ""][1] == shapes[second.module or ""][1]
 
 
-def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[Part]]) -> str | None:
+def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[_Link]]) -> str | None:
     if body.args is None:
         return "the shapes are not known without a batch: treat(model, 'skip', inputs=batch)"
     if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
@@ -135,17 +175,20 @@ def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[Part]]) -> s
         return "no two layers in a row give outputs of the same shape, so none can be added to the next"
     if blocks < _FEWEST:
         return f"only {blocks} layers could be bridged: there is next to nothing to go around"
-    checkpointed = checkpointed_among(body, [p.module or "" for chain in chains for p in chain])
+    checkpointed = checkpointed_among(body, [link.carrier for chain in chains for link in chain])
     if checkpointed is not None:
         return f"{checkpointed} is checkpointed, and will be run again without the layer before it"
     modules = dict(body.model.named_modules())
-    held = [p.module for chain in chains for p in chain if hasattr(modules[p.module or ""], SCALE)]
+    held = [link.carrier for c in chains for link in c if hasattr(modules[link.carrier], SCALE)]
     if held:
         return f"{held[0]} has a skip connection already"
     if choice.variant == "highway":
-        images = [p.module for c in chains for p in c if not isinstance(modules[p.module or ""], nn.Linear)]
-        if images:
-            return f"a highway needs linear layers, and {images[0]} is a convolution: take skip=scaled"
+        others = [x.carrier for c in chains for x in c if not isinstance(modules[x.carrier], nn.Linear)]
+        if others:
+            return (
+                f"a highway needs linear layers without normalization, and {others[0]} is a "
+                f"{type(modules[others[0]]).__name__}: take skip=scaled"
+            )
     return None
 
 
@@ -160,6 +203,22 @@ def _predicted(choice: Choice, activation: str, sigma: float, blocks: int, rest:
         length = 10 ** float(found.log_lengths[-1])
     plain = backward_gain(activation, sigma, depth=max(0, rest), length=length)
     return per_layer, decades + plain.audibility_decades
+
+
+def _normalized(choice: Choice, activation: str, norm: str, blocks: int) -> tuple[float, float]:
+    """The last factor, and the decades over them: branches of unit variance on a stream of mean square q add
+    b² = E φ'(√q z)² / Var φ(√q z), with E φ² for what only rescales.
+    """
+    scale = 0.0 if choice.variant == "rezero" else _scale(choice, blocks)
+    centring = norm.startswith(("BatchNorm", "SyncBatchNorm", "InstanceNorm"))
+    length, decades, factor = 1.0, 0.0, 1.0
+    for _ in range(blocks):
+        mean, square, slope_square = moments(activation, length)
+        factor = sqrt(1 + scale**2 * slope_square / (square - mean**2 if centring else square))
+        after = length + scale**2
+        decades += log10(factor) - log10(after / length) / 2
+        length = after
+    return factor, decades
 
 
 def _scale(choice: Choice, blocks: int) -> float:
@@ -179,29 +238,54 @@ def _highway(activation: str, sigma: float, blocks: int) -> tuple[float, float, 
     return factor, decades, length
 
 
-def _bridge(body: Body, chain: Sequence[Part], choice: Choice, blocks: int) -> list[Change]:
+def _bridge(body: Body, chain: Sequence[_Link], choice: Choice, blocks: int) -> list[Change]:
     stream = Stream()
     changes = []
-    for i, part in enumerate(chain):
-        name = part.module or ""
+    for i, link in enumerate(chain):
+        name = link.carrier
         layer = body.model.get_submodule(name)
-        takes = chain[i - 1].module if i else None
+        takes = chain[i - 1].carrier if i else None
         leaves = name if i + 1 < len(chain) else None
         said, leave = _equip(body, layer, choice, blocks) if i else ("leaves its output for the next", None)
         form = choice.variant if choice.variant in ("gated", "highway") else "residual"
         scale = _scale(choice, blocks) if choice.variant == "scaled" else None
         wrapper = WithSkip(layer, stream, takes, leaves, form, scale)
         wrapper.attach()
-        changes.append(Change(name, said, _undo(wrapper, leave), body.sources.get(name) or part.source))
+        changes.append(Change(name, said, _undo(wrapper, leave), body.sources.get(name) or link.part.source))
     return changes
+
+
+def rewired_of(body: Body, change: Change) -> object:
+    """What stands in the place of the forward method of the module that a change is about."""
+    return body.model.get_submodule(change.where).__dict__.get("forward")
+
+
+def _rows(body: Body, choice: Choice) -> list[list[str]]:
+    """Blocks to go around where no chain of layers will do."""
+    if choice.variant == "highway" or any(part.kind == "time" for part in body.anatomy.parts):
+        return []
+    rows = blocks_in_a_row(body)
+    names = [name for row in rows for name in row]
+    held = any(hasattr(body.model.get_submodule(name), SCALE) for name in names)
+    return [] if held or (names and checkpointed_among(body, names) is not None) else rows
+
+
+def _around(body: Body, name: str, choice: Choice, blocks: int) -> Change:
+    block = body.model.get_submodule(name)
+    said, leave = _equip(body, block, choice, blocks)
+    scale = _scale(choice, blocks) if choice.variant == "scaled" else None
+    wrapper = AroundBlock(block, choice.variant == "gated", scale)
+    wrapper.attach()
+    said = said.replace("what the layer before gave", "input")
+    return Change(name, said, _undo(wrapper, leave), body.sources.get(name))
 
 
 def _equip(
     body: Body, layer: nn.Module, choice: Choice, blocks: int
 ) -> tuple[str, Callable[[], None] | None]:
     """Give the layer what its skip connection learns; return what is said of it and how to take it away."""
-    weight = layer.get_parameter("weight") if "weight" in layer._parameters else None
-    like = next(layer.parameters())
+    weight = layer._parameters.get("weight", next(layer.parameters(), None))
+    like = next(layer.parameters(), next(body.model.parameters()))
     if choice.variant == "scaled":
         return f"output → what the layer before gave + {_scale(choice, blocks):.3g} × output", None
     if choice.variant == "highway":
@@ -233,7 +317,7 @@ def _equip(
     return f"{what}; {said}" if said else what, remove
 
 
-def _undo(wrapper: WithSkip, leave: Callable[[], None] | None) -> Callable[[], None]:
+def _undo(wrapper: Rewired, leave: Callable[[], None] | None) -> Callable[[], None]:
     def undo() -> None:
         wrapper.detach()
         if leave is not None:

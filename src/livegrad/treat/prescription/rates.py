@@ -1,0 +1,77 @@
+"""Learning rates for a treatment that lets the signal through: the program's own is for a net without it.
+
+A signal that arrives makes steps larger, all the more the deeper the net: under Adam the rate that a plain
+stack bears falls as 1/(width · depth). And a rate that was lowered until a sick net did not break leaves a
+sound one standing still. So a treatment is tried at powers of ten of the rate, as long as that betters it.
+"""
+
+from collections.abc import Callable, Sequence
+
+from torch.optim import Optimizer
+
+from livegrad.diagnose.optimizer_kind import SCALE_FREE
+from livegrad.treat.choice import Choice
+from livegrad.treat.prescription.ranking import Judged
+
+# Findings that a rate of another size can end.
+OF_RATE = frozenset({"LG105", "LG106", "LG301", "LG402", "LG503"})
+_RUNGS = 3
+# Nats by which the next rung has to lie lower.
+_BETTER = 0.02
+# A rate of zero has no tenfold: what torch's own examples begin with.
+_FROM_ZERO = {True: 1e-3, False: 1e-1}
+
+Try = Callable[[Choice], Judged | None]
+
+
+def climb(start: Judged, attempt: Try, optimizers: Sequence[Optimizer]) -> Judged:
+    """Return the best of `start` and the same at other rates. attempt: judges it with this choice added;
+    None where that is refused or there is no more time.
+    """
+    if _stands_still(optimizers):
+        return _better(start, [attempt(choice) for choice in _from_zero(optimizers)])
+    down, up = ([f"{10.0 ** (sign * k):g}" for k in range(1, _RUNGS + 1)] for sign in (-1, 1))
+    first, then = (down, up) if _is_too_fast(start) else (up, down)
+    best = _along(start, attempt, first)
+    return best if best is not start else _along(start, attempt, then[:2])
+
+
+def _along(start: Judged, attempt: Try, factors: Sequence[str]) -> Judged:
+    best = start
+    for factor in factors:
+        found = attempt(Choice("schedule", "rate", {"factor": float(factor)}))
+        if found is None or not _betters(found, best):
+            break
+        best = found
+    return best
+
+
+def _better(start: Judged, found: Sequence[Judged | None]) -> Judged:
+    best = start
+    for judged in found:
+        best = judged if judged is not None and _betters(judged, best) else best
+    return best
+
+
+def _betters(judged: Judged, best: Judged) -> bool:
+    if len(judged.left) + len(judged.new) > len(best.left) + len(best.new):
+        return False
+    return judged.progress > best.progress + _BETTER
+
+
+def _is_too_fast(judged: Judged) -> bool:
+    """It broke off, its losses rise, or its report says so."""
+    outcome = judged.trial.outcome
+    if outcome is None or not outcome.losses:
+        return True
+    risen = not outcome.last < outcome.losses[0] + abs(outcome.losses[0]) * 0.01
+    return risen or bool(outcome.codes & (OF_RATE - {"LG503"}))
+
+
+def _stands_still(optimizers: Sequence[Optimizer]) -> bool:
+    return any(float(group.get("lr", 1.0)) == 0 for o in optimizers for group in o.param_groups)
+
+
+def _from_zero(optimizers: Sequence[Optimizer]) -> list[Choice]:
+    scale_free = all(type(optimizer).__name__ in SCALE_FREE for optimizer in optimizers)
+    return [Choice("schedule", "rate", {"lr": _FROM_ZERO[scale_free] * share}) for share in (1.0, 0.1)]

@@ -1,0 +1,55 @@
+"""An order in which the next proposal is of another kind: where the first does not cure, one that is like it
+will not either.
+"""
+
+from collections.abc import Sequence
+
+from livegrad.treat.choice import Choice
+from livegrad.treat.prescription.extent import EXTENTS, extent_of
+from livegrad.treat.prescription.ranking import Judged
+
+# Settings that go along with another remedy.
+_BESIDE = frozenset({"schedule", "clip", "regularize"})
+
+
+def are_alike(one: Sequence[Choice], other: Sequence[Choice]) -> bool:
+    """Say whether two treatments rest on the same thing: one holds the other's remedies, or what changes
+    most is the same remedy in both.
+    """
+    first, second = _kinds(one), _kinds(other)
+    return first <= second or second <= first or _principal(one) == _principal(other)
+
+
+def varied(judged: Sequence[Judged]) -> list[Judged]:
+    """The same, the best first: behind it the best of those that are unlike it and learn, then one that is
+    unlike both, then the others in their order.
+    """
+    rest, found = list(judged), []
+    while rest and len(found) < 3:
+        unlike = [j for j in rest if not any(are_alike(j.trial.choices, k.trial.choices) for k in found)]
+        cures = [j for j in unlike if j.cures] or [j for j in unlike if j.learns and not j.left]
+        following = rest[0] if not found else next(iter(cures), None)
+        if following is None:
+            break
+        found.append(following)
+        rest.remove(following)
+    return [*found, *rest]
+
+
+def unlike(judged: Sequence[Judged], number: int) -> list[Judged]:
+    """The first `number` of them no two of which are alike."""
+    found: list[Judged] = []
+    for j in judged:
+        if len(found) < number and not any(are_alike(j.trial.choices, k.trial.choices) for k in found):
+            found.append(j)
+    return found
+
+
+def _kinds(choices: Sequence[Choice]) -> frozenset[str]:
+    names = frozenset(choice.remedy for choice in choices)
+    return (names - _BESIDE) or names
+
+
+def _principal(choices: Sequence[Choice]) -> str:
+    largest = max(choices, key=lambda choice: EXTENTS.index(extent_of((choice,))))
+    return largest.remedy
