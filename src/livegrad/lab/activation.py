@@ -19,8 +19,12 @@ def run(settings: Settings, progress: Progress) -> Result:
     sizes = (2, 8, 24) if settings.quick else (1, 2, 4, 8, 16, 32)
     caption = (
         f"Plain networks, 64 wide, weights at each activation's own gain, Adam 1e-3, {steps} steps on "
-        "1,437 digits. "
-        "A sigmoid passes back at most 0.39 of the gradient per layer, a ReLU all of it."
+        "1,437 digits. At best a sigmoid passes back 0.39 of the gradient per layer, a ReLU all of it."
     )
-    words = ("Sigmoid against ReLU", caption, "hidden layers")
+    words = (_title, caption, "hidden layers")
     return over(("Sigmoid", "Tanh", "ReLU", "GELU"), sizes, one, words, settings, progress)
+
+
+def _title(reach: dict[str, int]) -> str:
+    sigmoid = f"up to {reach['Sigmoid']} hidden layers" if reach["Sigmoid"] else "at no depth"
+    return f"Sigmoid learns {sigmoid}, ReLU up to {reach['ReLU']}"

@@ -12,4 +12,4 @@ def run(settings: Settings, progress: Progress) -> Result:
     """Measure each activation at its own gain, or at its critical point where no gain holds a length."""
     found = [(name, initialization("recommended", WIDTH, WIDTH, name)) for name in _SHOWN]
     designs = [(name, Design(name, f.weight_gain, f.bias_variance)) for name, f in found]
-    return compared(designs, "The gradient over depth, by activation", settings, progress)
+    return compared(designs, "activation", settings, progress)

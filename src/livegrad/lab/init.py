@@ -17,4 +17,4 @@ def run(settings: Settings, progress: Progress) -> Result:
     for activation, name in _SHOWN:
         found = initialization(name, WIDTH, WIDTH, activation)
         designs.append((f"{activation}, {name}", Design(activation, found.weight_gain, found.bias_variance)))
-    return compared(designs, "The gradient over depth, by initialization", settings, progress)
+    return compared(designs, "initialization", settings, progress)

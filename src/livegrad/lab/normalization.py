@@ -20,4 +20,4 @@ def run(settings: Settings, progress: Progress) -> Result:
     """
     names = {"none": "alone", "layer": "LayerNorm", "batch": "BatchNorm"}
     designs = [(f"{a}, {names[n]}", Design(a, normalization=n)) for a, n in _SHOWN]
-    return compared(designs, "The gradient over depth, by normalization", settings, progress)
+    return compared(designs, "normalization", settings, progress)

@@ -25,10 +25,14 @@ def run(settings: Settings, progress: Progress) -> Result:
 
     sizes = (4, 16, 48) if settings.quick else (2, 4, 8, 16, 32, 64, 128)
     caption = (
-        f"ReLU networks, 64 wide, weights as PyTorch draws them (σ_w = 0.577), Adam 1e-3, {steps} "
-        "steps on 1,437 "
-        "digits. Plain, each layer passes back 0.41 of the gradient; the identity passes back all of it."
+        f"ReLU networks, 64 wide, weights as PyTorch draws them (σ_w = 0.577), Adam 1e-3, {steps} steps "
+        "on 1,437 digits. Plain, each layer passes back 0.41 of the gradient; the identity passes all."
     )
-    return over(
-        tuple(scales), sizes, one, ("Plain against residual", caption, "hidden layers"), settings, progress
+    words = (_title, caption, "hidden layers")
+    return over(tuple(scales), sizes, one, words, settings, progress)
+
+
+def _title(reach: dict[str, int]) -> str:
+    return (
+        f"Plain networks learn up to {reach['plain']} layers, residual ones up to {reach['residual, 1/√L']}"
     )

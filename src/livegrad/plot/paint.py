@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 THEMES: dict[str, dict[str, str]] = {"light": LIGHT, "dark": DARK}
 _LINE, _TITLE_LINE, _WIDTH = 19, 30, 900
 # Letters of the caption's size in a figure of 900 pixels; wider ones wrap where narrow ones must.
-_LETTERS = 122
+_LETTERS, _TITLE_LETTERS = 122, 78
 
 
 def paint(drawing: Drawing, theme: str = "light", of: str = "") -> "Figure":
@@ -31,8 +31,8 @@ def paint(drawing: Drawing, theme: str = "light", of: str = "") -> "Figure":
     plot = painted(drawing.plot, palette)
     data = [*plot["data"], *_key(drawing.key, palette)]
     layout = plot["layout"]
-    heading, lines = _heading(drawing, palette, of)
-    top = 18 + _TITLE_LINE + _LINE * lines
+    heading, titles, lines = _heading(drawing, palette, of)
+    top = 18 + _TITLE_LINE * titles + _LINE * lines
     height = drawing.height + top + 24
     margin = layout.get("margin", {})
     spare = int(margin.get("t", 0))
@@ -70,14 +70,16 @@ def palette_of(theme: str) -> Mapping[str, str]:
     return THEMES[theme]
 
 
-def _heading(drawing: Drawing, palette: Mapping[str, str], of: str) -> tuple[str, int]:
+def _heading(drawing: Drawing, palette: Mapping[str, str], of: str) -> tuple[str, int, int]:
     lines = textwrap.wrap(drawing.caption, _LETTERS)
     whose = (
         f" <span style='color: {palette['muted']}; font-size: 13px'>· {label(of, 48)}</span>" if of else ""
     )
     small = f"<span style='font-size: 12.5px; color: {palette['muted']}'>"
-    text = f"<b>{drawing.title}</b>{whose}"
-    return text + "".join(f"<br>{small}{line}</span>" for line in lines), len(lines)
+    # What is not bold is a third narrower.
+    titles = textwrap.wrap(drawing.title, _TITLE_LETTERS - (len(label(of, 48)) * 2 // 3 + 3 if of else 0))
+    text = "<br>".join(f"<b>{line}</b>" for line in titles) + whose
+    return text + "".join(f"<br>{small}{line}</span>" for line in lines), len(titles), len(lines)
 
 
 def _key(key: Sequence[tuple[str, str]], palette: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -30,15 +30,12 @@ def save(
     where it cannot be written.
     """
     target = Path(path).expanduser()
+    check_form(target)
     ending = target.suffix.lower()
     if ending in PAGES:
         content = figure.to_html(include_plotlyjs=True, config={"displaylogo": False}).encode("utf-8")
-    elif ending in PICTURES:
-        content = _picture(figure, ending[1:], width, height, scale)
     else:
-        raise UsageError(
-            f"cannot tell from {str(path)!r} what to write: end it in .html, .png, .svg, .pdf, .jpg or .webp"
-        )
+        content = _picture(figure, ending[1:], width, height, scale)
     try:
         target.write_bytes(content)
     except OSError as error:
@@ -46,9 +43,18 @@ def save(
     return target
 
 
+def check_form(path: Path) -> None:
+    """Raise UsageError where the ending says no form, LivegradError where it needs what is not installed."""
+    ending = path.suffix.lower()
+    if ending not in (*PAGES, *PICTURES):
+        raise UsageError(
+            f"cannot tell from {str(path)!r} what to write: end it in .html, .png, .svg, .pdf, .jpg or .webp"
+        )
+    if ending in PICTURES and find_spec("kaleido") is None:
+        raise LivegradError(f"a {ending} picture needs kaleido, which is not installed. Type: {_HOW}.")
+
+
 def _picture(figure: "Figure", form: str, width: int | None, height: int | None, scale: float) -> bytes:
-    if find_spec("kaleido") is None:
-        raise LivegradError(f"a .{form} picture needs kaleido, which is not installed. Type: {_HOW}.")
     try:
         return figure.to_image(format=form, width=width, height=height, scale=scale)
     except (RuntimeError, OSError, ValueError) as error:

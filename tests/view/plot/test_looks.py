@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from livegrad import plot
 from livegrad.errors import LivegradError, UsageError
 from livegrad.plot import saving
+from livegrad.view.guide_site.figures.drawing import COLOURS, DASHES
 from livegrad.view.palette import DARK, LIGHT
 
 NAME = "<a href='javascript:alert(1)'><b>\x1b[31m\u202e%{x}{y}"
@@ -160,3 +162,14 @@ def test_pictures_are_what_their_endings_say(sick_run, tmp_path, form):
         raise
     begin = {"png": b"\x89PNG", "svg": b"<svg", "pdf": b"%PDF"}[form]
     assert path.read_bytes().startswith(begin)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_lines_of_the_lab_and_the_guide_are_told_apart_by_colour_or_dash(palette):
+    """Five by colour alone, under every common colour blindness; all seven by their dashes, also in grey."""
+    for seen in (np.eye(3), *(np.array(matrix) for matrix in BLINDNESS.values())):
+        shown = [lab(np.clip(seen @ linear(palette[name]), 0, 1)) for name in COLOURS[:5]]
+        for one, other in combinations(shown, 2):
+            assert np.linalg.norm(one - other) > 10
+    assert len(set(DASHES)) == len(DASHES) >= len(COLOURS)
+    assert all(contrast(palette[name], palette["paper"]) >= 3 for name in COLOURS)

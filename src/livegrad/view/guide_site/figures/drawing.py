@@ -10,8 +10,8 @@ from livegrad.view.figures.style import axis, layout, numbers, title
 from livegrad.view.palette import token
 
 Trace = dict[str, Any]
-_COLOURS = ("series", "second", "muted", "warning", "quiet", "loud", "faint")
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px")
+COLOURS = ("series", "second", "ink", "third", "fourth", "muted", "loud")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "5px,2px")
 
 
 def drawing(title: str, caption: str, data: list[Trace], layout: dict[str, Any]) -> Drawing:
@@ -24,7 +24,7 @@ def drawing(title: str, caption: str, data: list[Trace], layout: dict[str, Any])
 def line(x: Iterable[float], y: Iterable[float], name: str, number: int = 0, **more: Any) -> Trace:
     """Return one line; `number` picks its colour and its dash, which differ from every other number's."""
     style = {
-        "color": token(_COLOURS[number % len(_COLOURS)]), "dash": _DASHES[number % len(_DASHES)],
+        "color": token(COLOURS[number % len(COLOURS)]), "dash": DASHES[number % len(DASHES)],
         "width": 2.5,
     }  # fmt: skip
     x, y = numbers(np.asarray(list(x)), 4), numbers(np.asarray(list(y)), 5)
