@@ -24,7 +24,7 @@ for step in range(100000):
     time.sleep(0.02)
 """
 STEPS = r"""() => {
-    const said = document.querySelector("#verdict")?.innerText.match(/([\d,]+) steps/);
+    const said = document.querySelector("#state")?.innerText.match(/([\d,]+) steps/);
     return said ? parseInt(said[1].replaceAll(",", "")) : 0;
 }"""
 
@@ -80,18 +80,19 @@ def test_a_newcomer_finds_the_sick_run_its_finding_and_its_page_of_the_guide(pag
 
 def test_a_click_on_a_layer_opens_it_and_the_address_reproduces_it(page, served):
     open_sick(page, served[0])
+    page.locator("#depth-figure").scroll_into_view_if_needed()
     page.wait_for_selector("#depth .point")
     page.evaluate(
         "document.querySelector('#depth .js-plotly-plot').emit('plotly_click', {points: [{x: 2, y: 1}]})"
     )
-    page.wait_for_selector(".layer h2")
-    name = page.inner_text(".layer h2")
+    page.wait_for_selector(".drawer.open h2")
+    name = page.inner_text(".drawer h2")
     page.wait_for_function("location.search.includes('layer=')")
     url = page.url
     page.goto("about:blank")
     page.goto(url)
-    page.wait_for_selector(f".layer h2:has-text('{name}')")
-    assert "transport" in page.inner_text(".layer")
+    page.wait_for_selector(f".drawer.open h2:has-text('{name}')")
+    assert "transport" in page.inner_text(".drawer")
 
 
 def test_a_note_is_pinned_kept_and_taken_away(page, served):
@@ -131,11 +132,11 @@ def test_a_run_is_followed_as_it_trains(page, served):
         before, began = page.evaluate(steps), time.monotonic()
         page.wait_for_function(f"{steps} > {before}")
         assert time.monotonic() - began < 20
-        assert "live" in page.inner_text("#verdict")
+        assert "live" in page.inner_text("#state")
     finally:
         training.terminate()
         training.wait(20)
-    page.wait_for_function("!document.querySelector('#verdict').innerText.includes('live')")
+    page.wait_for_function("!document.querySelector('#state').innerText.includes('live')")
 
 
 @pytest.mark.parametrize("width", [380, 820, 1400])
@@ -145,7 +146,7 @@ def test_nothing_runs_out_of_the_page(browser, served, width, theme):
     page = context.new_page()
     page.set_default_timeout(60_000)
     open_sick(page, served[0])
-    page.wait_for_selector("#depth .point")
+    page.wait_for_selector("#spine .main-svg")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate("document.documentElement.dataset.theme") == theme
     context.close()
@@ -159,4 +160,4 @@ def test_the_keyboard_alone_leads_to_a_run(page, served):
         if "/run/" in page.evaluate("document.activeElement.href || ''"):
             break
     page.keyboard.press("Enter")
-    page.wait_for_selector("#verdict .badge")
+    page.wait_for_selector("#verdict .facts")

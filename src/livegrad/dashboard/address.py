@@ -36,12 +36,12 @@ class Address:
         start = prefix.rstrip("/") + "/"
         if self.page == "runs":
             return start
-        return start + self.page + (f"/{quote(self.id)}" if self.id else "")
+        return start + self.page + (f"/{quote(self.id, errors='replace')}" if self.id else "")
 
     def search(self) -> str:
         """The rest of the address, with its "?"; empty where nothing is opened."""
         given = {key: getattr(self, key) for key in _KEYS if getattr(self, key)}
-        return f"?{urlencode(given)}" if given else ""
+        return f"?{urlencode(given, errors='replace')}" if given else ""
 
     def link(self, prefix: str = "/") -> str:
         """The whole address."""

@@ -1,67 +1,70 @@
-"""The figures of a run's page, in the page's theme; what cannot be drawn says why."""
+"""The place of a figure on a page: the server sends drawings, the browser gives them colours and width."""
 
-from collections.abc import Callable
 from typing import Any
 
-from dash import dcc, html
-from plotly.graph_objects import Figure
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
-import livegrad.plot as plot
-from livegrad.dashboard.notes import Note
 from livegrad.dashboard.parts import aria
-from livegrad.errors import LivegradError
-from livegrad.run.reader import Run
-from livegrad.view.palette import DARK, LIGHT
-from livegrad.view.text import shorten
 
+# As livegradDrawing.config in view/templates/drawing.js.
 CONFIG: Any = {
     "displaylogo": False,
     "responsive": True,
-    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d", "sendDataToCloud"],
+    "displayModeBar": "hover",
+    "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
 }
 
 
-def graph(id: str, words: str) -> Any:
-    """The place of a figure, filled when there is something to show."""
+def place(name: str, heading: str, drawing: Any = None, *more: Any) -> Any:
+    """The place of the figure `name`. drawing: shown at once; else sent when it comes into view. more: under
+    its heading.
+    """
     return html.Section(
-        [dcc.Loading(dcc.Graph(id=id, config=CONFIG, figure=empty("")), delay_show=400, type="dot")],
-        **aria(label=words),
+        [
+            html.H2(heading, id=f"{name}-heading"),
+            *more,
+            html.P(id=f"{name}-caption", className="caption"),
+            html.Div(
+                dcc.Graph(id=name, config=CONFIG, responsive=True, figure={"layout": {"height": 300}}),
+                id=f"{name}-plot",
+                className="plot",
+                style={"visibility": "hidden"},
+            ),
+            html.P(id=f"{name}-key", className="marks"),
+            dcc.Store(id=f"{name}-due"),
+            dcc.Store(id=f"{name}-drawing", data=drawing),
+        ],
+        id=f"{name}-figure",
         className="figure",
+        **aria(labelledby=f"{name}-heading"),
     )
 
 
-def empty(words: str, theme: str = "light") -> Figure:
-    """A figure of words alone."""
-    ink = (DARK if theme == "dark" else LIGHT)["muted"]
-    clear = "rgba(0,0,0,0)"
-    return Figure(
-        layout={
-            "height": 120, "paper_bgcolor": clear, "plot_bgcolor": clear,
-            "xaxis": {"visible": False}, "yaxis": {"visible": False},
-            "annotations": [{"text": words, "showarrow": False, "font": {"color": ink, "size": 13}}],
-        }
-    )  # fmt: skip
+def connect(app: Dash, name: str) -> None:
+    """Let the browser draw the figure `name` whenever there is a new drawing, another theme or width."""
+    app.clientside_callback(
+        ClientsideFunction("livegrad", "figure"),
+        Output(name, "figure"),
+        Output(f"{name}-heading", "children"),
+        Output(f"{name}-caption", "children"),
+        Output(f"{name}-key", "children"),
+        Output(f"{name}-plot", "style"),
+        Output(f"{name}-figure", "style"),
+        Input(f"{name}-drawing", "data"),
+        Input("theme", "data"),
+        Input("width", "data"),
+        State(name, "id"),
+    )
 
 
-def drawn(draw: Callable[..., Figure], theme: str, key: str, *args: Any, **options: Any) -> Figure:
-    """Return the figure; zoom and hidden lines stay as the user left them while `key` is the same."""
-    try:
-        figure = draw(*args, theme=theme, **options)
-    except LivegradError as error:
-        return empty(shorten(str(error).replace("<", "‹"), 160), theme)
-    figure.update_layout(uirevision=key, width=None, autosize=True)
-    return figure
-
-
-def loss_with_notes(run: Run, subject: str, theme: str, key: str, notes: list[Note]) -> Figure:
-    """The loss, with a flag at every step that a note is pinned to."""
-    figure = drawn(plot.loss, theme, key, run, subject=subject or None)
-    colours = DARK if theme == "dark" else LIGHT
-    for note in notes:
-        figure.add_vline(x=note.step, line={"color": colours["info"], "dash": "dot", "width": 1.5})
-        figure.add_annotation(
-            x=note.step, y=1, yref="paper", text="⚑", showarrow=False,
-            font={"color": colours["info"], "size": 15}, yanchor="bottom",
-            hovertext=shorten(note.text, 120).replace("<", "‹"),
-        )  # fmt: skip
-    return figure
+def ask(app: Dash, name: str, *inputs: Input) -> None:
+    """Let the browser ask for the drawing of `name` when it is in view and one of `inputs` has changed."""
+    app.clientside_callback(
+        ClientsideFunction("livegrad", "due"),
+        Output(f"{name}-due", "data"),
+        Input("looked", "data"),
+        Input(f"{name}-drawing", "data"),
+        *inputs,
+        State(f"{name}-due", "data"),
+        State(name, "id"),
+    )

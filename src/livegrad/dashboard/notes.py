@@ -11,6 +11,7 @@ from livegrad.errors import UsageError
 FILE = "notes.jsonl"
 LONGEST = 2000
 _MOST = 1000
+_LARGEST = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,11 @@ class Note:
 def read_notes(run: Path) -> list[Note]:
     """Return the notes of a run by step; a line that is no note is passed over, a link is not followed."""
     path = run / FILE
-    if path.is_symlink():
-        return []
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if path.is_symlink() or not path.is_file():
+            return []
+        with path.open("rb") as file:
+            lines = file.read(_LARGEST).decode("utf-8", "replace").splitlines()
     except OSError:
         return []
     notes = []
@@ -43,7 +45,8 @@ def read_notes(run: Path) -> list[Note]:
 
 def can_write(run: Path) -> bool:
     """Whether notes can be kept with this run: its folder may be on a share that is read only."""
-    return os.access(run, os.W_OK)
+    path = run / FILE
+    return os.access(path if path.is_file() else run, os.W_OK) and not path.is_symlink()
 
 
 def add_note(run: Path, step: int, text: str) -> Note:

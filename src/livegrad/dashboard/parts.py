@@ -7,7 +7,7 @@ from dash import dcc, html
 
 from livegrad.diagnose.number import count, percent, short
 from livegrad.view.finding_card import finding_cards
-from livegrad.view.text import clean
+from livegrad.view.text import clean, shorten
 
 _SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
 Component = Any
@@ -25,7 +25,9 @@ def link(words: str, href: str, **more: Any) -> Component:
 
 def facts(pairs: Sequence[tuple[str, Any]], name: str = "facts") -> Component:
     """Labels and values."""
-    return html.Dl([html.Div([html.Dt(label), html.Dd(value)]) for label, value in pairs], className=name)
+    return html.Dl(
+        [html.Div([html.Dt(_cell(label)), html.Dd(_cell(value))]) for label, value in pairs], className=name
+    )
 
 
 def findings(document: Mapping[str, Any], guide: str) -> Component:
@@ -55,17 +57,21 @@ def _card(card: Mapping[str, Any], is_open: bool, guide: str) -> Component:
         if card["remedies"]
         else []
     )
-    body.append(html.P(html.A(f"{code} in the field guide", href=f"{guide}{code}.html", target="_blank")))
+    body.append(
+        html.P(html.A(f"{clean(code)} in the field guide", href=f"{guide}{code}.html", target="_blank"))
+    )
     head = [
         html.Span(f"{_SIGNS.get(card['severity'], '·')} {card['severity']} {code}", className="code"),
         html.Strong(f" {card['name']}"),
         html.Span(clean(card["message"]), className="message"),
     ]
-    return html.Details([html.Summary(head), *body], open=is_open, className=f"finding {card['severity']}")
+    return html.Details(
+        [html.Summary(head), *body], open=is_open, id=card["anchor"], className=f"finding {card['severity']}"
+    )
 
 
 def _names(layers: Sequence[str]) -> str:
-    shown = ", ".join(clean(name) for name in layers[:4])
+    shown = ", ".join(clean(shorten(name, 80)) for name in layers[:4])
     return f"{shown} and {len(layers) - 4} more" if len(layers) > 4 else shown
 
 

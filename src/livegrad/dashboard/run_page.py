@@ -1,167 +1,253 @@
-"""A run's page: verdict, findings, figures over depth and steps, one layer opened, notes."""
+"""A run's page: verdict, spine, findings, figures over depth and steps, one layer opened, notes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dash import dcc, html
 
 from livegrad.dashboard.address import Address
-from livegrad.dashboard.figures import graph
-from livegrad.dashboard.notes import LONGEST, Note, can_write
+from livegrad.dashboard.drawings import FIGURES, SHOWN
+from livegrad.dashboard.figures import place
+from livegrad.dashboard.note_parts import notes_frame
+from livegrad.dashboard.open_run import OpenRun, State
 from livegrad.dashboard.parts import Component, aria, facts, findings, layer_facts, link, table
-from livegrad.dashboard.shelf import OpenRun
-from livegrad.run.reader import Run
+from livegrad.diagnose.number import percent, short
 from livegrad.view.facts import key_facts
-from livegrad.view.fold import subject_layers
+from livegrad.view.finding_card import finding_cards
+from livegrad.view.fold import Row, fold, subject_layers, worst_findings
 from livegrad.view.ledger_table import subject_ledger
-from livegrad.view.text import clean
+from livegrad.view.subject_section import row_title
+from livegrad.view.text import clean, shorten
 
-_BADGES = {"healthy": "healthy", "warning": "warning", "unwell": "unwell"}
-SHOWN = ("gradient", "audibility", "gain")
+_SIGNS = {"error": "✗", "warning": "▲", "unwell": "✗", "healthy": "✓"}
+_CELLS, _ROWS = 60, 120
 
 
 def page(opened: OpenRun, address: Address, prefix: str) -> Component:
-    """The frame of the page; the callbacks of `app` fill it and follow the run."""
+    """The frame of the page; callbacks fill it and follow the run."""
     with opened as run:
-        stamp = opened.stamp()
         subjects = [subject.name for subject in run.subjects]
         command = " ".join(run.info.command) or run.info.script or ""
+        damage = run.damage
     subject = address.subject if address.subject in subjects else (subjects[0] if subjects else "")
     show = address.show if address.show in SHOWN else SHOWN[0]
+    top = [
+        html.P(link("← all runs", Address().link(prefix)), className="back"),
+        html.H1(clean(address.id)),
+        html.P(html.Code(shorten(clean(command), 300)), className="where"),
+        *([html.P(clean(damage), className="notice")] if damage else []),
+    ]
+    menus = [
+        _choice("subject", "Model", subjects, subject, hidden=len(subjects) < 2),
+        _choice("layer", "Open a layer", [address.layer] if address.layer else [], address.layer or None),
+    ]
+    kinds = dcc.RadioItems(list(SHOWN), show, id="show", inline=True, className="show")
+    asides: dict[str, Component] = {
+        "heatmap": html.Fieldset([html.Legend("Show", className="visually-hidden"), kinds]),
+    }
+    figures = [place(name, FIGURES[name][0], None, *_aside(asides, name)) for name in FIGURES]
     return html.Div(
         [
-            html.P(link("← all runs", Address().link(prefix))),
+            *top,
             html.Div(
                 [
-                    html.H1(clean(address.id)),
-                    html.P(html.Code(clean(command)), className="where"),
-                ]
-            ),
-            html.Div(id="verdict", className="verdict", **aria(live="polite")),
-            html.Div(
-                [
-                    _choice("subject", "Model", subjects, subject, hidden=len(subjects) < 2),
-                    _choice(
-                        "layer",
-                        "Layer",
-                        [address.layer] if address.layer else [],
-                        address.layer or None,
-                        clearable=True,
-                    ),
+                    html.P([html.Span(id="badge"), html.Span(id="state")], className="badge-line"),
+                    html.Div(html.P("Being diagnosed …", className="summary calm"), id="verdict"),
                 ],
-                className="choices",
+                id="verdict-box",
+                className="verdict",
             ),
-            html.Section([html.H2("Findings"), html.Div(id="findings")]),
-            html.Section(id="layer-panel", **aria(live="polite")),
-            graph("depth", "Audibility, gradient and activation over depth"),
-            html.Div(
-                dcc.RadioItems(list(SHOWN), show, id="show", inline=True, className="show"),
-                className="choices",
-            ),
-            graph("heatmap", "Layer by step"),
-            graph("loss", "Loss with findings and notes"),
-            _notes_frame(opened),
-            graph("turnover", "Turnover of the weights"),
-            graph("spikes", "Norm of the gradient"),
+            html.Div(menus, className="choices"),
             html.Section(
-                [html.H2("Ledger"), graph("ledger", "The ledger as a waterfall"), html.Div(id="ledger-lines")]
+                [html.H2("Findings"), html.Div(html.P("…", className="calm"), id="findings")], id="found"
             ),
+            *figures[:4],
+            notes_frame(opened.path),
+            *figures[4:],
+            html.Div(id="ledger-lines"),
+            html.Section([html.H2("Layers"), html.Div(id="layer-rows")], id="layers"),
+            html.Aside(id="layer-panel", className="drawer", tabIndex="-1", **aria(label="One layer")),
             dcc.Interval(id="tick", interval=1000),
-            dcc.Store(id="stamp", data=stamp),
+            dcc.Store(id="stamp"),
+            dcc.Store(id="version"),
             dcc.Store(id="notes-changed", data=0),
         ]
     )
 
 
-def _choice(
-    id: str, words: str, options: list[str], value: str | None, clearable: bool = False, hidden: bool = False
-) -> Component:
+def _aside(asides: Mapping[str, Component], name: str) -> list[Component]:
+    return [asides[name]] if name in asides else []
+
+
+def _choice(id: str, words: str, options: list[str], value: str | None, hidden: bool = False) -> Component:
     menu = dcc.Dropdown(
-        options, value, id=id, clearable=clearable, placeholder="Click a layer, or choose one"
+        options, value, id=id, clearable=id == "layer", placeholder="Choose one, or click it in a figure"
     )
-    return html.Label([html.Span(words), menu], htmlFor=id, className="choice", hidden=hidden)
+    return html.Div([html.Label(words, htmlFor=id), menu], className="choice", hidden=hidden)
 
 
-def _notes_frame(opened: OpenRun) -> Component:
-    if not can_write(opened.path):
-        said = html.P("This run's folder is read only, so notes cannot be added here.", className="calm")
-        return html.Section([html.H2("Notes"), html.Div(id="notes"), said, *_note_fields(hidden=True)])
-    return html.Section([html.H2("Notes"), html.Div(id="notes"), *_note_fields(hidden=False)])
+def badge(document: Mapping[str, Any] | None, state: State) -> tuple[str, str, str]:
+    """The verdict in a word, the class of its box, and what is known of the run without a diagnosis."""
+    said = f"{'● ' if state.is_live else ''}{state.words} · {state.steps:,} steps"
+    if document is None or "failed" in document:
+        return "", "verdict", said
+    verdict = document["verdict"]
+    return f"{_SIGNS.get(verdict, '▲')} {verdict}", f"verdict {verdict}", f" · {said}"
 
 
-def _note_fields(hidden: bool) -> list[Component]:
-    fields = [
-        html.Label(
-            ["Step ", dcc.Input(id="note-step", type="number", min=0, step=1, value=0, debounce=True)]
-        ),
-        html.Label(
-            [
-                "Note ",
-                dcc.Input(
-                    id="note-text",
-                    type="text",
-                    maxLength=LONGEST,
-                    placeholder="What happened here?",
-                    debounce=False,
-                ),
-            ],
-            className="words",
-        ),
-        html.Button("Pin", id="note-add", n_clicks=0),
-        html.Span(id="note-said", role="status"),
-    ]
-    return [html.Div(fields, className="note-form", hidden=hidden)]
-
-
-def verdict(run: Run, document: Mapping[str, Any] | None) -> tuple[Component, str]:
-    """The verdict's box and its style."""
-    state = "● live" if run.is_live else run.status
-    steps = f"{run.info.steps:,} steps"
+def verdict(document: Mapping[str, Any] | None, subject: str) -> Component:
+    """What the diagnosis says in a sentence, where in the network, and the key facts."""
     if document is None:
-        return [html.P(f"{state} · {steps} · being diagnosed …", className="badge")], "verdict"
+        return html.P("Being diagnosed …", className="summary calm")
     if "failed" in document:
-        return [html.P(f"{state} · {steps}"), html.P(clean(document["failed"]))], "verdict"
-    badge = _BADGES.get(document["verdict"], document["verdict"])
-    shown = [
-        html.P([html.Span(badge, className="badge"), html.Span(f" · {state} · {steps}")]),
-        html.P(clean(document["summary"]), className="summary"),
-        facts([(label, clean(value)) for label, value in key_facts(document)]),
+        return html.P(clean(document["failed"]), className="summary")
+    serious = [card for card in finding_cards(document) if card["severity"] in ("error", "warning")]
+    return html.Div(
+        [
+            html.P(clean(document["summary"]), className="summary"),
+            _strip(document, subject),
+            html.Ul([_pointer(card) for card in serious[:6]], className="where-to-look"),
+            facts([(label, clean(value)) for label, value in key_facts(document)]),
+        ]
+    )
+
+
+def _pointer(card: Mapping[str, Any]) -> Component:
+    severity = card["severity"]
+    parts: list[Component] = [
+        html.A(
+            f"{_SIGNS[severity]} {card['code']} {card['name']}", href=f"#{card['anchor']}", className="code"
+        )
     ]
-    if damage := run.damage:
-        shown.append(html.P(clean(damage), className="notice"))
-    return shown, f"verdict {document['verdict']}"
+    if card["layers_text"]:
+        parts += [": ", html.Strong(clean(shorten(card["layers_text"], 90)))]
+    if card["source"]:
+        parts += [" ", html.Code(clean(card["source"]))]
+    return html.Li(parts, className=severity)
+
+
+def _strip(document: Mapping[str, Any], subject: str) -> Component:
+    """The layers from the input to the output as cells; those with a finding stand out."""
+    worst = worst_findings(document, subject)
+    rows = fold(subject_layers(document, subject), worst, _CELLS)
+    if not rows:
+        return None
+    places = _places(rows)
+    cells = [
+        html.Button(
+            html.Span(clean(row_title(row)), className="visually-hidden"),
+            id={"open": places[i], "at": "cell"},
+            className=f"cell {_severity(row)}",
+            title=_told(row),
+            n_clicks=0,
+            tabIndex="-1",
+            style={"flexGrow": row.count},
+        )
+        for i, row in enumerate(rows)
+    ]
+    ends = (html.Span("input", className="end"), html.Span("output", className="end"))
+    return html.Div(
+        [ends[0], html.Div(cells, className="cells"), ends[1]], className="spine-row", role="group",
+        **aria(label="Layers from input to output"),
+    )  # fmt: skip
+
+
+def _places(rows: Sequence[Row]) -> list[int]:
+    """Of each row, the place of its first layer among `subject_layers`: what a button opens."""
+    return [sum(row.count for row in rows[:i]) for i in range(len(rows))]
+
+
+def _severity(row: Row) -> str:
+    return str(row.finding["severity"]) if row.finding is not None else ""
+
+
+def _told(row: Row) -> str:
+    said = f": {row.finding['code']} {row.finding['name']}" if row.finding is not None else ""
+    return clean(row_title(row)) + said
 
 
 def found(document: Mapping[str, Any] | None, prefix: str) -> Component:
     """The findings, or why there are none yet."""
-    if document is None or "failed" in document:
+    if document is None:
         return html.P("…", className="calm")
+    if "failed" in document:
+        return html.P("There is no diagnosis of this run.", className="calm")
     return findings(document, f"{prefix.rstrip('/')}/guide/")
 
 
+def layer_rows(document: Mapping[str, Any] | None, subject: str) -> Component:
+    """All layers as rows to open; neighbours that behave alike are one row."""
+    if document is None or "failed" in document:
+        return html.P("…", className="calm")
+    layers = subject_layers(document, subject)
+    if not layers:
+        return html.P("No layer of this model was seen.", className="calm")
+    rows = fold(layers, worst_findings(document, subject), _ROWS)
+    folded = len(rows) < len(layers)
+    said = "From the input (top) to the output. Open one to see all that is known of it."
+    if folded:
+        said += f" {len(layers):,} layers are folded into {len(rows)} rows of neighbours that behave alike."
+    heads = ("layer", "type", "gradient rms", "audibility", "saturated", "dead", "finding")
+    return html.Div(
+        [
+            html.P(said, className="caption"),
+            table(heads, [_layer_row(*pair) for pair in zip(_places(rows), rows, strict=True)], "layers"),
+        ]
+    )
+
+
+def _layer_row(place: int, row: Row) -> Sequence[Component]:
+    opens = html.Button(
+        clean(row_title(row)), id={"open": place, "at": "row"}, n_clicks=0, className="plain"
+    )  # fmt: skip
+    types = list(dict.fromkeys(str(layer["type"]) for layer in row.layers if layer["type"]))
+    found = row.finding
+    said = f"{_SIGNS.get(found['severity'], '·')} {found['code']}" if found is not None else ""
+    shares = [row.most(key) for key in ("saturated", "dead")]
+    return (
+        opens,
+        ", ".join(types[:3]) + (", …" if len(types) > 3 else ""),
+        short(row.middle("gradient_rms")),
+        short(row.middle("audibility_ratio")),
+        *("" if share is None else percent(share) for share in shares),
+        html.Span(said, className=f"sign {_severity(row)}"),
+    )
+
+
 def layer_panel(document: Mapping[str, Any] | None, subject: str, layer: str | None) -> Component:
-    """One layer opened."""
-    if not layer or document is None or "failed" in document:
+    """One layer opened; nothing where none is."""
+    if not layer:
         return None
+    close = html.Button("Close", id="layer-close", n_clicks=0)
+    top = html.Div([html.H2(clean(shorten(layer, 200))), close], className="drawer-top")
+    if document is None or "failed" in document:
+        return html.Div([top, html.P("There is no diagnosis yet.", className="calm")])
     rows = [row for row in subject_layers(document, subject) if row["name"] == layer]
     if not rows:
-        return html.P(f"There is no layer {clean(layer)!r} in this model.", className="calm")
-    about = [f for f in document["findings"] if layer in f["layers"]]
-    said = [html.P(f"{f['severity']} {f['code']} {f['name']}: {clean(f['message'])}") for f in about]
+        return html.Div([top, html.P("There is no such layer in this model.", className="calm")])
+    about = [f for f in document["findings"] if layer in f["layers"] and f["subject"] in (subject, None)]
+    said = [
+        html.P(
+            [html.Span(f"{f['severity']} {f['code']} ", className=f"sign {f['severity']}"),
+             html.Strong(f["name"]), f": {clean(f['message'])}"]
+        )
+        for f in about
+    ]  # fmt: skip
     lines = _lines_of(document, subject, layer)
-    bill = [table(("its part of the ledger", "type", "decades", "expected"), lines)] if lines else []
-    return html.Div([html.H2(clean(layer)), *said, layer_facts(rows[0]), *bill], className="layer")
+    heads = ("its part of the ledger", "type", "decades", "expected")
+    bill = [table(heads, lines, "bill")] if lines else []
+    return html.Div([top, *said, layer_facts(rows[0]), *bill])
 
 
 def _lines_of(document: Mapping[str, Any], subject: str, layer: str) -> list[tuple[str, ...]]:
     book = subject_ledger(document, subject)
     if not book:
         return []
-    short = layer.split(".", 1)[-1]
+    short_name = layer.split(".", 1)[-1]
     return [
         (row["name"], row["type"], row["decades"], row["expected"])
         for row in book["tree"]
-        if layer in row["name"] or short == row["name"]
+        if layer in row["name"] or short_name == row["name"]
     ]
 
 
@@ -177,28 +263,8 @@ def ledger_lines(document: Mapping[str, Any] | None, subject: str) -> Component:
         for row in book["tree"]
     ]
     return html.Details(
-        [html.Summary("Step by step"), table(("from the output down", "type", "decades", "expected"), rows)]
-    )
-
-
-def notes_list(notes: list[Note], removable: bool) -> Component:
-    """The notes by step."""
-    if not notes:
-        return html.P("No notes yet.", className="calm")
-    return html.Ul(
         [
-            html.Li(
-                [
-                    html.Strong(f"step {note.step}"),
-                    html.Span(f" {clean(note.text)} "),
-                    *(
-                        [html.Button("×", id={"note": note.created}, n_clicks=0, title="Take this note away",
-                                     **aria(label=f"Take away the note at step {note.step}"))]
-                        if removable else []
-                    ),
-                ]
-            )
-            for note in notes
-        ],
-        className="notes",
-    )  # fmt: skip
+            html.Summary("The ledger step by step"),
+            table(("from the output down", "type", "decades", "expected"), rows, "bill"),
+        ]
+    )

@@ -1,6 +1,7 @@
 """Serving: an address, who may ask, and a server that many threads answer for."""
 
 import secrets
+import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from livegrad.dashboard.access import Gate, is_loopback
 from livegrad.dashboard.address import Address
 from livegrad.dashboard.app import build
-from livegrad.dashboard.shelf import Shelf
+from livegrad.dashboard.shelf import TRIAL_FILE, Shelf
 from livegrad.errors import RunError, UsageError
 from livegrad.run.folder import DEFAULT_BASE, RUN_FILE
 
@@ -23,15 +24,29 @@ class _Quiet(WSGIRequestHandler):
 
 
 def shelf_of(path: Path | None) -> Shelf:
-    """Return the shelf of a folder of runs, or of one run. Raises RunError where there is neither."""
+    """Return the shelf of a folder of runs, of one run or of one treatment. Raises RunError where there is
+    none.
+    """
     base = Path(DEFAULT_BASE) if path is None else path
-    if (base / RUN_FILE).is_file():
+    if any((base / name).is_file() for name in (RUN_FILE, TRIAL_FILE)):
         return Shelf(base.resolve().parent, base.resolve().name)
     if not base.is_dir():
         raise RunError(
             f"there is no folder {str(base)!r}. Record a run first: livegrad run train.py (or name a folder)."
         )
     return Shelf(base)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket that listens there; werkzeug's own way to say that it cannot is to end the process."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        why = error.strerror or error
+        raise UsageError(
+            f"cannot listen on {host}:{port} ({why}). Choose another port: --port 0 takes any."
+        ) from error
 
 
 def serve(
@@ -59,16 +74,16 @@ def serve(
         token = secrets.token_urlsafe(16)
     shelf = shelf_of(path)
     gate = Gate(build(shelf, prefix), allowed, token, prefix)
-    try:
-        server = make_server(host, port, gate, threaded=True, request_handler=_Quiet)  # pyright: ignore[reportArgumentType]
-    except (OSError, SystemExit) as error:
-        raise UsageError(
-            f"cannot listen on {host}:{port}. Choose another port: --port 0 takes any."
-        ) from error
-    start = Address("run", shelf.only).path(prefix) if shelf.only else prefix
+    with _listening(host, port) as listener:
+        port = listener.getsockname()[1]
+        server = make_server(host, port, gate, threaded=True, request_handler=_Quiet, fd=listener.fileno())  # pyright: ignore[reportArgumentType]
+    start = prefix
+    if shelf.only is not None:
+        page = "treatment" if shelf.treatment(shelf.only) is not None else "run"
+        start = Address(page, shelf.only).path(prefix)
     name = f"[{host}]" if ":" in host else host
     asked = f"?token={token}" if token else ""
-    ready(f"http://{name}:{server.server_port}{start}{asked}")
+    ready(f"http://{name}:{port}{start}{asked}")
     try:
         server.serve_forever()
     except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """Every recorded step of one rank: its scalars in memory, its lists on disk until asked for."""
 
 from collections.abc import Iterator
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +100,29 @@ class PulseTable:
         """One list column of each of these rows in turn, shape (T of that row,); nothing else is read."""
         column = _BY_NAME[name]
         return (np.frombuffer(values, column.dtype) for values in self._each_list(rows, name))
+
+    def like_rows(self, rows: np.ndarray) -> np.ndarray:
+        """The first of these rows, as many as have lists of one length."""
+        lengths = np.array([layout.entries for layout in self._layouts])[self._shapes[rows]]
+        other = np.flatnonzero(lengths != lengths[0])
+        return rows[: other[0]] if len(other) else rows
+
+    def stacked(self, rows: np.ndarray, name: str) -> np.ndarray:
+        """One list column of rows with lists of one length, shape (len(rows), T)."""
+        column, count = _BY_NAME[name], self._layouts[self._shapes[rows[0]]].entries
+        found = np.frombuffer(b"".join(self._each_list(rows, name)), column.dtype)
+        if not len(found) and count:
+            return np.full((len(rows), count), column.missing, column.dtype)
+        return found.reshape(len(rows), count)
+
+    def fork(self) -> "PulseTable":
+        """A table that knows what this one knows, and reads on by itself."""
+        # Arrays are replaced when they grow, never changed; only these are.
+        twin = copy(self)
+        twin.stream = self.stream.fork()
+        twin._layouts, twin._numbers = list(self._layouts), dict(self._numbers)
+        twin._id_lists = dict(self._id_lists)
+        return twin
 
     def id_lists(self, numbers: np.ndarray) -> list[np.ndarray]:
         """The distinct `tensor` lists of these rows."""

@@ -1,9 +1,7 @@
 """Opens a run folder, finished or still being written."""
 
 import difflib
-import os
-import socket
-import time
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +9,9 @@ import numpy as np
 
 from livegrad.errors import UsageError
 from livegrad.run.columns import LOSS_COLUMNS, SCAN_COLUMNS
-from livegrad.run.extremes import Extremes, gradient_extremes
+from livegrad.run.extremes import Extremes, RunningExtremes
 from livegrad.run.folder import loss_file, pulse_file, scan_file
+from livegrad.run.glance import is_live
 from livegrad.run.info_file import InfoFile, ranks_in
 from livegrad.run.pulse_table import PulseTable
 from livegrad.run.pulses import SOURCES, TENSOR_STATISTICS, Pulses, derive, read_pulses
@@ -23,8 +22,6 @@ from livegrad.run.thinning import thinned_rows
 
 if TYPE_CHECKING:
     from livegrad.diagnose.report import Report
-
-_QUIET_SECONDS = 120.0
 
 
 def load(path: Path | str, rank: int = 0) -> "Run":
@@ -55,6 +52,7 @@ class Run:
         self._scans: list[Scan] = []
         self._loss_stream = Stream(self.path / loss_file(self.rank), LOSS_COLUMNS)
         self._losses: list[np.ndarray] = []
+        self._running: dict[tuple[int | None, int], RunningExtremes] = {}
         self._extend()
 
     def __repr__(self) -> str:
@@ -63,6 +61,11 @@ class Run:
     def __len__(self) -> int:
         """Recorded steps."""
         return len(self._table)
+
+    @property
+    def last_step(self) -> int | None:
+        """The highest recorded step; None before the first."""
+        return int(self._table.scalars["step"].max()) if len(self) else None
 
     @property
     def subjects(self) -> tuple[Subject, ...]:
@@ -88,14 +91,7 @@ class Run:
         On the machine it runs on: whether its process is alive. Elsewhere: whether it wrote in the last two
         minutes.
         """
-        if self.status != "running":
-            return False
-        if self.info.pid and self.info.host == socket.gethostname() and os.name == "posix":
-            return _is_alive(self.info.pid)
-        return (
-            time.time() - max(self._info_file.last_change(), _changed(self._table.stream.path))
-            < _QUIET_SECONDS
-        )
+        return is_live(self.info, self._info_file, self._table.stream.path)
 
     @property
     def ranks(self) -> tuple[int, ...]:
@@ -162,11 +158,23 @@ class Run:
         rows = thinned_rows(self._table, self._rows(subject), limit)
         return read_pulses(self._table, rows, {tensor.id: tensor.count for tensor in self.tensors})
 
-    def gradient_extremes(self, steps: np.ndarray, subject: int | None = None) -> Extremes:
-        """The smallest and largest gradient norm of each tensor over the stretches that begin at each of
-        `steps` (B,), ascending: over every recorded step, thinned or not.
+    def extremes(self, subject: int | None = None, limit: int = 400, most: int | None = None) -> Extremes:
+        """The smallest and largest gradient norm of each tensor, and turnover, over at most `limit` stretches
+        of steps: over every recorded step. What was read is kept; `most`: read no more new rows than these.
         """
-        return gradient_extremes(self._table, self._rows(subject), steps)
+        rows = self._rows(subject)
+        running = self._running.setdefault((subject, limit), RunningExtremes(limit))
+        running.extend(self._table, rows, most)
+        return running.result(len(rows))
+
+    def fork(self) -> "Run":
+        """A run that knows what this one knows, and reads on by itself: for another thread."""
+        twin = copy(self)
+        twin._info_file = copy(self._info_file)
+        twin._table, twin._scan_stream = self._table.fork(), self._scan_stream.fork()
+        twin._loss_stream, twin._running = self._loss_stream.fork(), {}
+        twin._scans, twin._losses = list(self._scans), list(self._losses)
+        return twin
 
     def _rows(self, subject: int | None) -> np.ndarray:
         if subject is None:
@@ -241,18 +249,3 @@ class Run:
         from livegrad.diagnose.diagnose import diagnose
 
         return diagnose(self)
-
-
-def _changed(path: Path) -> float:
-    """Time of the last change, in seconds since the epoch; 0 where the file is not there."""
-    return path.stat().st_mtime if path.exists() else 0.0
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

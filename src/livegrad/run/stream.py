@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +54,12 @@ class Stream:
         self.finished = False
         self.damage: str | None = None
         self._layouts: dict[bytes, Layout] = {}
+
+    def fork(self) -> "Stream":
+        """A stream that stands where this one does, and goes on by itself."""
+        twin = copy(self)
+        twin._layouts = dict(self._layouts)
+        return twin
 
     @contextmanager
     def open(self) -> Iterator[FileBytes]:

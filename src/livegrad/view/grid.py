@@ -9,7 +9,7 @@ import numpy as np
 from livegrad.view.depth import Depth
 
 if TYPE_CHECKING:
-    from livegrad.run.pulses import Pulses
+    from livegrad.run.extremes import Extremes
     from livegrad.run.reader import Run
 
 _ROWS, _COLUMNS, _CELLS = 120, 400, 4_000_000
@@ -25,7 +25,7 @@ class Grid:
         logs: (R, C) decimal logarithms; -inf where the value is exactly 0, NaN where it is unknown.
         nonfinite: (R, C), where a NaN or an infinity was met.
         low, high: (R, C), the range of what a cell stands for; None where each is one layer at one step.
-        stride: recorded steps that one column stands for.
+        stride: recorded steps, or scans, that one column stands for.
     """
 
     rows: tuple[tuple[str, ...], ...]
@@ -74,27 +74,29 @@ def pulse_limit(tensors: int) -> int:
     return int(min(_COLUMNS, max(20, _CELLS // max(tensors, 1))))
 
 
-def gradient_grid(run: "Run", subject: int, depth: Depth) -> Grid | None:
+def stretches_of(run: "Run", subject: int, most: int | None = None) -> "Extremes":
+    """Return the extremes of a model's tensors over as many stretches of steps as a figure shows.
+
+    most: read no more new rows than these; `unread` of the result says how many are left.
+    """
+    tensors = sum(tensor.subject == subject for tensor in run.tensors)
+    return run.extremes(subject, pulse_limit(tensors), most)
+
+
+def gradient_grid(run: "Run", subject: int, depth: Depth, most: int | None = None) -> Grid | None:
     """Return the rms of the gradient of each layer's weights at recorded steps, or None where there is none.
 
     A layer's value is sqrt(sum of squares / number of entries) over those of its tensors that got a gradient.
     Where there are more steps than columns, a column shows of its stretch the value farthest from the layer's
     usual one, so that no layer's spike is thinned away. Tensors on no layer follow after the layers, by
-    module.
+    module. most: as for `stretches_of`.
     """
-    tensors = [tensor for tensor in run.tensors if tensor.subject == subject]
-    pulses = run.pulses(subject, limit=pulse_limit(len(tensors)))
-    if not len(pulses) or not len(pulses.tensor):
+    found = stretches_of(run, subject, most)
+    if not len(found.steps) or not len(found.tensor):
         return None
-    steps, norm, broken = _by_step(pulses)
-    recorded = len(run.scalars(subject)["step"])
-    ends = (norm, norm)
-    if recorded > len(pulses):
-        found = run.gradient_extremes(steps, subject)
-        at = np.searchsorted(found.tensor, pulses.tensor)
-        ends, broken = (found.low[:, at], found.high[:, at]), broken | found.broken[:, at]
-    place = {int(tensor): i for i, tensor in enumerate(pulses.tensor)}
-    count = {tensor.id: max(tensor.count, 1) for tensor in tensors}
+    ends, broken = _held(found)
+    place = {int(tensor): i for i, tensor in enumerate(found.tensor)}
+    count = {tensor.id: max(tensor.count, 1) for tensor in run.tensors if tensor.subject == subject}
     rows, low, high, nonfinite = [], [], [], []
     for name, ids in _groups(run, subject, depth).items():
         columns = [place[i] for i in ids if i in place]
@@ -102,15 +104,28 @@ def gradient_grid(run: "Run", subject: int, depth: Depth) -> Grid | None:
             rows.append((name,))
             counts = np.array([count.get(i, 1) for i in ids if i in place], dtype=np.float64)
             low.append(_rms_log(ends[0][:, columns], counts))
-            high.append(low[-1] if ends[0] is ends[1] else _rms_log(ends[1][:, columns], counts))
+            high.append(low[-1] if found.stride == 1 else _rms_log(ends[1][:, columns], counts))
             nonfinite.append(broken[:, columns].any(axis=1))
     if not rows:
         return None
-    least, most, bad = np.array(low), np.array(high), np.array(nonfinite)
-    if recorded <= len(pulses):
-        return Grid(tuple(rows), steps, least, bad).fold()
-    stride = -(-recorded // len(pulses))
-    return Grid(tuple(rows), steps, _farthest(least, most), bad, least, most, stride).fold()
+    least, most_of, bad = np.array(low), np.array(high), np.array(nonfinite)
+    if found.stride == 1:
+        return Grid(tuple(rows), found.steps, least, bad).fold()
+    shown = _farthest(least, most_of)
+    return Grid(tuple(rows), found.steps, shown, bad, least, most_of, found.stride).fold()
+
+
+def _held(found: "Extremes") -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Return the smallest, largest and broken gradients (B, T).
+
+    Several optimizers write rows of their own. Where one was not recorded in a stretch, its last stands in.
+    """
+    last = np.where(found.recorded, np.arange(len(found.steps))[:, None], 0)
+    last = np.maximum.accumulate(last, axis=0)
+    low, high, broken = (
+        np.take_along_axis(values, last, axis=0) for values in (found.low, found.high, found.broken)
+    )
+    return (low, high), broken
 
 
 def _farthest(low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -150,42 +165,15 @@ def _rms_log(norm: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.where(entries > 0, np.where(top > 0, logs, -np.inf), np.nan)
 
 
-def _by_step(pulses: "Pulses") -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return steps (C,), gradient norms (C, T) and where they are not finite (C, T), one row per step.
-
-    Several optimizers write rows of their own. Where one was not recorded at a step, its last row stands in.
-    """
-    steps, at = np.unique(pulses.step, return_inverse=True)
-    norm = np.full((len(steps), len(pulses.tensor)), np.nan)
-    broken = np.zeros(norm.shape, bool)
-    recorded = np.zeros(norm.shape, bool)
-    bad = (pulses.gradient_nonfinite > 0) | (pulses.has_gradient & ~np.isfinite(pulses.gradient_norm))
-    for row, column in enumerate(at):
-        mine = pulses.recorded[row]
-        norm[column, mine], broken[column, mine] = pulses.gradient_norm[row, mine], bad[row, mine]
-        recorded[column, mine] = True
-    for column in range(1, len(steps)):
-        missing = ~recorded[column]
-        norm[column, missing], broken[column, missing] = (
-            norm[column - 1, missing],
-            broken[column - 1, missing],
-        )
-    return steps, norm, broken
-
-
 def audibility_grid(depth: Depth) -> Grid | None:
     """Return each layer's audibility over the output's at every scan, or None without a scan."""
     if not depth.scans or not depth.layers:
         return None
-    scans = depth.scans
-    if len(scans) > _COLUMNS:
-        scans = tuple(scans[i] for i in np.linspace(0, len(scans) - 1, _COLUMNS).round().astype(int))
-    ratio = np.array([depth.audibility_ratio(scan) for scan in scans]).T
-    broken = np.array([depth.nonfinite(scan) for scan in scans]).T | np.isinf(ratio)
+    ratio = np.array([depth.audibility_ratio(scan) for scan in depth.scans]).T
+    broken = np.array([depth.nonfinite(scan) for scan in depth.scans]).T | np.isinf(ratio)
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.where(np.isinf(ratio), np.nan, np.log10(ratio))
-    steps = np.array([scan.step for scan in scans])
-    return Grid(tuple((name,) for name in depth.names), steps, logs, broken).fold(centre=0.0)
+    return _over_scans(depth, depth.names, logs, broken)
 
 
 def gain_grid(depth: Depth) -> Grid | None:
@@ -195,13 +183,24 @@ def gain_grid(depth: Depth) -> Grid | None:
     """
     if not depth.scans or len(depth.layers) < 2:
         return None
-    scans = depth.scans
-    if len(scans) > _COLUMNS:
-        scans = tuple(scans[i] for i in np.linspace(0, len(scans) - 1, _COLUMNS).round().astype(int))
-    transport = np.array([depth.column(scan, "transport") for scan in scans]).T
+    transport = np.array([depth.column(scan, "transport") for scan in depth.scans]).T
     with np.errstate(invalid="ignore"):
         logs = transport[:-1] - transport[1:]
-    broken = np.array([depth.nonfinite(scan) for scan in scans]).T[1:]
-    steps = np.array([scan.step for scan in scans])
-    logs = np.where(np.isposinf(logs), np.nan, logs)
-    return Grid(tuple((name,) for name in depth.names[1:]), steps, logs, broken).fold(centre=0.0)
+    broken = np.array([depth.nonfinite(scan) for scan in depth.scans]).T[1:]
+    return _over_scans(depth, depth.names[1:], np.where(np.isposinf(logs), np.nan, logs), broken)
+
+
+def _over_scans(depth: Depth, names: list[str], logs: np.ndarray, broken: np.ndarray) -> Grid:
+    """Return the grid of (L, scans). Of more scans than columns a column shows of several, for each layer,
+    the one farthest from 10⁰, and the range.
+    """
+    steps = np.array([scan.step for scan in depth.scans])
+    rows = tuple((name,) for name in names)
+    stride = -(-len(steps) // _COLUMNS)
+    if stride == 1:
+        return Grid(rows, steps, logs, broken).fold(centre=0.0)
+    starts = np.arange(0, len(steps), stride)
+    low, high = (ufunc.reduceat(logs, starts, axis=1) for ufunc in (np.fmin, np.fmax))
+    bad = np.logical_or.reduceat(broken, starts, axis=1)
+    shown = np.where(-low > high, low, high)
+    return Grid(rows, steps[starts], shown, bad, low, high, stride).fold(centre=0.0)

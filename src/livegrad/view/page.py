@@ -53,7 +53,7 @@ def render_page(
         "document": document,
         "nonce": secrets.token_urlsafe(16),
         "style": _style(),
-        "script_code": _trusted((_TEMPLATES / "report.js").read_text(encoding="utf-8")),
+        "script_code": _trusted(drawing_script() + (_TEMPLATES / "report.js").read_text(encoding="utf-8")),
         "document_json": script_json(document),
         "figures_json": script_json(
             {
@@ -66,6 +66,11 @@ def render_page(
     return _environment().get_template(template).render({**frame, **values})
 
 
+def drawing_script() -> str:
+    """Return the script that turns a drawing into a figure of a page's theme and width."""
+    return (_TEMPLATES / "drawing.js").read_text(encoding="utf-8")
+
+
 def script_json(value: Any) -> "Markup":
     """Return `value` as JSON that can stand inside a <script> element, whatever strings it holds.
 
@@ -74,6 +79,25 @@ def script_json(value: Any) -> "Markup":
     """
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return _trusted(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+
+
+_OPENING = '<script type="application/json" id="livegrad-document">'
+_LARGEST_PAGE = 64 << 20
+
+
+def page_document(path: Path) -> dict[str, Any] | None:
+    """Return the document kept in a page that livegrad wrote; None where there is no such page.
+
+    A link is not followed, and what is found is as little to be trusted as any file.
+    """
+    try:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > _LARGEST_PAGE:
+            return None
+        _, found, rest = path.read_text(encoding="utf-8", errors="replace").partition(_OPENING)
+        document = json.loads(rest.partition("</script>")[0]) if found else None
+    except (OSError, ValueError, RecursionError):
+        return None
+    return document if isinstance(document, dict) else None
 
 
 def _library() -> "Markup":

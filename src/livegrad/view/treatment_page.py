@@ -2,19 +2,16 @@
 
 import shlex
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from livegrad.diagnose.number import count, duration, percent, to_json
 from livegrad.errors import RunError
 from livegrad.run.reader import Run, load
-from livegrad.view.depth import Depth
-from livegrad.view.figures.drawing import Drawing
-from livegrad.view.figures.treatment import ArmCurves, treatment_audibility, treatment_losses
 from livegrad.view.page import render_page, write_page
 from livegrad.view.treatment import HEADS, diff_style, reasons, refusals
+from livegrad.view.treatment_drawings import treatment_drawings
 from livegrad.view.treatment_table import name_of, rows_of
 
 _CLASS = {
@@ -39,7 +36,7 @@ def render_treatment_page(document: Mapping[str, Any]) -> str:
     """
     document = to_json(document)
     health = _CLASS.get(document["verdict"], "unwell")
-    drawings = _drawings(document)
+    drawings = list(treatment_drawings(document, partial(_open, document)).values())
     figures = [(f"figure-{i + 1}", drawing) for i, drawing in enumerate(drawings)]
     return render_page(
         "treatment.html.j2",
@@ -49,7 +46,7 @@ def render_treatment_page(document: Mapping[str, Any]) -> str:
         health=health,
         head=HEADS[document["verdict"]],
         sign=_SIGNS[health],
-        facts=_facts(document),
+        facts=treatment_facts(document),
         drawings=figures,
         rows=rows_of(document),
         refused=refusals(document),
@@ -70,8 +67,8 @@ def _proposed(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(p["spec"], p["reason"]) for p in _proposals(document) if p.get("kind", "remedy") == "remedy"]
 
 
-def _facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The numbers under the headline."""
+def treatment_facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The numbers under the headline, as (label, value)."""
     budget, winner = document["budget"], document["winner"]
     facts = []
     if winner is not None:
@@ -93,64 +90,8 @@ def _facts(document: Mapping[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
-def _drawings(document: Mapping[str, Any]) -> list[Drawing]:
-    subject = (document["metric"] or {}).get("subject")
-    winner = (document["winner"] or {}).get("name")
-    curves = [found for arm in document["arms"] if (found := _curves(document, arm, subject, winner))]
-    drawings = [treatment_losses(curves)] if curves else []
-    before = _depth(document, document["arms"][0], subject)
-    chosen = next((arm for arm in document["arms"] if arm["name"] == winner), None)
-    after = _depth(document, chosen, subject) if chosen is not None else None
-    if before is not None and after is not None:
-        drawings.append(treatment_audibility(before, after, str(winner)))
-    return drawings
-
-
-def _open(document: Mapping[str, Any], run: Mapping[str, Any]) -> Run | None:
-    if run["folder"] is None:
-        return None
+def _open(document: Mapping[str, Any], folder: str) -> Run | None:
     try:
-        return load(Path(document["path"]) / run["folder"])
+        return load(Path(document["path"]) / folder)
     except RunError:
         return None
-
-
-def _subject_id(run: Run, subject: str | None) -> int:
-    first = run.subjects[0].id if run.subjects else 0
-    return next((s.id for s in run.subjects if s.name == subject), first)
-
-
-def _curves(
-    document: Mapping[str, Any], arm: Mapping[str, Any], subject: str | None, winner: str | None
-) -> ArmCurves | None:
-    """The losses of an arm at the steps that any of its runs has."""
-    series = []
-    for entry in arm["runs"]:
-        run = _open(document, entry)
-        if run is None:
-            continue
-        steps, losses = run.losses(_subject_id(run, subject))
-        if not len(steps):
-            scalars = run.scalars(_subject_id(run, subject))
-            known = scalars["loss_known"]
-            steps, losses = scalars["step"][known], scalars["loss"][known]
-        steps, first = np.unique(steps, return_index=True)
-        series.append((steps, losses[first]))
-    if not any(len(steps) for steps, _ in series):
-        return None
-    every = np.unique(np.concatenate([steps for steps, _ in series]))
-    table = np.full((len(series), len(every)), np.nan)
-    for row, (steps, losses) in zip(table, series, strict=True):
-        row[np.searchsorted(every, steps)] = losses
-    role = "control" if not arm["choices"] else "winner" if arm["name"] == winner else "other"
-    return ArmCurves(name_of(arm), role, every, table)
-
-
-def _depth(document: Mapping[str, Any], arm: Mapping[str, Any], subject: str | None) -> Depth | None:
-    for entry in arm["runs"]:
-        run = _open(document, entry)
-        if run is not None:
-            depth = Depth.of(run, _subject_id(run, subject))
-            if depth.layers and depth.scans:
-                return depth
-    return None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from livegrad.view.grid import pulse_limit
+from livegrad.view.grid import stretches_of
 
 if TYPE_CHECKING:
     from livegrad.run.reader import Run
@@ -17,8 +17,9 @@ class Turnovers:
     (T,), in steps.
 
     names: the layers that own them, or the modules. tensors: their own names. low, middle, high: least,
-    median and greatest turnover; inf where the update was exactly zero, NaN where none was sampled. steps:
-    how many the run took.
+    median and greatest turnover; inf where the update was exactly zero, NaN where none was sampled. Of long
+    runs the median is over one sampled step of each stretch; least and greatest are over all. steps: how many
+    the run took.
     """
 
     names: tuple[str, ...]
@@ -29,23 +30,20 @@ class Turnovers:
     steps: int
 
     @classmethod
-    def of(cls, run: "Run", subject: int) -> "Turnovers":
+    def of(cls, run: "Run", subject: int, most: int | None = None) -> "Turnovers":
+        """Read them from the run; most: no more new rows than these."""
         mine = [tensor for tensor in run.tensors if tensor.subject == subject]
-        pulses = run.pulses(subject, limit=pulse_limit(len(mine)))
-        place = {int(tensor): column for column, tensor in enumerate(pulses.tensor)}
+        found = stretches_of(run, subject, most)
+        place = {int(tensor): column for column, tensor in enumerate(found.tensor)}
         matrices = [tensor for tensor in mine if len(tensor.shape) > 1] or mine
         owner, order = _owners(run, subject)
         chosen = sorted(
             (t for t in matrices if t.id in place), key=lambda t: order.get(t.id, (1 << 30, t.id))
         )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            turnover = pulses.weight_norm / pulses.update_norm
+        columns = [place[t.id] for t in chosen]
+        low, high = found.turnover_low[columns], found.turnover_high[columns]
         # Weights of zero that do not move have no turnover; a step that was not sampled says nothing.
-        columns = [turnover[:, place[t.id]] for t in chosen]
-        stats = [_range(column[~np.isnan(column)]) for column in columns]
-        low, middle, high = (
-            (np.array(values) for values in zip(*stats, strict=True)) if stats else [np.empty(0)] * 3
-        )
+        middle = np.array([_median(found.turnover[:, column]) for column in columns])
         return cls(
             tuple(owner.get(t.id) or t.module or t.name for t in chosen),
             tuple(t.name for t in chosen),
@@ -68,7 +66,6 @@ def _owners(run: "Run", subject: int) -> tuple[dict[int, str], dict[int, tuple[i
     return owner, order
 
 
-def _range(values: np.ndarray) -> tuple[float, float, float]:
-    if not len(values):
-        return np.nan, np.nan, np.nan
-    return float(values.min()), float(np.median(values)), float(values.max())
+def _median(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if len(known) else np.nan

@@ -145,10 +145,40 @@ def treatment_audibility(before: Depth, after: Depth, winner: str) -> Drawing:
     """Return the figure: audibility from the input to the output, of the script as it is and treated, at the
     last scan of each.
     """
-    curves = [("nothing done", before, "second", "dash"), (winner, after, "series", "solid")]
+    caption = (
+        "Audibility: how far the output moves if a layer's activation is replaced by noise of equal size, "
+        "beside the output's own. A healthy network's curve stays level; where it falls towards the input, "
+        "the early layers cannot be heard."
+    )
+    values = [decades(depth.audibility_ratio(depth.scans[-1])) for depth in (before, after)]
+    plot = _over_depth((before, after), values, winner, "audibility / output's")
+    return Drawing("Audibility over the depth, before and after", caption, plot)
+
+
+def treatment_gradient(before: Depth, after: Depth, winner: str) -> Drawing | None:
+    """Return the figure: the gradient from the input to the output, of the script as it is and treated, at
+    the last scan of each; None where neither measured it.
+    """
+    values = [decades(depth.column(depth.scans[-1], "gradient_rms")) for depth in (before, after)]
+    if not any(np.isfinite(each).any() for each in values):
+        return None
+    caption = (
+        "Rms of the gradient of the loss, per entry of each layer's activation. Its level follows the loss; "
+        "what tells is whether it stays level over the depth."
+    )
+    return Drawing(
+        "Gradient over the depth, before and after",
+        caption,
+        _over_depth((before, after), values, winner, "gradient rms"),
+    )
+
+
+def _over_depth(depths: Sequence[Depth], logs: Sequence[np.ndarray], winner: str, unit: str) -> Figure:
+    """The two curves over a depth from 0 to 1: a remedy may have added layers."""
+    looks = [("nothing done", "second", "dash"), (winner, "series", "solid")]
     data, known = [], []
-    for name, depth, colour, dash in curves:
-        values = np.clip(decades(depth.audibility_ratio(depth.scans[-1])), _FLOOR, _CEILING)
+    for (name, colour, dash), depth, log in zip(looks, depths, logs, strict=True):
+        values = np.clip(log, _FLOOR, _CEILING)
         known.append(values[np.isfinite(values)])
         share = np.linspace(0, 1, len(values)) if len(values) > 1 else np.zeros(len(values))
         kept = thinned(values, _POINTS)
@@ -166,8 +196,9 @@ def treatment_audibility(before: Depth, after: Depth, winner: str) -> Drawing:
             }
         )
     every = np.concatenate(known)
-    low = min(-1.0, float(every.min()) - 0.5) if every.size else -1.0
-    high = max(1.0, float(every.max()) + 0.5) if every.size else 1.0
+    top = 0.0 if unit != "gradient rms" or not every.size else float(every.max())
+    low = min(top - 1.0, float(every.min()) - 0.5) if every.size else -1.0
+    high = max(top + 1.0, float(every.max()) + 0.5) if every.size else 1.0
     horizontal = axis(
         title=title("depth"),
         range=[-0.02, 1.02],
@@ -175,11 +206,5 @@ def treatment_audibility(before: Depth, after: Depth, winner: str) -> Drawing:
         ticktext=["input", "output"],
         showgrid=False,
     )
-    vertical = log_axis(low, high, title=title("audibility / output's"))
-    caption = (
-        "Audibility: how far the output moves if a layer's activation is replaced by noise of equal size, "
-        "beside the output's own. A healthy network's curve stays level; where it falls towards the input, "
-        "the early layers cannot be heard."
-    )
-    plot = {"data": data, "layout": layout(_HEIGHT, xaxis=horizontal, yaxis=vertical)}
-    return Drawing("Audibility over the depth, before and after", caption, plot)
+    vertical = log_axis(low, high, title=title(unit))
+    return {"data": data, "layout": layout(_HEIGHT, xaxis=horizontal, yaxis=vertical)}
