@@ -44,9 +44,14 @@ def blame(patient: Patient, profile: SpineProfile, growing: bool) -> tuple[Cause
             "the gradient is exactly zero from the output on, so no operation can be told apart"
         ), None
     found = suspects(steps, growing)
-    if not found:
+    if not found or _holds_a_loop(found[0]):
         return _beside_the_spine(patient, profile), None
     return _Verdict(patient, profile, book, steps, found, growing).cause()
+
+
+def _holds_a_loop(suspect: Suspect) -> bool:
+    """True for a sum in a loop's last step: what lies under it is the doing of all the steps."""
+    return suspect.line.role == "join" and suspect.line.count == 1 and "[t=" in suspect.line.example.name
 
 
 def _beside_the_spine(patient: Patient, profile: SpineProfile) -> Cause:
@@ -57,7 +62,7 @@ def _beside_the_spine(patient: Patient, profile: SpineProfile) -> Cause:
     loops = time_profiles(scan, patient.layers)
     if loops:
         loudest = max(loops, key=lambda p: abs(p.per_step_decades) * p.length)
-        return step_cause(patient, loudest, [loudest])
+        return step_cause(patient, loudest, [loudest], gradient=True)
     return Cause("no operation between output and input does more or less than it should")
 
 

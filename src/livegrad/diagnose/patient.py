@@ -161,6 +161,13 @@ class Patient:
         index = tensor.optimizer if tensor.optimizer is not None else -1
         return self.subject.optimizers[index].type if 0 <= index < len(self.subject.optimizers) else "?"
 
+    def optimizer_line(self, tensor: Tensor) -> str | None:
+        """Return where the optimizer that holds `tensor` was made, None if unknown."""
+        index = tensor.optimizer if tensor.optimizer is not None else -1
+        if not 0 <= index < len(self.subject.optimizers):
+            return None
+        return self.subject.optimizers[index].source
+
     def setting(self, tensor: Tensor, name: str) -> float | None:
         """Return a number among the settings of the optimizer that holds `tensor`, or None."""
         index = tensor.optimizer if tensor.optimizer is not None else -1

@@ -28,30 +28,32 @@ _SMALL_BIAS = 0.2
 _WORTH_NAMING = 0.1
 
 
-def step_cause(patient: Patient, profile: TimeProfile, members: list[TimeProfile]) -> Cause:
+def step_cause(
+    patient: Patient, profile: TimeProfile, members: list[TimeProfile], gradient: bool = False
+) -> Cause:
     """Return the cause of a gradient that shrinks or grows through time. members: the profiles of all
-    operations of the same loop.
+    operations of the same loop. gradient: whether it is the true gradient that does, and not audibility.
     """
-    factor = 10**profile.per_step_decades
-    said = f"each time step passes on {factor:.3g} of the gradient"
     bill = _bill(patient, profile, members)
+    per_step = bill.step.decades if gradient and bill is not None else profile.per_step_decades
+    said = f"each time step passes on {10**per_step:.3g} of the gradient"
     cell = _cell(patient, profile)
     if cell is not None:
         kind, matrix, norm = cell
         return Cause(
             f"{said}: {_cell_words(patient, kind, matrix, norm, profile.length)}", profile.layers[-1].type,
-            profile.per_step_decades * profile.length, kind="time", layers=(profile.name,),
+            per_step * profile.length, kind="time", layers=(profile.name,),
             source=_line(patient, profile), bill=_rows(patient, bill),
         )  # fmt: skip
-    parts = _parts(patient, profile, bill)
+    parts = _parts(per_step, bill)
     if parts:
         said += f": {' and '.join(map(_part_words, parts))}"
-    growing = profile.per_step_decades > 0
+    growing = per_step > 0
     worst = (max if growing else min)(parts, key=lambda part: part.factor, default=None)
     named = profile if worst is None else _member(worst, bill, members) or profile
     blamed = named.layers[-1] if worst is None or named is not profile else worst.example
     return Cause(
-        said, blamed.type, profile.per_step_decades * profile.length, kind="time", layers=(named.name,),
+        said, blamed.type, per_step * profile.length, kind="time", layers=(named.name,),
         source=_line(patient, profile, blamed), bill=_rows(patient, bill),
     )  # fmt: skip
 
@@ -133,9 +135,9 @@ def _bias_rms(patient: Patient, matrix: Tensor) -> float | None:
     return float(np.sqrt(sum(norms[t.id] ** 2 / max(1, t.count) for t in found)))
 
 
-def _parts(patient: Patient, profile: TimeProfile, bill: TimeBill | None) -> list[Line]:
+def _parts(per_step: float, bill: TimeBill | None) -> list[Line]:
     """The operations that do most of a step, if the true gradient goes the way that is to be explained."""
-    if bill is None or bill.step.decades * profile.per_step_decades <= 0:
+    if bill is None or bill.step.decades * per_step <= 0:
         return []
     parts = [line for line in bill.lines if line.label not in (OUTPUTS, OTHERS)]
     return [part for part in parts if abs(part.decades) > _WORTH_NAMING * abs(bill.step.decades) * part.count]

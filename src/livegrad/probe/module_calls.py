@@ -1,6 +1,6 @@
 """Listening to the calls of modules, from before their hooks to after them, however they end."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Protocol
@@ -74,17 +74,19 @@ def call_heard_by(
         failed = False
         return output
     except BaseException as error:
-        _hide_own_frames(error.__traceback__)
+        hide_frames_of(_OWN_FILES, error.__traceback__)
         raise
     finally:
         for listener in reversed(curious):
             listener.leave(module, output, failed)
 
 
-def _hide_own_frames(traceback: TracebackType | None) -> None:
-    """Take the frames of ours that lie below the first out of `traceback`: they say nothing of the error."""
+def hide_frames_of(files: Container[str], traceback: TracebackType | None) -> None:
+    """Take the frames of `files` that lie below the first out of `traceback`: they say nothing of the
+    error.
+    """
     while traceback is not None and traceback.tb_next is not None:
-        if traceback.tb_next.tb_frame.f_code.co_filename in _OWN_FILES:
+        if traceback.tb_next.tb_frame.f_code.co_filename in files:
             traceback.tb_next = traceback.tb_next.tb_next
         else:
             traceback = traceback.tb_next

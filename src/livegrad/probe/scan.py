@@ -49,6 +49,7 @@ from livegrad.probe.path_tap import PathTap
 from livegrad.probe.reach import PROBE, TRUTH, RecurrentReach
 from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
+from livegrad.probe.script_trace import ScriptTrace
 from livegrad.probe.segments import open_segments
 from livegrad.probe.similarity import likeness, token_likeness
 from livegrad.probe.spine import find_spine
@@ -88,6 +89,7 @@ class StepScan:
 
     module_names: every module of root -> its dotted name. parameter_ids: id(parameter) -> tensor id of the
     run. made_at(module): where the module was created ("file:line") or None. most_layers: rows of each kind.
+    trace: what follows the forward pass, where that is not the root's own calls.
     `reason` says why a part was not measured. No method raises: training goes on whatever happens here.
     """
 
@@ -99,11 +101,12 @@ class StepScan:
         seed: int = 0,
         made_at: Callable[[torch.nn.Module], str | None] = lambda module: None,
         most_layers: int = MOST_LAYERS,
+        trace: ForwardTrace | ScriptTrace | None = None,
     ) -> None:
         self.reason: str | None = None
         self._most_layers = most_layers
         self._root = root
-        self._trace = ForwardTrace(root, module_names)
+        self._trace = trace or ForwardTrace(root, module_names)
         self._eager = Eager()
         self._reach = RecurrentReach(module_names)
         self._time: list[TimeRow] = []

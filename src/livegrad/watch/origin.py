@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch.nn.modules import module as registry
 
+from livegrad.probe.module_calls import hide_frames_of
 from livegrad.probe.source import is_user_file, shown_path, user_line
 
 
@@ -92,7 +93,11 @@ class _Constructors:
         def constructor(self: Any, *args: Any, **kwargs: Any) -> None:
             with contextlib.suppress(Exception):  # a model must be built whatever happens here
                 note(self)
-            before(self, *args, **kwargs)
+            try:
+                before(self, *args, **kwargs)
+            except BaseException as error:
+                hide_frames_of((__file__,), error.__traceback__)
+                raise
 
         self._own = constructor
         torch.nn.Module.__init__ = constructor  # type: ignore[method-assign]

@@ -28,7 +28,8 @@ class Sampling:
         subject.next = subject.schedule.decide(step, now)
         if subject.next.scan:
             with lock:
-                armed = self._scans.arm(subject, self._table.tensors.ids())
+                alone = len(self._table.subjects) == 1
+                armed = self._scans.arm(subject, self._table.tensors.ids(), alone)
             if not armed and subject.root is None and record is not None:
                 text = f"layers of {subject.name}: no torch.nn.Module in sight holds these tensors"
                 record.note(step, "not_observed", text)

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from livegrad.probe.scan import ScanResult, StepScan
+from livegrad.probe.script_trace import BareModel, ScriptTrace
 from livegrad.watch.counterfactuals import Counterfactuals
 from livegrad.watch.excess import Excess
 from livegrad.watch.failure import describe
@@ -28,13 +29,17 @@ MOST_UNCLAIMED = 4
 MOST_REOPENINGS = 8
 MOST_FAILED_SCANS = 3
 MOST_PASSES = 512
+# A few trained tensors beside a model (latent codes, a temperature) are no network.
+FEWEST_MATRICES = 2
+NO_MODULE = "the model is no torch.nn.Module, so no copy of it can be run"
 
 
 @dataclasses.dataclass(eq=False)
 class Ticket:
     """One scan under way, of `subject`'s optimizer step number `step`.
 
-    `subject` is None until an optimizer has claimed the model (on the first step).
+    `subject` is None until an optimizer has claimed the model (on the first step). bare, trace: what stands
+    for a model that no module holds, and what follows the program's operations then.
     """
 
     root: weakref.ref[torch.nn.Module]
@@ -52,6 +57,8 @@ class Ticket:
     entered: float = 0.0
     forward: float = 0.0
     cost: float = 0.0
+    bare: BareModel | None = None
+    trace: ScriptTrace | None = None
 
 
 class ScanDriver:
@@ -75,8 +82,8 @@ class ScanDriver:
     def busy(self) -> bool:
         return bool(self._tickets)
 
-    def arm(self, subject: Subject, parameter_ids: dict[int, int]) -> bool:
-        """Scan the next step of `subject`; False if it has no module to follow.
+    def arm(self, subject: Subject, parameter_ids: dict[int, int], alone: bool = False) -> bool:
+        """Scan the next step of `subject`; False if it has no module to follow, and is not `alone`.
 
         Of several forward passes before backward the last is scanned (those before may be a validation that
         nobody differentiates), or all of them if that has failed (a cell that the script itself steps
@@ -84,11 +91,30 @@ class ScanDriver:
         """
         root = subject.module()
         if root is None:
-            return False
+            return alone and self._arm_bare(subject, parameter_ids)
         if not any(ticket.subject is subject for ticket in self._tickets):
             again = subject.failed_scans > 0
             step = subject.iteration + 1
             self._tickets.append(Ticket(weakref.ref(root), parameter_ids, subject, step, accumulate=again))
+        return True
+
+    def _arm_bare(self, subject: Subject, parameter_ids: dict[int, int]) -> bool:
+        """Scan a model that no module holds: all that the program computes until its next backward pass."""
+        tensors = subject.held_tensors()
+        if sum(tensor.ndim >= 2 for tensor in tensors) < FEWEST_MATRICES:
+            return False
+        if not any(ticket.subject is subject for ticket in self._tickets):
+            self._seed += 1
+            bare = BareModel(tensors)
+            trace = ScriptTrace(bare)
+            scan = StepScan(bare, {bare: ""}, parameter_ids, self._seed, self._origins.made_at, trace=trace)
+            ticket = Ticket(
+                weakref.ref(bare), parameter_ids, subject, subject.iteration + 1, scan,
+                thread=threading.get_ident(), bare=bare, trace=trace,
+            )  # fmt: skip
+            self._tickets.append(ticket)
+            self.counterfactuals.kept.excuses.setdefault(subject.id, NO_MODULE)
+            self._attempt(ticket, StepScan.open)
         return True
 
     def enter(self, module: torch.nn.Module, outermost: bool, discover: bool) -> None:
@@ -295,6 +321,8 @@ class ScanDriver:
     def _drop(self, ticket: Ticket) -> None:
         self._tickets.remove(ticket)
         self._drop_scan(ticket)
+        if ticket.trace is not None:
+            ticket.trace.remove()
 
 
 def _is_probed(scan: StepScan | None) -> bool:

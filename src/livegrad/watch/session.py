@@ -161,7 +161,7 @@ class Session:
         record.writer.close(status=status, exit_code=exit_code, error=error)
 
     def _attach(self) -> None:
-        self._origins.open()
+        self._origins.open(constructors=True)
         self._handles = [
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),

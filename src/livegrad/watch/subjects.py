@@ -79,6 +79,11 @@ class Subject:
     def module(self) -> torch.nn.Module | None:
         return self.root() if self.root is not None else None
 
+    def held_tensors(self) -> list[torch.Tensor]:
+        """All that its optimizers hold, which is more than its own where they train other models too."""
+        alive = [optimizer for reference in self._optimizers if (optimizer := reference()) is not None]
+        return [tensor for optimizer in alive for tensor in parameters_of(optimizer)]
+
     def to_json(self) -> dict[str, Any]:
         return {
             "id": self.id,

@@ -37,12 +37,16 @@ def deafening(profile: SpineProfile, ceiling: float = CEILING_DECADES) -> np.nda
     """Return which spine layers (L,) move the output far more than their size warrants.
 
     In the output's own unit that counts only where the output itself is half of it: one that is a few times
-    its unit, over layers that are a little loud, is two small things and no explosion.
+    its unit, over layers that are a little loud, is two small things and no explosion. Neither is it one to
+    be loud beside an output that is next to nothing (a critic whose answers all lie at zero): the layer has
+    to move the output by its own unit at least.
     """
     limit = np.maximum(ceiling, NULL_DEVIATIONS * profile.null_sd)
     with np.errstate(invalid="ignore"):
         large = profile.absolute[-1:] > ceiling / 2
-        return (profile.relative > limit) | ((profile.absolute > limit) & bool(large.any()))
+        return ((profile.relative > limit) & (profile.absolute > 0)) | (
+            (profile.absolute > limit) & bool(large.any())
+        )
 
 
 def find(patient: Patient) -> list[Finding]:

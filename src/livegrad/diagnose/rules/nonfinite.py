@@ -110,14 +110,26 @@ def _with_origin(found: Finding, born: NonfiniteOrigin, patient: Patient) -> Fin
     grown = born.phase in ("update", "weight") or (born.phase == "forward" and born.made == "inf")
     names = [r for r in ("clip", "schedule") if grown]
     half = any(o.get("dtype") == "float16" for o in born.inputs)
-    cause = Cause(birth.summary(born), birth.operator(born), source=born.source)
+    line = _telling_line(patient, born)
+    cause = Cause(birth.summary(born), birth.operator(born), source=line)
     return replace(
         found,
-        source=born.source or found.source,
+        source=line or found.source,
         cause=cause,
         remedies=tuple(Remedy(name) for name in (*names, *(["precision"] if half else []))),
         next=birth.advice(born),
     )
+
+
+def _telling_line(patient: Patient, born: NonfiniteOrigin) -> str | None:
+    """The line of the call, or where that runs several modules (a Sequential's) where this one was made."""
+    layers = patient.layers.values()
+    sharing = {layer.module for layer in layers if layer.module and layer.source == born.source}
+    if born.source is None or born.module is None or len(sharing) < 2:
+        return born.source
+    made = (layer.made for layer in layers if layer.module == born.module and layer.made)
+    held = (t.source for t in patient.tensors.values() if t.module == born.module and t.source)
+    return next(made, None) or next(held, None) or born.source
 
 
 _EXPLANATION = (

@@ -44,7 +44,7 @@ def find(patient: Patient) -> list[Finding]:
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
-            source=source_of(patient, [worst[0]]),
+            source=patient.optimizer_line(worst[0]) or source_of(patient, [worst[0]]),
             message=f"one step changed {worst[0].name} by {_times(worst[2])} its own size",
             cause=Cause(
                 f"the learning rate ({_shown(rate)}) is too high for these gradients",
