@@ -37,6 +37,10 @@ def plan_of(body: Body, choice: Choice) -> Plan:
     swapped = tuple(site for site in hidden if site.kind in kinds)
     counts = Counter(site.kind for site in swapped)
     said = tuple(f"{number} {what}" for what, number in kept.items())
+    same = _same_as(choice.variant)
+    already = sum(site.kind == same for site in hidden)
+    if already and not swapped:
+        said = (f"all {already} are {same} already", *said)
     return Plan(swapped, counts.most_common(1)[0][0] if counts else None, said)
 
 
@@ -59,12 +63,16 @@ def _kinds(body: Body, choice: Choice, hidden: Sequence[Site]) -> set[str]:
     only = choice.options.get("only")
     if only is not None:
         return {kind for kind in there if kind.lower() == str(only).lower()}
+    there.discard(_same_as(choice.variant))
     cause = (body.finding or {}).get("cause") or {}
     if cause.get("operator") in there:
         return {cause["operator"]}
-    same = next((m.__name__ for v, m in MODULES.items() if v == choice.variant), None)
-    there -= {same} if same else set()
     return {kind for kind in there if takes_too_much(kind)} or there
+
+
+def _same_as(variant: str) -> str:
+    """The activation that a variant is; "" for one that is made to measure."""
+    return MODULES[variant].__name__ if variant in MODULES else ""
 
 
 def sites_of(body: Body) -> tuple[Site, ...]:
