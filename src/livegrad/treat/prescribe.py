@@ -23,7 +23,7 @@ from livegrad.treat.prescription.candidates import candidates, impossible, words
 from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.proposal import Prescription, Proposal, Refusal, advice
-from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, shortlist
+from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, rank_unseen, shortlist
 from livegrad.treat.prescription.rates import OF_RATE, climb
 from livegrad.treat.prescription.rehearsal import Outcome, Stage
 from livegrad.treat.prescription.variety import are_alike, unlike, varied
@@ -40,6 +40,8 @@ FINALISTS = 4
 RATED = 3
 # A loss that was halved, in nats.
 ENOUGH = math.log(2)
+# Findings of faults that may be born in the middle of a training.
+BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
 _SERIOUS = ("error", "warning")
 
 
@@ -134,7 +136,8 @@ class _Tried:
         if len(choices) == 1 and assessment.works is False:
             self._refuse((first,), assessment.reason)
             return None
-        return Trial((first, *self._settled(first, choices[1:], codes[0])), codes, None, order)
+        together = (first, *self._settled(first, choices[1:], codes[0]))
+        return Trial(together, codes, None, order, assessment.works)
 
     def _settled(self, first: Choice, others: Sequence[Choice], code: str) -> list[Choice]:
         """The choices that go along with a setting, as the finding asks for them; of a model whose weights or
@@ -180,7 +183,19 @@ class _Tried:
             again = [self._tried(stage, j.trial, steps, share) for j in finalists]
             finalists = rank([judge(t, control, self._wanted, contest) for t in again if t is not None])
         last = [self._proposal(trial, None) for trial in untried]
-        return [self._proposal(j.trial, j) for j in varied([*finalists, *others])] + last
+        every = [*finalists, *others]
+        if self._is_born_later(stage, control):
+            self.notes.append(
+                "the fault is born later than copies were followed: their first steps say little"
+            )
+            every = rank_unseen(every)
+        return [self._proposal(j.trial, j) for j in varied(every)] + last
+
+    def _is_born_later(self, stage: Stage, control: Outcome) -> bool:
+        """Whether the untreated copy is well as far as it went, and the fault is of those that come later."""
+        born = [int(f.get("first_step") or 0) for f in self._findings]
+        late = self._wanted <= BORN_LATER and min(born, default=0) > len(stage.lessons)
+        return late and not control.codes & self._wanted and math.isfinite(control.last)
 
     def _at_other_rates(self, stage: Stage, judged: Sequence[Judged], control: Outcome) -> list[Judged]:
         """The same, and the best rates of the three best of different kinds that let the signal through."""
@@ -191,7 +206,8 @@ class _Tried:
         for start in unlike(rank(sound), RATED):
 
             def attempt(choice: Choice, start: Judged = start) -> Judged | None:
-                trial = Trial((*start.trial.choices, choice), start.trial.answers, None, start.trial.order)
+                known = start.trial
+                trial = Trial((*known.choices, choice), known.answers, None, known.order, known.works)
                 if self._watch.share_gone > 0.7:
                     return None
                 tried = self._tried(stage, trial, FIRST_LOOK, 0.7)
@@ -249,7 +265,7 @@ class _Tried:
             self._seen.append(outcome.choices)
             if any(abs(a - b) > 0 for a, b in pairwise(outcome.losses)):
                 self._courses.add(outcome.losses)
-        return Trial(outcome.choices, trial.answers, outcome, trial.order)
+        return Trial(outcome.choices, trial.answers, outcome, trial.order, trial.works)
 
     def _proposal(self, trial: Trial, judged: Judged | None) -> Proposal:
         measured: dict[str, float] = {}

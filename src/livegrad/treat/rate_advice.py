@@ -37,6 +37,8 @@ SMALLEST_FACTOR = 1e-6
 STANDING_STILL = 1e-5
 """A usual step under this is no step; as in the finding LG503."""
 LOWER = 0.1
+# A group whose rate is behind by less is not starved by it.
+_MUCH = 3.0
 # A group's steps are at fault if they are within this of the largest.
 _ALIKE = 0.1
 
@@ -58,6 +60,8 @@ def advise(body: Body) -> Advice:
     finding = body.finding or {}
     code = finding.get("code")
     known = recorded(body)
+    if code == "LG401" and behind_by_rate(body):
+        return _as_the_others(body, finding)
     if code in TOO_SMALL or "swallowed_share" in (finding.get("evidence") or {}):
         return _faster(body, finding)
     if code == "LG401":
@@ -151,6 +155,13 @@ def _faster(body: Body, finding: Mapping[str, Any]) -> Advice:
         return Advice(_all(body, 1.0), "nothing is known of the size of the steps")
     factor = round_number(max(1.0, USUAL_STEP / usual), 1)
     return Advice(_all(body, factor), f"a usual step changes {usual:.1g} of a weight", usual, usual * factor)
+
+
+def behind_by_rate(body: Body) -> bool:
+    """Whether the layers of the finding have a parameter group of a lower rate than the others'."""
+    finding = body.finding or {}
+    factors = _as_the_others(body, finding).factors or ()
+    return any(factor > _MUCH for fs in factors for factor in fs)
 
 
 def _as_the_others(body: Body, finding: Mapping[str, Any]) -> Advice:

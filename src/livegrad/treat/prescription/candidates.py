@@ -33,7 +33,7 @@ _GROWTH_IN_TIME = (
     "clip=through-time",
 )  # fmt: skip
 _STEPS = (
-    "schedule=rate", "schedule=warmup", "clip=norm", "clip=agc", "schedule=warmup,clip=norm",
+    "schedule=cap", "schedule=rate", "schedule=warmup", "clip=norm", "clip=agc", "schedule=warmup,clip=norm",
     "schedule=rate,clip=norm",
 )  # fmt: skip
 
@@ -49,7 +49,7 @@ _TREATS: dict[str, tuple[str, ...]] = {
     ),
     "LG202": (
         "init", "activation", "init=lsuv", "normalize", "activation,normalize", "clip=robust",
-        "schedule=rate", "schedule=warmup", "clip=norm", "clip=agc",
+        "schedule=cap", "schedule=rate", "schedule=warmup", "clip=norm", "clip=agc",
     ),
     "LG203": (
         "init", "skip", "init,skip", "normalize", "normalize=batch", "init=lsuv", "activation",

@@ -20,12 +20,15 @@ HEARD = 3.0
 
 @dataclass(frozen=True)
 class Trial:
-    """A treatment that was tried on a copy, or by closed form alone (outcome None)."""
+    """A treatment that was tried on a copy, or by closed form alone (outcome None). works: as the assessment
+    of its first choice says.
+    """
 
     choices: tuple[Choice, ...]
     answers: tuple[str, ...]
     outcome: Outcome | None
     order: int
+    works: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,18 @@ def rank(judged: Sequence[Judged]) -> list[Judged]:
         size = size_of_change(j.trial.choices) if tier == 0 else (0, 0)
         progress = round(j.progress, 3) if math.isfinite(j.progress) else -1e9
         return (tier, len(j.left) + len(j.new) if tier == 4 else 0, *size, -progress, j.trial.order)
+
+    return sorted(judged, key=key)
+
+
+def rank_unseen(judged: Sequence[Judged]) -> list[Judged]:
+    """The order where the fault is born later than copies were followed: what does no harm at first, then by
+    what closed form and the recorded run say of it, then by how little it changes.
+    """
+
+    def key(j: Judged) -> tuple[float, ...]:
+        harms = not math.isfinite(j.progress) or bool(j.new)
+        return (harms, j.trial.works is not True, *size_of_change(j.trial.choices), j.trial.order)
 
     return sorted(judged, key=key)
 

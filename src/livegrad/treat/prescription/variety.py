@@ -21,14 +21,16 @@ def are_alike(one: Sequence[Choice], other: Sequence[Choice]) -> bool:
 
 
 def varied(judged: Sequence[Judged]) -> list[Judged]:
-    """The same, the best first: behind it the best of those that are unlike it and learn, then one that is
-    unlike both, then the others in their order.
+    """The same, the best first: behind it the best of those that are unlike it and learn (any that is unlike
+    it, where none learns), then one that is unlike both, then the others in their order.
     """
     rest, found = list(judged), []
     while rest and len(found) < 3:
-        unlike = [j for j in rest if not any(are_alike(j.trial.choices, k.trial.choices) for k in found)]
-        cures = [j for j in unlike if j.cures] or [j for j in unlike if j.learns and not j.left]
-        following = rest[0] if not found else next(iter(cures), None)
+        other = [j for j in rest if not any(are_alike(j.trial.choices, k.trial.choices) for k in found)]
+        good = [j for j in other if j.cures] or [j for j in other if j.learns and not j.left]
+        if not good and not any(j.learns for j in rest):
+            good = other
+        following = rest[0] if not found else next(iter(good), None)
         if following is None:
             break
         found.append(following)

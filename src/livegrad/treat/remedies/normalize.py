@@ -281,10 +281,10 @@ def _insert(body: Body, place: _Place, norm: nn.Module, of_input: bool) -> Chang
     layer, weight = place.layer, place.layer.weight
     assert isinstance(weight, torch.Tensor)
     norm = norm.to(device=weight.device, dtype=weight.dtype).train(layer.training)
+    beside = list(layer.parameters())
     layer.add_module(_CHILD, norm)
     wrapper = WithNorm(layer, of_input)
     wrapper.attach()
-    beside = weight if isinstance(weight, nn.Parameter) else None
     said, leave = join(body.optimizers, beside, list(norm.parameters()))
     what = f"{norm} on its {'input' if of_input else 'output'}" + (f"; {said}" if said else "")
     return Change(place.name, what, _undo(layer, wrapper, leave), body.sources.get(place.name))

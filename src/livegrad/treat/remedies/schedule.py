@@ -2,6 +2,7 @@
 
     rate     each group's rate times a factor that makes ‖ΔW‖/‖W‖ sound (livegrad.treat.rate_advice)
     warmup   times min(1, (step + 1)/N) on top of what is set; N = 2/(1 − β₂) for Adam; Ma & Yarats 2021
+    cap      no larger than it was before the fault began, where the program raises it while it trains
 
 Where nothing was recorded and closed form does not tell (under Adam the first step is lr in every entry;
 under SGD it depends on the gradient), the first step is made on trial and taken back, and the rate is set
@@ -27,12 +28,15 @@ from livegrad.treat.rate_advice import (
     TOO_SMALL,
     Advice,
     advise,
+    behind_by_rate,
     from_sizes,
     target_of,
     usual_size,
 )
+from livegrad.treat.rate_cap import factors_under, rise_of
 from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.schedule_edits import cap_edit, rate_edit, warmup_edits
 from livegrad.treat.update_size import largest_by_group, tried_sizes
 
 _USUAL_WARMUP = 500
@@ -52,10 +56,10 @@ class Schedule(Remedy):
         "the gradient vanishes or explodes over depth: a rate that is high enough for the early layers makes "
         "the late ones diverge; or units are dead or saturated from the start, and have no slope to return by"
     )
-    variants = ("rate", "warmup")
+    variants = ("rate", "warmup", "cap")
     options: ClassVar = {
         "factor": "what every rate is multiplied by (rate)",
-        "lr": "the rate itself (rate)",
+        "lr": "the rate itself (rate), or the largest there may be (cap)",
         "group": "the only parameter group to change, counted from 0 (rate)",
         "steps": "N of the warm-up",
     }
@@ -70,6 +74,8 @@ class Schedule(Remedy):
             variant = "warmup" if _only_at_first(body) else "rate"
         self.require_variant(variant)
         options = dict(choice.options)
+        if variant == "cap" and "lr" not in options and (rise := rise_of(body)) is not None:
+            options["lr"] = rise.usual
         if variant == "warmup" and "steps" not in options:
             options["steps"] = _warmup_steps(body)
         if variant == "rate" and not {"factor", "lr"} & options.keys() and _missing(body, choice) is None:
@@ -83,6 +89,10 @@ class Schedule(Remedy):
         code = (body.finding or {}).get("code")
         if choice.variant == "warmup":
             return _assess_warmup(body, choice, code)
+        if choice.variant == "cap":
+            rise = rise_of(body)
+            rose = "" if rise is None else f"the program raises the rate to {rise.largest:.2g}: "
+            return Assessment(True if rise else None, f"{rose}it is held under {choice.options['lr']:g}")
         if _begins_at_zero(body, choice):
             return Assessment(True, f"the learning rate is {choice.options['lr']:g} instead of 0")
         advice = _advice(body, choice)
@@ -109,6 +119,9 @@ class Schedule(Remedy):
         if choice.variant == "warmup":
             what = f"learning rate warmed up over {choice.options['steps']} steps"
             return [_change(body, i, what) for i in range(len(body.optimizers))]
+        if choice.variant == "cap":
+            what = f"learning rate held under {choice.options['lr']:g}"
+            return [_change(body, i, what) for i in range(len(body.optimizers))]
         if _begins_at_zero(body, choice):
             return [c for i, o in enumerate(body.optimizers) for c in _set_to(body, i, o, choice)]
         advice = _advice(body, choice)
@@ -132,6 +145,9 @@ class Schedule(Remedy):
             factor = min(1.0, (step + 1) / int(choice.options["steps"]))
             state["held"][place].before(optimizer, [factor] * len(optimizer.param_groups))
             return
+        if choice.variant == "cap":
+            state["held"][place].before(optimizer, factors_under(optimizer, float(choice.options["lr"])))
+            return
         if "measure" in state and place not in state.setdefault("measured", set()):
             state["measured"].add(place)
             sizes = largest_by_group(optimizer, body.model, tried_sizes(optimizer, body.model))
@@ -151,9 +167,11 @@ class Schedule(Remedy):
         for i, optimizer in enumerate(body.optimizers):
             made, step = body.sources.get(f"optimizer:{i}"), body.sources.get(f"step:{i}")
             if choice.variant == "warmup":
-                found += _warmup_edits(optimizer, made, step, int(choice.options["steps"]), i)
+                found += warmup_edits(optimizer, made, step, int(choice.options["steps"]), i)
+            elif choice.variant == "cap":
+                found.append(cap_edit(optimizer, step, choice.options["lr"]))
             elif changed := [c for c in changes if c.where.startswith(f"optimizer {i}")]:
-                found.append(_rate_edit(body, choice, i, made, changed))
+                found.append(rate_edit(body.memory.get(_key(choice), {}), i, made, changed))
         return found
 
 
@@ -278,6 +296,8 @@ def _missing(body: Body, choice: Choice) -> str | None:
     for name, value in choice.options.items():
         if name in ("factor", "lr", "steps") and not (isinstance(value, (int, float)) and value > 0):
             return f"{name} is a positive number, not {value!r}: schedule={choice.variant}:{name}=10"
+    if choice.variant == "cap" and "lr" not in choice.options:
+        return "the rate was not seen to rise before the fault: take schedule=rate, or say it, cap:lr=0.01"
     if any("lr" not in group for optimizer in body.optimizers for group in optimizer.param_groups):
         return "its optimizer has no learning rate"
     return None
@@ -304,7 +324,7 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
     lost = "under_eps_share" in evidence or (
         "swallowed_share" in evidence and (usual_size(body) or 1.0) > STANDING_STILL
     )
-    if code == "LG401" and lost:
+    if code == "LG401" and lost and not behind_by_rate(body):
         return "the steps are rounded away or divided away: take precision"
     if code == "LG503" and (evidence.get("usual_update_over_weights") or 0) > 1e-5:
         return "the weights do move: what the model is told does not seem to depend on what it is shown"
@@ -353,26 +373,3 @@ def _assess_warmup(body: Body, choice: Choice, code: str | None) -> Assessment:
         return Assessment(False, reason, after, before)
     works = True if code == "LG402" else None
     return Assessment(works, f"the first step is 1/{steps} of what it was", after, before)
-
-
-def _rate_edit(body: Body, choice: Choice, i: int, made: str | None, changes: Sequence[Change]) -> Edit:
-    state = body.memory.get(_key(choice), {})
-    rate = state.get("arguments", {}).get(i)
-    if i in state.get("by_hand", ()):
-        factor = state["factors"][i][0]
-        return Edit("instruction", made, f"multiply by {factor:g} the learning rate that your loop sets")
-    if rate is not None:
-        return Edit("argument", made, repr(rate), "lr")
-    return Edit("instruction", made, "; ".join(f"{c.where}: {c.what}" for c in changes))
-
-
-def _warmup_edits(optimizer: Optimizer, made: str | None, step: str | None, n: int, i: int) -> list[Edit]:
-    if is_scheduled(optimizer):
-        text = f"multiply what your schedule sets by min(1, (step + 1) / {n})"
-        return [Edit("instruction", made, text)]
-    name = "warmup" if i == 0 else f"warmup_{i}"
-    code = f"{name} = torch.optim.lr_scheduler.LambdaLR({{target}}, lambda step: min(1.0, (step + 1) / {n}))"
-    return [
-        Edit("after", made, code, type(optimizer).__name__, ("import torch",)),
-        Edit("after", step, f"{name}.step()", "step"),
-    ]

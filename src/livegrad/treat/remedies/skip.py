@@ -284,7 +284,7 @@ def _equip(
     body: Body, layer: nn.Module, choice: Choice, blocks: int
 ) -> tuple[str, Callable[[], None] | None]:
     """Give the layer what its skip connection learns; return what is said of it and how to take it away."""
-    weight = layer._parameters.get("weight", next(layer.parameters(), None))
+    beside = list(layer.parameters())
     like = next(layer.parameters(), next(body.model.parameters()))
     if choice.variant == "scaled":
         return f"output → what the layer before gave + {_scale(choice, blocks):.3g} × output", None
@@ -298,13 +298,13 @@ def _equip(
             gate.weight.zero_()
             gate.bias.fill_(-log(blocks))
         layer.add_module(GATE, gate.train(layer.training))
-        said, leave = join(body.optimizers, weight, list(gate.parameters()), decayed=True)
+        said, leave = join(body.optimizers, beside, list(gate.parameters()), decayed=True)
         what = "output → t × output + (1 − t) × what the layer before gave"
     else:
         start = _scale(choice, blocks) if choice.variant == "skipinit" else 0.0
         scale = nn.Parameter(torch.full((), start, device=like.device, dtype=like.dtype))
         layer.register_parameter(SCALE, scale)
-        said, leave = join(body.optimizers, weight, [scale])
+        said, leave = join(body.optimizers, beside, [scale])
         gated = f"output → output + α × what the layer before gave, α = {start:.3g}"
         what = f"output → what the layer before gave + α × output, α = {start:.3g}"
         what = gated if choice.variant == "gated" else what
