@@ -7,6 +7,7 @@ from dash import dcc, html
 
 from livegrad.diagnose.number import count, percent, short
 from livegrad.view.finding_card import finding_cards
+from livegrad.view.ledger_table import decades
 from livegrad.view.text import clean, shorten
 
 _SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
@@ -92,13 +93,18 @@ def _cell(value: Any) -> Any:
     return clean(value) if isinstance(value, str) else value
 
 
+def _decades(value: Any) -> str:
+    said = decades(value)
+    return f"{said} decades" if said else "unknown"
+
+
 def layer_facts(layer: Mapping[str, Any]) -> Component:
     """What is known of one layer at the latest scan."""
     pairs: list[tuple[str, Any]] = [
         ("type", clean(layer.get("type") or "?")),
         ("in your code", html.Code(clean(layer["source"])) if layer.get("source") else "unknown"),
         ("audibility, of the output's", short(layer.get("audibility_ratio"))),
-        ("transport of the gradient", short(layer.get("transport"))),
+        ("transport of the gradient", _decades(layer.get("transport"))),
         ("activation rms", short(layer.get("activation_rms"))),
         ("gradient rms", short(layer.get("gradient_rms"))),
     ]

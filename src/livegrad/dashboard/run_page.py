@@ -107,9 +107,18 @@ def verdict(document: Mapping[str, Any] | None, subject: str) -> Component:
             html.P(clean(document["summary"]), className="summary"),
             _strip(document, subject),
             html.Ul([_pointer(card) for card in serious[:6]], className="where-to-look"),
+            *_next_step(serious),
             facts([(label, clean(value)) for label, value in key_facts(document)]),
         ]
     )
+
+
+def _next_step(serious: Sequence[Mapping[str, Any]]) -> list[Component]:
+    """The first command that the gravest finding proposes."""
+    commands = [command for card in serious[:1] for command in card["commands"]]
+    if not commands:
+        return []
+    return [html.P([html.Strong("Next: "), html.Code(clean(commands[0]))], className="next")]
 
 
 def _pointer(card: Mapping[str, Any]) -> Component:
@@ -219,7 +228,9 @@ def layer_panel(document: Mapping[str, Any] | None, subject: str, layer: str | N
     if not layer:
         return None
     close = html.Button("Close", id="layer-close", n_clicks=0)
-    top = html.Div([html.H2(clean(shorten(layer, 200))), close], className="drawer-top")
+    # A bare number, as nn.Sequential names its layers, is no heading.
+    heading = f"layer {layer}" if layer.isdecimal() else clean(shorten(layer, 200))
+    top = html.Div([html.H2(heading), close], className="drawer-top")
     if document is None or "failed" in document:
         return html.Div([top, html.P("There is no diagnosis yet.", className="calm")])
     rows = [row for row in subject_layers(document, subject) if row["name"] == layer]
@@ -243,11 +254,11 @@ def _lines_of(document: Mapping[str, Any], subject: str, layer: str) -> list[tup
     book = subject_ledger(document, subject)
     if not book:
         return []
-    short_name = layer.split(".", 1)[-1]
+    names = (layer, layer.split(".", 1)[-1])
     return [
         (row["name"], row["type"], row["decades"], row["expected"])
         for row in book["tree"]
-        if layer in row["name"] or short_name == row["name"]
+        if row["name"] in names or row["name"].endswith(f".{layer}")
     ]
 
 

@@ -77,7 +77,7 @@ def callbacks(app: Dash, shelf: Shelf, prefix: str) -> None:
             return no_update, no_update, no_update, *nothing
         try:
             document = treatment_document(folder)
-            return _filled(shelf, name, document, now, prefix)
+            return filled(shelf, name, document, now, prefix)
         except (LivegradError, OSError) as error:
             return now, _ENDED, html.P(clean(str(error)), className="notice"), *nothing
         except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -85,7 +85,10 @@ def callbacks(app: Dash, shelf: Shelf, prefix: str) -> None:
             return now, _ENDED, html.P(said, className="notice"), *nothing
 
 
-def _filled(shelf: Shelf, name: str, document: dict[str, Any], now: str, prefix: str) -> tuple[Any, ...]:
+def filled(shelf: Shelf, name: str, document: dict[str, Any], now: str, prefix: str) -> tuple[Any, ...]:
+    """Return what fills the page of the treatment `name`: the stamp, the pace of looking, the head, what
+    follows the figures, and the figures.
+    """
     drawings = treatment_drawings(document, lambda folder: _open(shelf, name, folder))
     missing = "Drawn when an arm has won." if document["status"] == "running" else "No arm to draw beside it."
     figures = [pack(drawings.get(key, missing)) for key in FIGURES]
