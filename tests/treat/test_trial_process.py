@@ -134,3 +134,33 @@ def test_threads_are_shared_unless_the_user_has_set_them():
 def test_exit_codes_in_words():
     assert exit_words(1) == "exit code 1"
     assert exit_words(-9).startswith("killed by SIGKILL")
+
+
+@pytest.mark.parametrize("verb", ["run", "prescribe"])
+def test_a_run_that_is_told_to_end_tidies_up_after_itself(tmp_path, verb):
+    """Its exit callbacks run, as they do at the end of a program, so workers and temporary folders go."""
+    script = tmp_path / "wait.py"
+    script.write_text(
+        "import atexit, time\n"
+        "atexit.register(lambda: open('tidy', 'w').close())\n"
+        "try:\n"
+        "    print('waiting', flush=True)\n"
+        "    time.sleep(600)\n"
+        "finally:\n"
+        "    open('final', 'w').close()\n"
+    )
+    own = {
+        "run": ["--out", "runs", "--repetition", "0"],
+        "prescribe": ["--history", ".", "--into", "found.json"],
+    }[verb]
+    command = [sys.executable, "-m", "livegrad", verb, *own, str(script)]
+    here = Path.cwd()
+    os.chdir(tmp_path)
+    try:
+        child = Child(command, tmp_path / "job", child_environment(1))
+    finally:
+        os.chdir(here)
+    wait_until(lambda: "waiting" in last_words(tmp_path / "job"))
+    child.end()
+    assert child.poll() == 143
+    assert (tmp_path / "tidy").exists() and (tmp_path / "final").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING, NoReturn, Optional
 
 from livegrad.cli.at_start import LOADED_AT_START
 from livegrad.cli.exit_code import OUR_FAILURE
+from livegrad.cli.told_to_end import TERMINATED, GentleEnd
 from livegrad.cli.voice import Voice
+from livegrad.watch.enough import EnoughSteps
 from livegrad.watch.own_imports import forget_hiding, own_imports
 from livegrad.watch.program import Program
 from livegrad.watch.script import Outcome, leave, one_line, run_program
@@ -37,9 +40,11 @@ class PrescribedRun:
     onset: Optional[Onset] = None  # noqa: UP045 - as prescriber
     search_path: str | None = None
     outcome: Outcome | None = None
+    end: GentleEnd | None = None
 
     def run(self) -> NoReturn:
         """Run the program's first steps, prescribe, and end the process."""
+        self.end = GentleEnd()
         # Registered first, so called last: the program's own callbacks have had their say.
         atexit.register(self._at_exit)
         self.search_path = self.program.search_path()
@@ -66,12 +71,16 @@ class PrescribedRun:
     def _at_exit(self) -> None:
         if os.getpid() != self.pid or self.outcome is None or self.outcome.interrupted:
             return
+        if self.end is not None and self.end.told:
+            os._exit(TERMINATED)
         code = OUR_FAILURE
+        # What is tried leaves nothing elsewhere, whatever happens to this process.
+        tempfile.tempdir = str(self.into.parent)
         try:
             with own_imports(self.search_path):
                 code = self._conclude(self.outcome)
-        except KeyboardInterrupt:
-            code = 130
+        except (KeyboardInterrupt, EnoughSteps):
+            code = TERMINATED
         except BaseException as error:
             self.voice.warn(f"no prescription ({one_line(error)})")
         for stream in (sys.stdout, sys.stderr):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, Optional
 from livegrad.cli.at_start import LOADED_AT_START
 from livegrad.cli.exit_code import FINDINGS, USAGE, fails
 from livegrad.cli.json_output import write_json
+from livegrad.cli.told_to_end import TERMINATED, GentleEnd
 from livegrad.cli.voice import Voice
 from livegrad.errors import LivegradError
 from livegrad.watch.launch import Launch, RunFolder
@@ -66,6 +67,7 @@ class WatchedRun:
     seconds: float | None = None
     repetition: int | None = None
     seeds: Optional[Repetition] = None  # noqa: UP045 - as session
+    end: GentleEnd | None = None
     limit: Optional[StepLimit] = None  # noqa: UP045
     asked: bool = False
     treated: Optional[TreatedProgram] = None  # noqa: UP045 - as session
@@ -117,6 +119,7 @@ class WatchedRun:
             from livegrad.watch.seeds import Repetition
 
             self.seeds = Repetition(self.repetition)
+            self.end = GentleEnd()
             after_import("numpy", self.seeds.numpy_imported)
         if self.folder is not None or self.treat or self.guard or self.seeds is not None:
             after_import("torch", self._start)
@@ -205,6 +208,8 @@ class WatchedRun:
     def _at_exit(self, as_json: bool, fail_on: str | None) -> None:
         if os.getpid() != self.pid or self.outcome is None:
             return
+        if self.end is not None and self.end.told:
+            _leave_at_once(TERMINATED)
         code = None
         try:
             with own_imports(self.search_path):

@@ -51,9 +51,11 @@ class Child:
         return code
 
     def end(self) -> None:
-        """End it and all that it started: asked first, then killed."""
+        """End it and all that it started: it is asked first, so that it ends its own workers; what is left
+        is killed.
+        """
         if self._process.poll() is None:
-            self._signal(signal.SIGTERM)
+            self._process.terminate()
             deadline = time.monotonic() + GRACE_SECONDS
             while self._process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
