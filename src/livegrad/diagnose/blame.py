@@ -278,7 +278,8 @@ class _Verdict:
         for below, entry, above in zip(
             [None, *self.steps[:-1]], self.steps, [*self.steps[1:], None], strict=True
         ):
-            near = [e.role for e in (below, above) if e is not None]
+            # A sum with something that does not lead to the input joins no paths.
+            near = [e.role for e in (below, above) if e is not None and e.expected is not None]
             if entry.layer.name in names and (entry.layer.segment is not None or "join" in near):
                 return True
         return False

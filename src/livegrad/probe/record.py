@@ -14,13 +14,15 @@ import torch
 from torch import Tensor
 
 from livegrad.probe.activation import is_activation, measure_activation
+from livegrad.probe.cut import CUTTING, Cut
 from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import packing_obstacle, tracing_obstacle
 from livegrad.probe.operation import Operation, Value, is_rearranging, operator_name, shape_of, tensors_in
 from livegrad.probe.similarity import take_sample, take_tokens
-from livegrad.probe.source import user_line
+from livegrad.probe.source import called_from, user_line
 from livegrad.probe.squares import is_measurable, measure_rows
 
+_APPLY = torch.autograd.Function.apply.__func__.__code__
 _HOOKING = frozenset({"register_hook", "retain_grad"})
 
 
@@ -32,7 +34,7 @@ class Record:
     parameters used with gradients on. batch: samples in the batch, 0 if unknown. first: number that the first
     node of the running outermost call could have. obstacle: why the gradients may not be probed, or None.
     trouble: why the record is not whole, or None. checkpointed: True if a segment will be run again in the
-    backward pass.
+    backward pass. cuts: where values with a gradient were taken out of the graph.
     """
 
     def __init__(
@@ -60,6 +62,8 @@ class Record:
         self.obstacle: str | None = None
         self.trouble: str | None = None
         self.checkpointed = False
+        self.cuts: list[Cut] = []
+        self._applied: dict[int, tuple[str, int] | None] = {}
         self._calls: list[tuple[int, Operation]] | None = None
         self._ends: list[int] = []
         self._constants: dict[int, weakref.ref[Tensor]] = {}
@@ -126,6 +130,10 @@ class Record:
         if made:
             self._note_made(call, sources, output, made, first)
         else:
+            if not torch.is_grad_enabled():
+                self._note_applied(first - 1)
+            elif call in CUTTING or getattr(func, "__self__", None) is torch.Tensor.data:
+                self._note_cut(call, sources)
             self._note_constants(sources, results)
 
     def _note_made(
@@ -154,6 +162,19 @@ class Record:
                 self._constants[id(tensor)] = weakref.ref(tensor)
             else:
                 self._constants.pop(id(tensor), None)
+
+    def _note_applied(self, number: int) -> None:
+        """Nothing has a gradient for now: if that is the forward of a custom function, whose node bears this
+        number, note which line applied it.
+        """
+        if number not in self._applied:
+            self._applied[number] = called_from(_APPLY)
+
+    def _note_cut(self, call: str, sources: list[Tensor]) -> None:
+        nodes = [t.grad_fn for t in sources if t.grad_fn is not None]
+        line = user_line()
+        if nodes and line is not None:
+            self.cuts.append(Cut("data" if call == "__get__" else call.strip("_"), line, nodes[0]))
 
     def note_unseen(self, tensors: list[Tensor], module: torch.nn.Module | None = None) -> None:
         """Record what made `tensors`, met as arguments or leaving `module`, if it bypassed the mode (custom
@@ -215,7 +236,7 @@ class Record:
             node,
             call,
             module,
-            user_line(),
+            self._applied.get(node._sequence_nr()) or user_line(),
             uses_data,
             first,
             shape_of(tensor),

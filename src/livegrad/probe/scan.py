@@ -6,7 +6,7 @@ product for audibility), after_backward() when the true gradients have passed, c
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ import torch
 from livegrad.probe.aside import aside_layers
 from livegrad.probe.audibility import GradientTap, gaussian_probe, open_ends, send_probe
 from livegrad.probe.collection import no_collection
+from livegrad.probe.cut import parameters_cut_off
 from livegrad.probe.eager import Eager
 from livegrad.probe.graph import (
     DataGraph,
@@ -70,7 +71,8 @@ class ScanResult:
     gradients on; called_without_grad: ids of those whose module ran under no_grad. pairings: what does not
     fit between the output and the loss, as run.json holds it. seed: of the probe. unit: σ_y, None if the loss
     does not tell. outputs: places of the tensors the loss uses, among those the model returned; empty if it
-    was not one single call.
+    was not one single call. cut_off: id of a parameter that the loss does not reach -> what cut it off, and
+    at which line.
     """
 
     layers: list[LayerSpec]
@@ -82,6 +84,7 @@ class ScanResult:
     seed: int = 0
     unit: float | None = None
     outputs: tuple[int, ...] = ()
+    cut_off: dict[int, tuple[str, str]] = field(default_factory=dict)
 
 
 class StepScan:
@@ -123,6 +126,7 @@ class StepScan:
         self._loops: LoopScan | None = None
         self._probed: GradientSquares = {}
         self._reached: set[int] = set()
+        self._cut_off: dict[int, tuple[str, str]] = {}
 
     @property
     def probed(self) -> bool:
@@ -228,6 +232,8 @@ class StepScan:
         self._path_tap = PathTap(data, paths if self._paths else (), record.batch)
         self._loops = LoopScan(data, record, spine.loops) if spine.loops else None
         self._outputs = used_outputs(record.outputs, graph)
+        ids = self._names.tensor_ids
+        self._cut_off = parameters_cut_off(record.cuts, self._trace.without_grad_at, self._reached, ids)
         if target is None:
             self._read_loss(loss, data.nodes[0])
         else:
@@ -322,6 +328,7 @@ class StepScan:
             self._seed,
             self._target.unit,
             self._outputs,
+            self._cut_off,
         )
 
 

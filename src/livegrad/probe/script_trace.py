@@ -40,6 +40,7 @@ class ScriptTrace:
     def __init__(self, root: BareModel) -> None:
         self.record = Record(root, [root], ModuleStack())
         self.called_without_grad: set[int] = set()
+        self.without_grad_at: dict[int, tuple[str, int]] = {}
         self.inputs: list[InputRow] = []
         self._mode: WatchOperations | None = None
         self._thread = 0

@@ -6,7 +6,7 @@ import sys
 import sysconfig
 from functools import cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 
 _OWN_ROOT = str(Path(__file__).resolve().parents[1])
 _STANDARD_LIBRARY = tuple({str(Path(sysconfig.get_paths()[name])) + "/" for name in ("stdlib", "platstdlib")})
@@ -35,6 +35,18 @@ def shown_path(filename: str) -> str:
         return str(Path(filename).resolve().relative_to(Path.cwd()))
     except (ValueError, OSError):
         return filename
+
+
+def called_from(code: CodeType) -> tuple[str, int] | None:
+    """Return (file, line) of the user's frame that the innermost call of `code` came from; None if it is not
+    running.
+    """
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    while frame is not None and not is_user_file(frame.f_code.co_filename):
+        frame = frame.f_back
+    return None if frame is None else (frame.f_code.co_filename, frame.f_lineno)
 
 
 def user_line(depth: int = 1, stop: FrameType | None = None) -> tuple[str, int] | None:

@@ -16,6 +16,7 @@ from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import has_backward_hooks, tracing_obstacle
 from livegrad.probe.operation import shape_of, tensors_in
 from livegrad.probe.record import Record
+from livegrad.probe.source import user_line
 
 # Their fast path for inference, taken where nothing needs a gradient, is refused while any mode is on.
 _FAST_IN_EVALUATION = ("MultiheadAttention", "TransformerEncoderLayer", "TransformerEncoder")
@@ -26,7 +27,8 @@ class ForwardTrace:
 
     The mode that sees the operations is on only while an outermost call runs with gradients enabled, in one
     thread. modules: all of the root's. called_without_grad: id() of the parameters whose module ran without
-    gradients. inputs: what the latest outermost call was given.
+    gradients; without_grad_at: the line that called it there, inside the root's own forward pass. inputs:
+    what the latest outermost call was given.
     """
 
     def __init__(self, root: torch.nn.Module, modules: Collection[torch.nn.Module]) -> None:
@@ -34,6 +36,7 @@ class ForwardTrace:
         self._running = ModuleStack()
         self.record = Record(root, modules, self._running)
         self.called_without_grad: set[int] = set()
+        self.without_grad_at: dict[int, tuple[str, int]] = {}
         self.inputs: list[InputRow] = []
         self._mode: WatchOperations | None = None
         self._paused_by: torch.nn.Module | None = None
@@ -92,7 +95,10 @@ class ForwardTrace:
         inputs = (*args, *kwargs.values())
         grad = torch.is_grad_enabled()
         called = self.record.called if grad else self.called_without_grad
-        called.update(id(p) for p in _own_parameters(module))
+        own = [id(p) for p in _own_parameters(module)]
+        called.update(own)
+        if not grad and self._running and own and (line := user_line()) is not None:
+            self.without_grad_at.update(dict.fromkeys(own, line))
         if self._broken or (not grad and not self._running):
             return False
         if not self._running:

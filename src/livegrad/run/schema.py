@@ -90,7 +90,8 @@ class Tensor(Record):
 
     `optimizer` and `group` index the subject's optimizers and that optimizer's parameter groups; `count` is
     the number of entries. `called`: its module ran in forward. `reached`: a graph path from the loss
-    reaches it. Both are None until a scan has looked.
+    reaches it. Both are None until a scan has looked. `cut_by`: what took it out of the graph ("detach",
+    "data", "no_grad"), at the line `cut_at`; None where nothing did, or none was seen.
     """
 
     id: int = 0
@@ -110,6 +111,8 @@ class Tensor(Record):
     called: bool | None = None
     reached: bool | None = None
     note: str | None = None
+    cut_by: str | None = None
+    cut_at: str | None = None
 
 
 @dataclass(frozen=True)

@@ -50,4 +50,5 @@ def renumbered(result: ScanResult, ids: dict[int, int]) -> ScanResult:
         reached=of(result.reached),
         called=of(result.called),
         called_without_grad=of(result.called_without_grad),
+        cut_off={ids[n]: cut for n, cut in result.cut_off.items() if n in ids},
     )

@@ -273,7 +273,7 @@ class ScanDriver:
         self.odd = looks_wrong(row)
         fresh = [pairing for pairing in result.pairings if pairing not in subject.pairings]
         subject.pairings += fresh
-        news = table.tensors.mark(result.called, result.reached, subject.id)
+        news = table.tensors.mark(result.called, result.reached, subject.id, result.cut_off)
         table.changed |= news or bool(fresh) or self.layers.changed
         self.layers.changed = False
 

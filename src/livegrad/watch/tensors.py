@@ -1,6 +1,7 @@
 """The run's table of tensors: every parameter of a watched model, and every one an optimizer holds."""
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -61,8 +62,10 @@ class TensorTable:
         self.entries[number].update(optimizer=optimizer, group=group, trainable=bool(parameter.requires_grad))
         return number
 
-    def mark(self, called: Any, reached: Any, subject: int) -> bool:
-        """Take over from a scan which tensors' modules ran and which the loss reaches.
+    def mark(
+        self, called: Any, reached: Any, subject: int, cut_off: Mapping[int, tuple[str, str]] | None = None
+    ) -> bool:
+        """Take over from a scan which tensors' modules ran, which the loss reaches, and what cut others off.
 
         True if that is news.
         """
@@ -73,6 +76,9 @@ class TensorTable:
                 entry["called"] = bool(entry["called"]) or number in called
                 entry["reached"] = bool(entry["reached"]) or number in reached
                 news |= before != (entry["called"], entry["reached"])
+                if cut_off and number in cut_off and entry.get("cut_by") is None:
+                    entry["cut_by"], entry["cut_at"] = cut_off[number]
+                    news = True
         return news
 
     def _enter(

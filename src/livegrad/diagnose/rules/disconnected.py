@@ -36,6 +36,7 @@ def find(patient: Patient) -> list[Finding]:
     steps = patient.pulses.step
     zeros = _gets_zeros(patient, cut)
     nothing = not heard and not zeros
+    culprit = None if nothing or zeros else _culprit(called)
     return [
         Finding(
             code="LG404",
@@ -44,9 +45,9 @@ def find(patient: Patient) -> list[Finding]:
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
-            source=source_of(patient, cut),
+            source=culprit.cut_at if culprit is not None else source_of(patient, cut),
             message=_message(cut, nothing),
-            cause=Cause(_cause(called, nothing, zeros)),
+            cause=_cut(culprit) if culprit is not None else Cause(_cause(called, nothing, zeros)),
             evidence={
                 "parameters_without_gradient_count": sum(t.count for t in cut),
                 "tensors_without_gradient_count": len(cut),
@@ -64,6 +65,19 @@ def find(patient: Patient) -> list[Finding]:
             next=_next(called, nothing, zeros),
         )
     ]
+
+
+def _culprit(called: list[Tensor]) -> Tensor | None:
+    """A tensor for which a scan saw what most of them were cut off by; None if it saw nothing."""
+    places = [(t.cut_by, t.cut_at) for t in called if t.cut_by is not None]
+    most = max(places, key=places.count, default=None)
+    return next((t for t in called if (t.cut_by, t.cut_at) == most), None) if most is not None else None
+
+
+def _cut(culprit: Tensor) -> Cause:
+    call = {"data": ".data", "no_grad": "torch.no_grad()"}.get(culprit.cut_by or "", f"{culprit.cut_by}()")
+    text = f"{call} at {culprit.cut_at} takes what their module computes out of the graph"
+    return Cause(text, culprit.cut_by, source=culprit.cut_at)
 
 
 def _severity(patient: Patient, cut: list[Tensor], heard: list[Tensor], called: bool) -> str:

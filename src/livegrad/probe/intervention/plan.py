@@ -9,10 +9,12 @@ from livegrad.probe.intervention import removal
 from livegrad.probe.intervention.calls import Removal
 from livegrad.probe.intervention.recurrent import keep_state, orthogonal_product, recurrent_modules
 from livegrad.probe.intervention.removal import CannotRemove
+from livegrad.probe.intervention.whole_modules import pass_by
 from livegrad.probe.layers import LayerSpec
 from livegrad.theory.activation import CATALOGUE, gain
 
 _FEWEST_STEPS = 4
+_AT_ITS_SIZE = "without {}: what goes in is passed on at the size that came out"
 _BY_CODE = {"LG201": "activation-saturated", "LG202": "dead"}
 
 
@@ -76,7 +78,15 @@ def make_plans(
     else:
         replaced, change = _removal(accused, layers, targets)
         removals = dict.fromkeys((places[name] for name in targets), replaced)
-    return [Plan(change.format(count), removals)]
+    plans = [Plan(change.format(count), removals)]
+    if accused.removal == "operation":
+        # What the operation took in may be of another size than what follows it can bear (1/x after exp).
+        passed, said = dict.fromkeys(removals, removal.passed), _AT_ITS_SIZE.format(count)
+        plans += [
+            Plan(said, passed),
+            Plan(said, passed, lambda twin: said if pass_by(twin, targets) else None),
+        ]
+    return plans
 
 
 def _gained(
@@ -105,7 +115,7 @@ def _activation_before(name: str, layers: Sequence[LayerSpec], places: Mapping[s
 def _removal(accused: Accusation, layers: Sequence[LayerSpec], targets: list[str]) -> tuple[Removal, str]:
     kind = accused.removal
     if kind in ("activation-slope", "normalization"):
-        return removal.passed, "without {}: what goes in is passed on at the size that came out"
+        return removal.passed, _AT_ITS_SIZE
     if kind == "activation-saturated":
         return removal.unit, "with the inputs of {} at unit size"
     if kind == "dead":

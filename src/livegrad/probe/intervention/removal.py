@@ -38,6 +38,13 @@ def passed(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
     return _in_its_place(y, x, x * _ratio(_rms(out), _rms(x)), in_place)
 
 
+def at_the_size_of(output: Any, x: Tensor) -> Tensor:
+    """x · rms output / rms x. Raises CannotRemove where the two differ in shape or are no plain numbers."""
+    if not isinstance(output, Tensor) or output.shape != x.shape or not x.is_floating_point():
+        raise CannotRemove("it changes the shape of its input, so nothing can stand in its place")
+    return (x * _ratio(_rms(output), _rms(x))).to(output.dtype)
+
+
 def identity(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Pass the input on as it is."""
     x = _first_input(func, args, kwargs)
@@ -226,4 +233,14 @@ def _ratio(above: Tensor, below: Tensor) -> float:
     return found
 
 
-__all__ = ["CannotRemove", "SkipOnly", "SmallBranch", "centred", "gained", "identity", "passed", "unit"]
+__all__ = [
+    "CannotRemove",
+    "SkipOnly",
+    "SmallBranch",
+    "at_the_size_of",
+    "centred",
+    "gained",
+    "identity",
+    "passed",
+    "unit",
+]
