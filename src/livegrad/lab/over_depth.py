@@ -58,7 +58,7 @@ def compared(
     span = f"{least[1]:.2f} ({least[0]}) to {most[1]:.2f} ({most[0]})"
     if quantity == "normalization":
         caption += " (BatchNorm: for large batches, too.)"
-    title = f"By {quantity}, a layer passes back {span} of the gradient"
+    title = f"{quantity.capitalize()} sets what a layer passes back: {span}"
     heads = (
         "network",
         "factor per layer",

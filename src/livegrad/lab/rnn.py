@@ -16,6 +16,7 @@ _WIDTH = 64
 CONSTANT = 1 / 6
 SOLVED = CONSTANT / 4
 SEEDS = 2
+_SURE = 50
 
 
 class Adder(nn.Module):
@@ -57,13 +58,14 @@ def batch(span: int, generator: torch.Generator, size: int = 50) -> tuple[Tensor
 
 def run(settings: Settings, progress: Progress) -> Result:
     """Train each cell at each gap for the same steps and draw the error it ends at."""
-    steps = settings.of(1200, 60)
-    spans = (10, 30) if settings.quick else (10, 25, 50, 100)
+    steps = settings.of(1000, 60)
+    spans = (10, 30) if settings.quick else (10, 20, 40, 80)
     kinds = ("RNN, tanh", "IRNN", "LSTM", "LSTM, chrono")
     found = repeated(kinds, spans, partial(_error, steps=steps), settings, SEEDS, progress, "time steps")
     reach = found.largest(found.median < SOLVED)
     caption = (
-        f"The adding problem, {_WIDTH} units, Adam 1e-3, norm clipped at 1, {steps} steps of 50 sequences. "
+        f"The adding problem, {_WIDTH} units, Adam 3e-3, norm clipped at 1, {steps} steps of 50 sequences, "
+        f"fewer once the error is under a sixteenth of a constant's. "
         f"Dotted: the error of always answering 1; solved is a quarter of it or less. {settings.told(SEEDS)}"
     )
     rules = [rule(float(np.log10(CONSTANT)), "a constant"), rule(float(np.log10(SOLVED)), "solved")]
@@ -88,7 +90,7 @@ def _error(kind: str, span: int, seed: int, steps: int) -> float:
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     model = Adder(kind, span, generator)
-    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
     losses = []
     for _ in range(steps):
         x, y = batch(span, generator)
@@ -98,4 +100,6 @@ def _error(kind: str, span: int, seed: int, steps: int) -> float:
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(float(loss.detach()))
+        if len(losses) >= _SURE and sum(losses[-_SURE:]) / _SURE < SOLVED / 4:
+            break
     return sum(losses[-20:]) / len(losses[-20:])

@@ -45,7 +45,11 @@ def activation(
     """
     shown, title = _shown(source, inputs, rms, subject)
     if not shown:
-        raise UsageError("no activation function of the catalogue was seen, so there is nothing to draw")
+        raise UsageError(
+            "no activation function of the catalogue was seen between two layers of the spine: there is nothing "
+            "to draw. Those inside blocks and recurrences are seen on a live model: "
+            "livegrad.plot.activation(model, inputs)"
+        )
     return paint(activation_curves(shown[:_MOST]), theme, title)
 
 

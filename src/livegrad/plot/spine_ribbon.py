@@ -1,5 +1,6 @@
 """`livegrad.plot.spine`: the gradient's way through the network."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from livegrad.errors import UsageError
@@ -31,4 +32,7 @@ def spine(source: Any, *, subject: str | int | None = None, theme: str = "light"
     drawn = flow(layers, found.worst, books[0] if books else None)
     if drawn is None:
         raise UsageError("no scan of this model was made, so its spine is not known")
-    return paint(spine_flow(drawn), theme, found.title)
+    picture = spine_flow(drawn)
+    if books:
+        picture = replace(picture, caption=f"{picture.caption} Measured at step {books[0]['step']}.")
+    return paint(picture, theme, found.title)

@@ -17,6 +17,8 @@ from livegrad.view.preactivations import Preactivations
 _ACROSS, _WIDE, _POINTS = 3, 6.0, 481
 _TALL, _LOW, _GAP_ROWS, _ROW_GAP, _AROUND = 230, 130, 26, 120, 96
 _GAP = 0.055
+# Their shape is an argument of theirs, which neither a run nor a call by name tells.
+_SHAPED = frozenset({"LeakyReLU", "ELU", "CELU", "Softplus", "Hardtanh", "Softshrink"})
 
 
 def activation_curves(shown: Sequence[Preactivations]) -> Drawing:
@@ -210,6 +212,8 @@ def _notes(item: Preactivations, left: float, width: float, top: float) -> list[
     if len(item.layers) > 1:
         where += f" … ({len(item.layers)} layers)"
     told = ", ".join(filter(None, (where, flat, lost)))
+    if item.layers and item.activation in _SHAPED:
+        told += "; drawn with torch's default shape"
     g, back = short(gain(item.activation), 3), short(backward_factor(item.activation), 3)
     lines = (f"gain {g}, passes back {back}", f"arguments: {item.origin}", told)
     wrapped = "<br>".join(

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.heatmap import SICK, diverging, heatmap, key, row_words
+from livegrad.view.figures.message import of_gains
 from livegrad.view.grid import Grid
 
 _LEAST = 0.5
@@ -18,4 +21,8 @@ def gain_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Drawing:
         "more."
     )
     plot = heatmap(grid, worst, *diverging(grid, _LEAST), "gain")
-    return Drawing("Backward gain over the scans", caption + (SICK if worst else ""), plot, key(grid))
+    logs = grid.logs[:, -1:]
+    said = of_gains(logs, int((np.isneginf(logs) | grid.nonfinite[:, -1:]).sum()))
+    return Drawing(
+        f"Backward gain over the scans: {said}", caption + (SICK if worst else ""), plot, key(grid)
+    )

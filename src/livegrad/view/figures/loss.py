@@ -7,6 +7,7 @@ import numpy as np
 
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.marks import edge_marks
+from livegrad.view.figures.message import of_loss
 from livegrad.view.figures.panels import Panel, stack
 from livegrad.view.figures.style import Figure, axis, decades, label, log_axis, numbers, title
 from livegrad.view.palette import token
@@ -26,7 +27,7 @@ def loss(progress: Progress, findings: Sequence[Mapping[str, Any]]) -> Drawing:
     )
     caption = f"Loss of each training step, as the script computed it.{told if timed else ''}"
     plot = stack(panels, step_axis(progress.steps), begin_lines(timed))
-    return Drawing("Loss over the steps", caption, plot)
+    return Drawing(f"Loss over the steps: {of_loss(progress)}", caption, plot)
 
 
 def step_axis(steps: np.ndarray) -> Figure:

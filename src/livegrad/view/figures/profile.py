@@ -9,6 +9,7 @@ from livegrad.diagnose.number import short
 from livegrad.view.depth import Depth
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.marks import edge_marks
+from livegrad.view.figures.message import of_depth
 from livegrad.view.figures.style import (
     Figure,
     axis,
@@ -57,6 +58,8 @@ def profile(
     shaded = " Layers with a finding are shaded." if any(severities(depth.names, worst)) else ""
     caption = f"A healthy network's curves stay level. {words}{shaded}"
     heading = "Profile over the depth" if len(show) > 1 else f"{show[0].capitalize()} over the depth"
+    if "audibility" in show:
+        heading = f"{heading}: {of_depth(depth)}"
     return Drawing(heading, caption, _plot(depth, worst, [PANELS[name] for name in show]))
 
 

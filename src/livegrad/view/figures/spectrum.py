@@ -6,6 +6,7 @@ from livegrad.diagnose.number import count, short
 from livegrad.theory.jacobian_moments import SquaredMoments
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.marks import edge_marks
+from livegrad.view.figures.message import of_values
 from livegrad.view.figures.style import Figure, axis, decades, layout, log_axis, numbers, thinned, title
 from livegrad.view.palette import token
 
@@ -39,7 +40,11 @@ def spectrum(
             f" Measured: rms {short(mean**0.5, 3)}, variance of s²/mean {short(spread, 3)}; theory of wide "
             f"layers: rms {short(theory.rms, 3)}, variance {short(theory.variance, 3)}."
         )
-    return Drawing("Singular values of the Jacobian", caption, _plot(values, errors, complete, theory))
+    return Drawing(
+        f"Singular values of the Jacobian: {of_values(values)}",
+        caption,
+        _plot(values, errors, complete, theory),
+    )
 
 
 def _plot(values: np.ndarray, errors: np.ndarray, complete: bool, theory: SquaredMoments | None) -> Figure:

@@ -8,6 +8,7 @@ from livegrad.diagnose.number import short
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.loss import step_axis
 from livegrad.view.figures.marks import edge_marks
+from livegrad.view.figures.message import of_bands
 from livegrad.view.figures.panels import Panel, stack
 from livegrad.view.figures.style import Figure, decades, log_axis, numbers, thinned, title
 from livegrad.view.norm_band import NormBand
@@ -26,7 +27,9 @@ def spikes(bands: Sequence[NormBand]) -> Drawing:
         f"three; normal scatter leaves it once in 10⁹ steps. {found}"
     )
     panels = [_panel(band, i == 0, len(bands) > 1) for i, band in enumerate(bands[:_PANELS])]
-    return Drawing("Gradient norm and its spikes", caption, stack(panels, step_axis(bands[0].step)))
+    return Drawing(
+        f"Gradient norm and its spikes: {of_bands(bands)}", caption, stack(panels, step_axis(bands[0].step))
+    )
 
 
 def _panel(band: NormBand, first: bool, several: bool) -> Panel:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from livegrad.diagnose.number import count
+from livegrad.diagnose.number import count, short
 from livegrad.view.figures.drawing import Drawing
+from livegrad.view.figures.message import of_flow
 from livegrad.view.figures.style import Figure, axis, label, layout, title
 from livegrad.view.flow import Flow, Node
 from livegrad.view.palette import token
@@ -35,7 +36,7 @@ def spine_flow(flow: Flow) -> Drawing:
         caption += " Arcs are the ways through a block, the skip above and branches below, a fifth as wide."
     if folded > 1:
         caption += " Neighbours that behave alike are drawn as one."
-    return Drawing("The gradient's way through the network", caption, _plot(flow))
+    return Drawing(f"The {what}'s way through the network: {of_flow(flow)}", caption, _plot(flow))
 
 
 def _plot(flow: Flow) -> Figure:
@@ -269,7 +270,7 @@ def _power(log: float) -> str:
 
 
 def _power_words(log: float) -> str:
-    return "1" if abs(log) < 0.05 else f"10^{log:.1f}".replace("-", "−")
+    return "1" if abs(log) < 0.05 else short(10.0**log) if abs(log) < 300 else f"10 to the {log:.0f}"
 
 
 def _row_name(node: Node, width: int) -> str:

@@ -8,6 +8,7 @@ from livegrad.diagnose.number import short
 from livegrad.diagnose.time_reach import FLOOR_DECADES
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.marks import edge_marks
+from livegrad.view.figures.message import of_courses
 from livegrad.view.figures.panels import Panel, stack
 from livegrad.view.figures.style import Figure, axis, decades, label, log_axis, numbers, title
 from livegrad.view.palette import token
@@ -70,7 +71,7 @@ def through_time(found: Sequence[Sequence[TimeCourse]]) -> Drawing:
         "y1": -FLOOR_DECADES,
         "line": {"color": token("ink"), "width": 1, "dash": "dot"},
     }
-    return Drawing("The gradient through time", caption, stack(panels, across, [floor]))
+    return Drawing(f"The gradient through time: {of_courses(drawn)}", caption, stack(panels, across, [floor]))
 
 
 def _panel(

@@ -8,6 +8,7 @@ import numpy as np
 from livegrad.diagnose.number import count, short
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.marks import edge_marks
+from livegrad.view.figures.message import of_turnovers
 from livegrad.view.figures.style import (
     Figure,
     axis,
@@ -34,7 +35,7 @@ def turnover(found: Turnovers, worst: Mapping[str, Mapping[str, Any]]) -> Drawin
         f"the sampled steps, and their range. Over the dashed line ({count(found.steps)} steps, this run's "
         "length) a layer does not renew its weights while the run lasts."
     )
-    return Drawing("Turnover of the weights over the depth", caption, _plot(found, worst))
+    return Drawing(f"Turnover of the weights: {of_turnovers(found)}", caption, _plot(found, worst))
 
 
 def _plot(found: Turnovers, worst: Mapping[str, Mapping[str, Any]]) -> Figure:

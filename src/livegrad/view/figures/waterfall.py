@@ -5,6 +5,7 @@ from typing import Any
 
 from livegrad.diagnose.number import count, from_json, short
 from livegrad.view.figures.drawing import Drawing
+from livegrad.view.figures.message import of_losses
 from livegrad.view.figures.style import Figure, axis, label, layout, title, unique
 from livegrad.view.palette import token
 
@@ -27,7 +28,11 @@ def waterfall(book: Mapping[str, Any], by: str = "kind") -> Drawing:
     )
     bars = _bars(book[VIEWS[by]], keep_order=by == "step")
     title_by = {"kind": "by kind of operation", "module": "by module", "step": "step by step"}
-    return Drawing(f"Ledger {title_by[by]}", caption, _plot(bars, book, of_gradient))
+    return Drawing(
+        f"Ledger {title_by[by]}: {of_losses(sum(bar['decades'] for bar in bars))}",
+        caption,
+        _plot(bars, book, of_gradient),
+    )
 
 
 def _bars(items: Sequence[Mapping[str, Any]], keep_order: bool) -> list[dict[str, Any]]:
