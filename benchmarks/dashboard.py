@@ -29,8 +29,10 @@ from livegrad.run.writer import RunWriter, create_run_folder
 from run_folder import make_row, make_scan
 
 FIGURES = ("spine", "depth", "heatmap", "loss", "spikes", "turnover", "ledger")
-DRAWN = "!!document.querySelector('#{0} .main-svg') && getComputedStyle(document.querySelector('#{0}-plot'))"
-DRAWN += ".visibility === 'visible'"
+IN_VIEW = """[...document.querySelectorAll(".figure")].filter((place) => {
+    const box = place.getBoundingClientRect();
+    return box.height && box.top < innerHeight;
+}).every((place) => place.querySelector(".caption").innerText !== "")"""
 # What a person sees: each change of the number of steps in the verdict's box, with the time it appeared.
 WATCH = r"""() => {
     window.seen = [];
@@ -85,6 +87,12 @@ class LiveRun:
         self.writer.update(steps=len(self.written), seconds=0.01 * len(self.written), scan_count=6)
 
 
+def until(page: Any, condition: str) -> None:
+    """Wait for a condition; playwright's own way evaluates a string, which the page forbids."""
+    while not page.evaluate(f"!!({condition})"):
+        time.sleep(0.01)
+
+
 def opened(page: Any, address: str) -> dict[str, float]:
     """Seconds from the beginning of the navigation."""
     began = time.perf_counter()
@@ -92,18 +100,12 @@ def opened(page: Any, address: str) -> dict[str, float]:
     found = {}
     for name, condition in (
         ("words can be read after", "/[0-9] steps/.test(document.querySelector('#state')?.innerText || '')"),
-        ("figures in view are drawn after", f"() => {IN_VIEW}"),
+        ("figures in view are drawn after", IN_VIEW),
         ("it is diagnosed after", "!!document.querySelector('#verdict .facts')"),
     ):
-        page.wait_for_function(condition, timeout=120_000)
+        until(page, condition)
         found[name] = time.perf_counter() - began
     return found
-
-
-IN_VIEW = """[...document.querySelectorAll(".figure")].filter((place) => {
-    const box = place.getBoundingClientRect();
-    return box.height && box.top < innerHeight;
-}).every((place) => place.querySelector(".caption").innerText !== "")"""
 
 
 def scrolled(page: Any, name: str) -> float:
@@ -111,7 +113,7 @@ def scrolled(page: Any, name: str) -> float:
     page.evaluate(f"document.querySelector('#{name}-figure').scrollIntoView()")
     began = time.perf_counter()
     said = f"document.querySelector('#{name}-caption').innerText"
-    page.wait_for_function(f"{said} !== '' && !{said}.includes('still being read')", timeout=120_000)
+    until(page, f"{said} !== '' && !{said}.includes('still being read')")
     return time.perf_counter() - began
 
 

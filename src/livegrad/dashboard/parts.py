@@ -11,6 +11,8 @@ from livegrad.view.ledger_table import decades
 from livegrad.view.text import clean, shorten
 
 _SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
+# Numbers and intervals stay on one line.
+_SHORT = 24
 Component = Any
 
 
@@ -83,10 +85,13 @@ def _bill(bill: Mapping[str, Any]) -> Component:
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], name: str = "") -> Component:
     """A table whose first column names its rows."""
     head = html.Thead(html.Tr([html.Th(words, scope="col") for words in heads]))
-    body = [
-        html.Tr([html.Th(_cell(row[0]), scope="row"), *(html.Td(_cell(v)) for v in row[1:])]) for row in rows
-    ]
+    body = [html.Tr([html.Th(_cell(row[0]), scope="row"), *map(_data, row[1:])]) for row in rows]
     return html.Div(html.Table([head, html.Tbody(body)]), className=f"scroll {name}", tabIndex="0")
+
+
+def _data(value: Any) -> Component:
+    is_short = isinstance(value, str) and len(value) <= _SHORT
+    return html.Td(_cell(value), className="short" if is_short else "")
 
 
 def _cell(value: Any) -> Any:

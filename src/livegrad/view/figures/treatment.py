@@ -201,7 +201,8 @@ def _over_depth(depths: Sequence[Depth], logs: Sequence[np.ndarray], winner: str
     high = max(top + 1.0, float(every.max()) + 0.5) if every.size else 1.0
     horizontal = axis(
         title=title("depth"),
-        range=[-0.02, 1.02],
+        range=[-0.02, 1.06],
+        ticklabeloverflow="allow",
         tickvals=[0, 1],
         ticktext=["input", "output"],
         showgrid=False,
