@@ -202,6 +202,14 @@ def anothers():
         (lambda m: (m, X, {"loss": lambda y: y}), "must return one number"),
         (lambda m: (m, X, {"steps": 0}), "from 1 up"),
         (lambda m: (m.requires_grad_(False), X), "nothing to train"),
+        (lambda m: (nn.ReLU(), X), "ReLU holds no parameters"),
+        (lambda m: (m, X[:0]), "holds no sample"),
+        (lambda m: (m.to("meta"), X), "meta device"),
+        (lambda m: (m, X[:, :-1]), r"cannot be called with a float32 tensor of shape .*inputs is what"),
+        (lambda m: (m, {"z": X}), "cannot be called with z=a float32 tensor"),
+        (lambda m: (m, X, {"loss": 3}), "must be callable"),
+        (lambda m: (m, X, {"loss": F.cross_entropy}), "targets="),
+        (lambda m: (m, X, {"targets": Y}), "targets are for a loss"),
     ],
 )  # fmt: skip
 def test_wrong_calls_are_explained(arguments, said):

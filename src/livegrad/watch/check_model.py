@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from livegrad.errors import UsageError
+from livegrad.probe.forensics.operand import tensors_within
 from livegrad.probe.output import output_tensors
 from livegrad.probe.random_state import RandomState
 from livegrad.probe.stand_in import random_projection
@@ -47,7 +48,8 @@ def check(
     as they are, bit for bit. Raises UsageError where an argument is not what it should be or the model cannot
     be copied.
     """
-    _validate(model, loss, optimizer, steps)
+    _validate(model, loss, targets, optimizer, steps)
+    _validate_inputs(model, inputs)
     devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
     random_state = RandomState.now(devices)
     folder = Path(tempfile.mkdtemp(prefix="livegrad-check-"))
@@ -70,13 +72,24 @@ def check(
 
 
 def _validate(
-    model: Any, loss: Callable[..., Tensor] | None, optimizer: torch.optim.Optimizer | None, steps: int
+    model: Any,
+    loss: Callable[..., Tensor] | None,
+    targets: Any,
+    optimizer: torch.optim.Optimizer | None,
+    steps: int,
 ) -> None:
     if not isinstance(model, nn.Module):
         raise UsageError(
             f"check() needs a torch.nn.Module first, got {type(model).__name__}: "
             "livegrad.check(model, inputs)"
         )
+    if loss is not None and not callable(loss):
+        raise UsageError(
+            f"loss must be callable as loss(output, targets), got {_described(loss)}: for example "
+            "loss=torch.nn.functional.cross_entropy"
+        )
+    if targets is not None and loss is None:
+        raise UsageError("targets are for a loss: livegrad.check(model, inputs, loss=criterion, targets=y)")
     if optimizer is not None and loss is None:
         raise UsageError(
             "check() cannot take steps without a loss: livegrad.check(model, inputs, loss=criterion, "
@@ -89,10 +102,32 @@ def _validate(
             raise UsageError(
                 "the optimizer holds none of the model's parameters: make it with model.parameters()"
             )
+    if next(model.parameters(), None) is None:
+        raise UsageError(
+            f"{type(model).__name__} holds no parameters, so there is nothing to train: check the module "
+            "that holds the layers, and see that it keeps them as attributes (in nn.ModuleList, not a list)"
+        )
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        raise UsageError("the model has no parameter that requires a gradient, so there is nothing to train")
+        raise UsageError(
+            "no parameter of the model requires a gradient, so there is nothing to train: "
+            "model.requires_grad_(True) thaws all of them"
+        )
     if steps < 1:
         raise UsageError(f"steps counts optimizer steps from 1 up, got {steps!r}: for example steps=10")
+
+
+def _validate_inputs(model: nn.Module, inputs: Any) -> None:
+    held = (*model.parameters(), *model.buffers(), *tensors_within(inputs))
+    if any(tensor.is_meta for tensor in held):
+        raise UsageError(
+            "the model or its inputs are on the meta device, where tensors hold no numbers: "
+            "model.to_empty(device='cpu'), initialize it, and check then"
+        )
+    empty = next((t for t in tensors_within(inputs) if not t.is_nested and 0 in t.shape[:1]), None)
+    if empty is not None:
+        raise UsageError(
+            f"an input of shape {tuple(empty.shape)} holds no sample: give check() a batch as in training"
+        )
 
 
 def _copies(
@@ -114,17 +149,45 @@ def _copies(
 
 
 def _caller(inputs: Any) -> Callable[[nn.Module], Any]:
-    if isinstance(inputs, Mapping):
-        return lambda model: model(**inputs)
-    if isinstance(inputs, tuple) and not hasattr(inputs, "_fields"):
-        return lambda model: model(*inputs)
-    return lambda model: model(inputs)
+    several = isinstance(inputs, tuple) and not hasattr(inputs, "_fields")
+    args = () if isinstance(inputs, Mapping) else inputs if several else (inputs,)
+    kwargs = inputs if isinstance(inputs, Mapping) else {}
+
+    def call(model: nn.Module) -> Any:
+        try:
+            return model(*args, **kwargs)
+        except Exception as error:
+            given = ", ".join([*map(_described, args), *(f"{k}={_described(v)}" for k, v in kwargs.items())])
+            raise UsageError(
+                f"{type(model).__name__} cannot be called with {given or 'nothing'}: {_first_line(error)}. "
+                "inputs is what the model is called with: a tensor, a tuple of arguments, or a mapping of "
+                "keyword arguments"
+            ) from error
+
+    return call
 
 
 def _criterion(loss: Callable[..., Tensor] | None, targets: Any) -> Callable[[Any], Tensor]:
     if loss is None:
         return _projection
-    return (lambda output: loss(output)) if targets is None else (lambda output: loss(output, targets))
+    wanted = () if targets is None else (targets,)
+
+    def criterion(output: Any) -> Tensor:
+        try:
+            return loss(output, *wanted)
+        except Exception as error:
+            given = ", ".join(map(_described, (output, *wanted)))
+            raise UsageError(
+                f"the loss cannot be called with {given}: {_first_line(error)}. Give what it compares the "
+                "output with as targets=…, or a function of the output: loss=lambda out: …"
+            ) from error
+
+    return criterion
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
 
 
 def _projection(output: Any) -> Tensor:
@@ -166,7 +229,10 @@ def _take_steps(
 
 
 def _described(value: Any) -> str:
-    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}" if value is not None else "None"
+    kind = str(value.dtype).removeprefix("torch.")
+    return f"a {kind} tensor of shape {tuple(value.shape)}"
 
 
 def _jacobian(model: nn.Module, inputs: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.nn.parameter import is_lazy
 
+from livegrad.errors import LivegradError
 from livegrad.watch.alarms import RowAlarm
 from livegrad.watch.compilation import is_compiled
 from livegrad.watch.lines import Lines
@@ -190,6 +191,11 @@ class SubjectTable:
         """Decide which subjects `optimizer` trains and which row entries its parameters are."""
         self._lines.steps(optimizer)
         parameters = parameters_of(optimizer)
+        if parameters and all(parameter.is_meta for parameter in parameters):
+            raise LivegradError(
+                f"the parameters of {type(optimizer).__name__} are on the meta device, where tensors hold no "
+                "numbers: make them real with model.to_empty(device='cpu') and initialize them"
+            )
         roots = self._owners({id(p) for p in parameters})
         left = dict.fromkeys(range(len(parameters)))
         parts: list[Part | None] = []
