@@ -46,8 +46,8 @@ def activation(
     shown, title = _shown(source, inputs, rms, subject)
     if not shown:
         raise UsageError(
-            "no activation function of the catalogue was seen between two layers of the spine: there is nothing "
-            "to draw. Those inside blocks and recurrences are seen on a live model: "
+            "nothing to draw: no activation function of the catalogue stands between layers of the spine. "
+            "Those inside blocks and recurrences are seen on a live model: "
             "livegrad.plot.activation(model, inputs)"
         )
     return paint(activation_curves(shown[:_MOST]), theme, title)
