@@ -24,7 +24,7 @@ from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_chang
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.proposal import Prescription, Proposal, Refusal, advice
 from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, rank_unseen, shortlist
-from livegrad.treat.prescription.rates import OF_RATE, climb
+from livegrad.treat.prescription.rates import OF_RATE, climb, rates_from_zero
 from livegrad.treat.prescription.rehearsal import Outcome, Stage
 from livegrad.treat.prescription.variety import are_alike, unlike, varied
 from livegrad.treat.remedies import remedy
@@ -113,7 +113,10 @@ class _Tried:
 
     def proposals(self) -> list[Proposal]:
         """The candidates that were not refused, the best first."""
-        pairs = enumerate(candidates(self._findings))
+        lists = candidates(self._findings)
+        if slow := tuple(sorted(self._wanted & {"LG401", "LG503"})):
+            lists = [*(((rate,), slow) for rate in rates_from_zero(self._body.optimizers)), *lists]
+        pairs = enumerate(lists)
         trials = [
             t for order, (choices, codes) in pairs if (t := self._trial(order, choices, codes)) is not None
         ]
@@ -202,7 +205,6 @@ class _Tried:
         sound = [j for j in judged if not (j.left | j.new) - OF_RATE and j.trial.outcome is not None]
         sound = [j for j in sound if all(c.remedy != "schedule" for c in j.trial.choices)]
         found = list(judged)
-        body = stage.body
         for start in unlike(rank(sound), RATED):
 
             def attempt(choice: Choice, start: Judged = start) -> Judged | None:
@@ -213,7 +215,7 @@ class _Tried:
                 tried = self._tried(stage, trial, FIRST_LOOK, 0.7)
                 return None if tried is None else judge(tried, control, self._wanted)
 
-            best = climb(start, attempt, body.optimizers)
+            best = climb(start, attempt)
             if best is not start:
                 found.append(best)
         return found

@@ -167,14 +167,14 @@ def behind_by_rate(body: Body) -> bool:
 def _as_the_others(body: Body, finding: Mapping[str, Any]) -> Advice:
     """The groups of the layers that are behind, at the pace of the others, where a group's rate is why."""
     evidence = finding.get("evidence") or {}
-    own, others = evidence.get("update_ratio"), evidence.get("update_ratio_of_others")
+    own = evidence.get("update_ratio")
     behind = tuple(finding.get("layers") or ())
     mine = {
         id(p)
         for name, p in body.model.named_parameters()
         if name in behind or name.rpartition(".")[0] in behind
     }
-    if own is None or others is None or not mine:
+    if not mine:
         return Advice(_all(body, 1.0), "the steps are not lost by the learning rate")
     factors = []
     for optimizer in body.optimizers:
@@ -189,6 +189,8 @@ def _as_the_others(body: Body, finding: Mapping[str, Any]) -> Advice:
     said = "their group gets the learning rate of the others"
     if all(f == 1.0 for fs in factors for f in fs):
         said = "their learning rate is that of the others: it is the gradient that is small"
+    if own is None:
+        return Advice(tuple(factors), said)
     return Advice(tuple(factors), said, float(own), float(own) * max(f for fs in factors for f in fs))
 
 

@@ -65,7 +65,8 @@ _TREATS: dict[str, tuple[str, ...]] = {
         "precision=master,schedule=rate", "init", "skip",
     ),
     "LG402": _STEPS,
-    "LG403": ("clip", "clip=agc", "schedule=rate", "clip,schedule=rate", "normalize=input", "normalize,clip"),
+    "LG403": ("clip", "clip=agc", "schedule=rate", "clip,schedule=rate", "normalize=input",
+              "normalize=input,clip=norm:limit=1:own=true", "normalize,clip"),
     "LG501": (
         "normalize=input", "normalize=input,init", "normalize=batch", "normalize=layer", "init=lsuv", "init",
         "schedule=rate", "activation,normalize=layer",

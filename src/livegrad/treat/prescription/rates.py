@@ -16,6 +16,8 @@ from livegrad.treat.prescription.ranking import Judged
 # Findings that a rate of another size can end.
 OF_RATE = frozenset({"LG105", "LG106", "LG301", "LG402", "LG503"})
 _RUNGS = 3
+# Nats gained that need no finer search: the loss is halved.
+CLEAR = 0.7
 # Nats by which the next rung has to lie lower.
 _BETTER = 0.02
 # A rate of zero has no tenfold: what torch's own examples begin with.
@@ -24,16 +26,18 @@ _FROM_ZERO = {True: 1e-3, False: 1e-1}
 Try = Callable[[Choice], Judged | None]
 
 
-def climb(start: Judged, attempt: Try, optimizers: Sequence[Optimizer]) -> Judged:
+def climb(start: Judged, attempt: Try) -> Judged:
     """Return the best of `start` and the same at other rates. attempt: judges it with this choice added;
     None where that is refused or there is no more time.
     """
-    if _stands_still(optimizers):
-        return _better(start, [attempt(choice) for choice in _from_zero(optimizers)])
     down, up = ([f"{10.0 ** (sign * k):g}" for k in range(1, _RUNGS + 1)] for sign in (-1, 1))
     first, then = (down, up) if _is_too_fast(start) else (up, down)
     best = _along(start, attempt, first)
-    return best if best is not start else _along(start, attempt, then[:2])
+    best = best if best is not start else _along(start, attempt, then[:2])
+    if best.progress > CLEAR:
+        return best
+    at = next((c.options["factor"] for c in best.trial.choices if c.remedy == "schedule"), 1.0)
+    return _along(best, attempt, [f"{at * 3:g}"])
 
 
 def _along(start: Judged, attempt: Try, factors: Sequence[str]) -> Judged:
@@ -43,13 +47,6 @@ def _along(start: Judged, attempt: Try, factors: Sequence[str]) -> Judged:
         if found is None or not _betters(found, best):
             break
         best = found
-    return best
-
-
-def _better(start: Judged, found: Sequence[Judged | None]) -> Judged:
-    best = start
-    for judged in found:
-        best = judged if judged is not None and _betters(judged, best) else best
     return best
 
 
@@ -68,10 +65,9 @@ def _is_too_fast(judged: Judged) -> bool:
     return risen or bool(outcome.codes & (OF_RATE - {"LG503"}))
 
 
-def _stands_still(optimizers: Sequence[Optimizer]) -> bool:
-    return any(float(group.get("lr", 1.0)) == 0 for o in optimizers for group in o.param_groups)
-
-
-def _from_zero(optimizers: Sequence[Optimizer]) -> list[Choice]:
+def rates_from_zero(optimizers: Sequence[Optimizer]) -> list[Choice]:
+    """What to try where a group has a rate of zero, which no factor raises; [] where none has."""
+    if all(float(group.get("lr", 1.0)) != 0 for o in optimizers for group in o.param_groups):
+        return []
     scale_free = all(type(optimizer).__name__ in SCALE_FREE for optimizer in optimizers)
     return [Choice("schedule", "rate", {"lr": _FROM_ZERO[scale_free] * share}) for share in (1.0, 0.1)]
