@@ -9,16 +9,22 @@ from torch import nn
 
 def join(
     optimizers: Sequence[torch.optim.Optimizer],
-    beside: nn.Parameter | None,
+    beside: Sequence[nn.Parameter],
     new: Sequence[nn.Parameter],
     decayed: bool = False,
 ) -> tuple[str, Callable[[], None]]:
-    """Have `new` trained as `beside` is, without weight decay unless `decayed`; say how, and how to undo it.
+    """Have `new` trained as the layer that `beside` belongs to, without weight decay unless `decayed`; say
+    how, and how to undo it.
 
-    Without decay they get a group of their own with otherwise the same settings. A learning-rate schedule
-    counts the groups when it is made and fails if there are more later: where one is attached they join the
-    group of `beside`, with its weight decay.
+    Beside a frozen layer they are frozen too, as they would be had the program made them. Without decay they
+    get a group of their own with otherwise the same settings. A learning-rate schedule counts the groups when
+    it is made and fails if there are more later: where one is attached they join the group of `beside`, with
+    its weight decay.
     """
+    if beside and not any(parameter.requires_grad for parameter in beside):
+        for parameter in new:
+            parameter.requires_grad_(False)
+        return "frozen, as its layer is", _nothing
     found = _home(optimizers, beside)
     if found is None:
         return ("trained by no optimizer that is known", _nothing) if optimizers else ("", _nothing)
@@ -50,11 +56,12 @@ def join(
 
 
 def _home(
-    optimizers: Sequence[torch.optim.Optimizer], beside: nn.Parameter | None
+    optimizers: Sequence[torch.optim.Optimizer], beside: Sequence[nn.Parameter]
 ) -> tuple[torch.optim.Optimizer, dict[str, Any]] | None:
+    layer = {id(parameter) for parameter in beside}
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            if any(p is beside for p in group["params"]):
+            if any(id(p) in layer for p in group["params"]):
                 return optimizer, group
     return None
 

@@ -61,6 +61,7 @@ class Site:
     for a functional call. owner: dotted name of the innermost module around it that is no activation. line:
     where the user's code calls it. occurrence: how many calls of the same line and function the owner's
     forward had made before. gate, hidden, reused: see above. frozen: no weights that feed it are trained.
+    complex: it is given complex numbers.
     """
 
     kind: str
@@ -74,6 +75,7 @@ class Site:
     hidden: bool = False
     reused: bool = False
     frozen: bool = False
+    complex: bool = False
 
     @property
     def name(self) -> str:
@@ -193,7 +195,7 @@ class _Trace(TorchFunctionMode):
         name = called.strip("_")
         data = any(flow.data for flow in flows)
         if name in KINDS and flows and flows[0].data:
-            return self._note_site(name, flows[0])
+            return self._note_site(name, flows[0], sources[0].is_complex())
         self._note_product(name, sources, flows)
         reached = frozenset().union(*(flow.open for flow in flows))
         weights = frozenset().union(*(flow.weights for flow in flows))
@@ -224,7 +226,7 @@ class _Trace(TorchFunctionMode):
         """What lies between 0 and 1 is the gate, and what it multiplies is what it lets through."""
         return any(self._found[i].kind in _UNIT_RANGE for i in flow.direct)
 
-    def _note_site(self, name: str, flow: _Flow) -> _Flow:
+    def _note_site(self, name: str, flow: _Flow, is_complex: bool) -> _Flow:
         running = [entry for entry in self._stack if type(entry[0]).__name__ not in CATALOGUE]
         owner, counted = running[-1] if running else (None, Counter())
         module = self._stack[-1][0] if self._stack and self._stack[-1][0] is not owner else None
@@ -239,6 +241,7 @@ class _Trace(TorchFunctionMode):
                 line=line,
                 occurrence=counted[(line, name)],
                 source=None if source is None else f"{shown_path(source[0])}:{source[1]}",
+                complex=is_complex,
             )
         )
         counted[(line, name)] += 1

@@ -17,6 +17,7 @@ from livegrad.probe.output import output_tensors
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice, parse_choices
+from livegrad.treat.parametrized import as_they_are
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment, Change, Edit, Remedy, describe
 from livegrad.treat.stepping import Stepping, acts_at_steps
@@ -144,6 +145,16 @@ def treat_body(
 
     refused: called instead with one that is refused or fails, having changed nothing, and the others go on.
     """
+    with as_they_are(body.model):
+        return _treat_body(body, choices, force, refused)
+
+
+def _treat_body(
+    body: Body,
+    choices: Sequence[Choice],
+    force: bool,
+    refused: Callable[[Choice, Exception], None] | None,
+) -> Treatment:
     from livegrad.treat.remedy import Refused
 
     measured = body.args is not None

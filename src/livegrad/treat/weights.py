@@ -12,7 +12,7 @@ from livegrad.treat.anatomy import Part
 from livegrad.treat.remedy import Change
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _PROJECTION = nn.modules.linear.NonDynamicallyQuantizableLinear
 
 
@@ -83,7 +83,7 @@ def _fans(module: nn.Module | None) -> tuple[int, int] | None:
     if isinstance(module, _CONVOLUTIONS):
         kernel = math.prod(module.kernel_size)
         return module.in_channels // module.groups * kernel, module.out_channels // module.groups * kernel
-    if isinstance(module, _TRANSPOSED):
+    if isinstance(module, TRANSPOSED):
         # Each output place sees kernel/stride of the kernel's places.
         places = math.prod(module.kernel_size) / math.prod(module.stride)
         fan_in = module.in_channels // module.groups * places

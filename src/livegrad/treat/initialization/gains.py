@@ -13,7 +13,7 @@ from livegrad.theory.critical_point import critical_point
 from livegrad.theory.finite_width import NullBand, layer_spread
 from livegrad.theory.propagation import Propagation, backward_gain
 from livegrad.treat.draw import Draw, Drawn, put, redrawn
-from livegrad.treat.weights import Weight, flat
+from livegrad.treat.weights import TRANSPOSED, Weight, flat
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,12 @@ def draw_layer(weight: Weight, gains: Gains, generator: torch.Generator) -> list
         draw = Draw("normal", gains.weight / math.sqrt(weight.fan_in))
         what = f"weights: normal, σ = {draw.amount:.3g} (gain {gains.weight:.3g})"
     else:
-        # So that fan-in · mean W² = gain² also where there are more outputs than inputs.
+        # So that fan-in · mean W² = gain² whatever the shape: orthogonal_ makes it 1/max(rows, columns).
         rows, columns = flat(weight.weight)
-        columns = weight.weight.shape[1] if gains.kind == "delta-orthogonal" else columns
-        draw = Draw(gains.kind, gains.weight * math.sqrt(max(1.0, rows / columns)))
+        inputs = weight.fan_in
+        if gains.kind == "delta-orthogonal":
+            columns = inputs = weight.weight.shape[1]
+        draw = Draw(gains.kind, gains.weight * math.sqrt(max(rows, columns) / inputs))
         what = f"weights: {gains.kind}, gain {gains.weight:.3g}"
     made = weight.part.made
     changes = [redrawn(weight.weight, draw, generator, f"{weight.name}.weight", what, made)]
@@ -120,10 +122,25 @@ def draw_layer(weight: Weight, gains: Gains, generator: torch.Generator) -> list
 def _draw_bias(weight: Weight, bias: Tensor, gains: Gains, generator: torch.Generator) -> Drawn:
     where, made = f"{weight.name}.bias", weight.part.made
     if gains.mean:
-        new = -gains.mean * weight.weight.detach().flatten(1).sum(1)
-        code = (f"{{tensor}}.data = {-gains.mean:g} * {{layer}}.weight.data.flatten(1).sum(1)",)
+        summed, share, form = _inputs_of_units(weight)
+        factor = -gains.mean * share
+        new = factor * summed
+        code = (f"{{tensor}}.data = {factor:g} * {{layer}}.weight.data{form}",)
         what = f"bias: takes away the mean {gains.mean:.3g} of each input"
         return put(bias, new, code, where, what, made)
     draw = Draw("normal", gains.bias) if gains.bias else Draw("constant", 0.0)
     what = f"bias: normal, σ = {gains.bias:.3g}" if gains.bias else "bias: zero"
     return redrawn(bias, draw, generator, where, what, made)
+
+
+def _inputs_of_units(weight: Weight) -> tuple[Tensor, float, str]:
+    """The sum of the weights of each output unit, shape (outputs,), the share of them that meets an input at
+    one place of the output, and the sum as code.
+    """
+    tensor, module = weight.weight.detach(), weight.module
+    if not isinstance(module, TRANSPOSED):
+        return tensor.flatten(1).sum(1), 1.0, ".flatten(1).sum(1)"
+    groups = module.groups
+    summed = tensor.unflatten(0, (groups, -1)).flatten(3).sum((1, 3)).flatten()
+    form = f".unflatten(0, ({groups}, -1)).flatten(3).sum((1, 3)).flatten()"
+    return summed, 1 / math.prod(module.stride), form

@@ -55,6 +55,8 @@ def _why_kept(site: Site) -> str | None:
         return "with slopes that are learnt"
     if site.frozen:
         return "fed by frozen weights"
+    if site.complex:
+        return "of complex numbers, for which the others are not defined"
     return None
 
 
