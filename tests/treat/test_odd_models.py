@@ -14,7 +14,6 @@ from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat
 
 
-
 class Tied(nn.Module):
     """The output layer has the embedding's weights; the output is a dictionary."""
 
