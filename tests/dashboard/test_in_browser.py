@@ -121,7 +121,7 @@ def draw_all(page):
 def test_a_newcomer_finds_the_sick_run_its_finding_and_its_page_of_the_guide(page, served):
     open_sick(page, served[0])
     top = page.inner_text("#verdict-box")
-    assert "LG101" in top and "net.py:" in top and "Next: livegrad " in top
+    assert "LG101" in top and "net.py:" in top and "Next: " in top
     # All of it in the first screen.
     assert page.locator("#verdict .next").bounding_box()["y"] < 850
     first = page.locator(".finding").first
@@ -166,9 +166,9 @@ def test_two_runs_are_compared(page, served):
     page.get_by_text("with the newest").first.click()
     page.wait_for_selector("#compared .summary")
     assert "LG101" in page.inner_text("main")
-    page.wait_for_selector("#losses .scatterlayer .trace")
+    page.wait_for_selector("#losses .scatterlayer .trace", state="attached")
     assert page.locator("#losses .scatterlayer .trace").count() == 2
-    page.wait_for_selector("#depths .scatterlayer .trace")
+    page.wait_for_selector("#depths .scatterlayer .trace", state="attached")
 
 
 def test_a_run_is_followed_as_it_trains(page, served):

@@ -62,7 +62,7 @@ def _row(entry: Entry, newest: str, prefix: str) -> Component:
     steps = entry.steps if isinstance(entry.steps, int) else None
     state: Component = _STATUS.get(entry.status, clean(entry.status))
     if entry.damage is not None:
-        state = [state, html.Span(shorten(clean(entry.damage), 200), className="why")]
+        state = [state, html.Span(shorten(clean(entry.damage), 500), className="why")]
     return html.Tr(
         [
             html.Th(shown, scope="row"),
