@@ -8,7 +8,7 @@ PYTEST := $(RUN) pytest
 # One thread a process: two test workers with a thread pool each would fight over the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test slow lint format docs bench clean
+.PHONY: help demo test slow lint format docs figures bench clean
 
 help:
 	@echo "make demo    watch a deep network that does not learn, and write a report that says why"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint    ruff, pyright and import-linter"
 	@echo "make format  let ruff rewrite the code"
 	@echo "make docs    the documentation as a web site in build/site"
+	@echo "make figures all figures of the documentation, by the lab, in half an hour"
 	@echo "make bench   what watching costs, measured on this machine"
 	@echo "make clean   remove the environment and everything built"
 
@@ -43,6 +44,9 @@ format: $(VENV)/.dev
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict --quiet
 	@echo "Open $$PWD/build/site/index.html"
+
+figures: $(VENV)/.dev
+	$(BIN)/livegrad lab all --save docs/figures
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/overhead.py

@@ -2,12 +2,15 @@
 to it. Links to files that are not part of the site become plain text.
 """
 
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
 GUIDE = ROOT / "src" / "livegrad" / "guide"
+# A figure is written once, in its light form; the site shows the one of the reader's theme, and what made it.
+_FIGURE = re.compile(r"^(!\[[^\]]+\])\(([\w./-]*figures/)([\w-]+)-light\.svg\)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#|mailto:)([^)\s]+)\)")
 
 
@@ -34,6 +37,7 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Lead links into the package's guide to its pages here, and drop those to other files."""
     here = Path(page.file.src_uri).parent
+    markdown = _FIGURE.sub(_both_themes, markdown)
 
     def led(found: re.Match[str]) -> str:
         words, target = found.groups()
@@ -47,6 +51,14 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
         return f"[{words}]({up}{inside}{mark}{place})"
 
     return _LINK.sub(led, markdown)
+
+
+def _both_themes(found: re.Match[str]) -> str:
+    words, folder, name = found.groups()
+    made = json.loads((ROOT / "docs" / "figures" / "figures.json").read_text(encoding="utf-8"))[name]
+    images = "".join(f"{words}({folder}{name}-{theme}.svg#only-{theme})" for theme in ("light", "dark"))
+    said = "" if name.startswith("pictures") else f"{made['said']} "
+    return f"{images}\n\n<small>{said}(`{made['command']}`)</small>"
 
 
 def _inside(here: Path, path: str) -> str:

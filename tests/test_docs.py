@@ -1,5 +1,6 @@
 """The documentation builds as it is, and says what the program does."""
 
+import json
 import re
 import subprocess
 import sys
@@ -28,6 +29,44 @@ def test_the_site_builds_without_a_broken_link(tmp_path):
     assert "vanishing-gradient" in finding
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "site").rglob("*.html")]
     assert not [text for text in pages if re.search(r'<(?:script|link)[^>]+(?:src|href)="https?://', text)]
+
+
+FIGURES = ROOT / "docs" / "figures"
+PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
+TAG = re.compile(r'<img[^>]+alt="([^"]*)"[^>]+src="([^"]+)"')
+
+
+def pictures():
+    """(page, alternative text, file) of every picture in the documentation."""
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        text = page.read_text(encoding="utf-8")
+        for words, target in [*PICTURE.findall(text), *TAG.findall(text)]:
+            yield page, words, page.parent / target
+
+
+def test_every_picture_is_one_that_the_lab_makes_light_and_dark_with_words_for_those_who_do_not_see_it():
+    from livegrad.lab.experiment import EXPERIMENTS
+
+    made = json.loads((FIGURES / "figures.json").read_text(encoding="utf-8"))
+    shown = list(pictures())
+    assert {page.name for page, *_ in shown} >= {"README.md", "experiments.md", "plot.md"}
+    assert sum(page.name == "README.md" for page, *_ in shown) >= 2
+    for page, words, file in shown:
+        assert len(words) > 40, (page, file)
+        assert file.parent.resolve() == FIGURES, (page, file)
+        name, theme = re.fullmatch(r"([\w-]+)-(light|dark)\.svg", file.name).groups()
+        assert theme == "light", (page, file)
+        verb, experiment, *_ = made[name]["command"].removeprefix("livegrad ").split()
+        assert verb == "lab" and experiment in EXPERIMENTS, made[name]
+        for either in ("light", "dark"):
+            svg = (FIGURES / f"{name}-{either}.svg").read_text(encoding="utf-8")
+            assert svg.startswith("<svg") and 1_000 < len(svg) < 400_000, file
+
+
+def test_no_picture_lies_about_without_being_listed():
+    made = json.loads((FIGURES / "figures.json").read_text(encoding="utf-8"))
+    files = {path.name for path in FIGURES.iterdir()} - {"figures.json"}
+    assert files == {f"{name}-{theme}.svg" for name in made for theme in ("light", "dark")}
 
 
 def test_every_verb_is_documented():

@@ -27,7 +27,8 @@ def shown(name: str, run: "Callable[..., Result]", settings: "Settings") -> "Res
         result = run(settings, lambda share, words: bar.update(task, completed=share, description=words))
     table = Table(title=result.drawing.title, title_justify="left", box=None, pad_edge=False)
     for number, head in enumerate(result.heads):
-        table.add_column(head, justify="left" if number == 0 else "right")
+        words = all(isinstance(row[number], str) for row in result.rows)
+        table.add_column(head, justify="left" if words else "right")
     for row in result.rows:
         table.add_row(*(value if isinstance(value, str) else f"{value:g}" for value in row))
     console.print(table)

@@ -55,8 +55,8 @@ def run(settings: Settings, progress: Progress) -> Result:
     ]
     caption = (
         f"Test accuracy of tanh networks 64 wide, σ_b² = {_BIAS}, after {steps} steps of Adam at "
-        f"{_RATE:g} over the depth. Below the dashed line, six depth scales ξ_c, theory expects a network to train. "
-        f"Seed {settings.seed} alone."
+        f"{_RATE:g} over the depth. Below the dashed line, six depth scales ξ_c, theory expects a network to "
+        f"train. Seed {settings.seed} alone."
     )
     said = (
         f"{sum(right)} of {len(right)} networks lie on the side of 6 ξ_c that theory says (one seed each, "

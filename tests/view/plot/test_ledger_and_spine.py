@@ -68,6 +68,7 @@ def test_each_bar_begins_where_the_one_before_ended_and_they_add_up(vanishing):
     for (base, length, _), (after, _, _) in pairwise(drawn):
         assert base + length == pytest.approx(after)
     assert drawn[-1][0] + drawn[-1][1] == pytest.approx(-14.2 + 3.25 - 0.5)
+    assert "11.4 decades lost" in figure.layout.title.text or "11.5 decades lost" in figure.layout.title.text
     expected = next(trace for trace in figure.data if trace.name == "theory expects")
     assert list(expected.x) == [pytest.approx(-13.9)]
 

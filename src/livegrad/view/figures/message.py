@@ -39,9 +39,8 @@ def along(logs: np.ndarray, broken: int, of: str) -> str:
 def of_depth(depth: Depth) -> str:
     """Audibility at the latest scan."""
     scan = depth.scans[-1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.asarray(scan.audibility) / np.asarray(scan.audibility_output)
-    return f"audibility {along(decades(ratio), int((scan.nonfinite > 0).sum()), 'the output’s')}"
+    logs = decades(depth.audibility_ratio(scan))
+    return f"audibility {along(logs, int(depth.nonfinite(scan).sum()), 'the output’s')}"
 
 
 def of_flow(flow: Flow) -> str:

@@ -28,7 +28,7 @@ def spine_flow(flow: Flow) -> Drawing:
     folded = max(node.row.count for node in flow.nodes)
     caption = (
         f"What is left of the {what} on its way from the output (right) to the input (left). The ribbon's "
-        f"width is logarithmic: widest {_power_words(high)}, thinnest {_power_words(low)} of the output's."
+        f"width is logarithmic, from {_power_words(low)} of the output's (a thread) to {_power_words(high)}."
     )
     if any(_look(node)[1] for node in flow.nodes):
         caption += " Layers with a finding are hatched and named above."
