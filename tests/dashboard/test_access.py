@@ -10,13 +10,13 @@ def app(environ, start_response):
     return [environ["PATH_INFO"].encode()]
 
 
-def ask(gate, path="/", host="127.0.0.1:8050", query="", cookie=""):
+def ask(gate, path="/", host="127.0.0.1:8050", query="", cookie="", **more):
     said = {}
 
     def start(status, headers, *_):
         said.update(status=status, headers=dict(headers))
 
-    environ = {"PATH_INFO": path, "HTTP_HOST": host, "QUERY_STRING": query, "HTTP_COOKIE": cookie}
+    environ = {"PATH_INFO": path, "HTTP_HOST": host, "QUERY_STRING": query, "HTTP_COOKIE": cookie, **more}
     said["body"] = b"".join(gate(environ, start)).decode()
     return said
 
@@ -81,3 +81,13 @@ def test_a_token_leads_to_no_other_site():
 )
 def test_a_prefix_may_be_passed_on_or_stripped_by_the_proxy(prefix, path, seen):
     assert ask(Gate(app, (), None, prefix), path=path)["body"] == seen
+
+
+@pytest.mark.parametrize(
+    ("site", "status"), [("cross-site", "403"), ("same-site", "403"), ("same-origin", "200")]
+)
+def test_a_page_of_another_site_writes_nothing(site, status):
+    said = ask(Gate(app, (), None, "/"), REQUEST_METHOD="POST", HTTP_SEC_FETCH_SITE=site)
+    assert said["status"].startswith(status)
+    # A link from elsewhere may be followed.
+    assert ask(Gate(app, (), None, "/"), HTTP_SEC_FETCH_SITE=site)["status"] == "200 OK"

@@ -63,6 +63,10 @@ class Gate:
                 )
                 return _refuse(start_response, "401 Unauthorized", said)
             return self._welcome(environ, start_response)
+        if environ.get("REQUEST_METHOD") == "POST" and _comes_from_elsewhere(environ):
+            return _refuse(
+                start_response, "403 Forbidden", "livegrad serve: asked by a page of another site.\n"
+            )
         path = environ.get("PATH_INFO", "")
         if self._prefix and (path == self._prefix or path.startswith(f"{self._prefix}/")):
             environ["PATH_INFO"] = path[len(self._prefix) :] or "/"
@@ -95,6 +99,11 @@ class Gate:
         place = path + (f"?{left}" if left else "")
         start_response("303 See Other", [("Location", place), ("Set-Cookie", cookie), *_HEADERS])
         return [b""]
+
+
+def _comes_from_elsewhere(environ: dict[str, Any]) -> bool:
+    """Whether the browser says that a page of another origin asks; by no header that a proxy may change."""
+    return environ.get("HTTP_SEC_FETCH_SITE", "none") not in ("same-origin", "none")
 
 
 def _refuse(start_response: Answer, status: str, text: str) -> Iterable[bytes]:
