@@ -160,7 +160,9 @@ def draw(name: str, view: View) -> dict[str, Any]:
     """Return a figure of FIGURES as the page takes it: `pack`ed, with `unread`, the rows still to be read."""
     drawn = FIGURES[name][1](view)
     reads = name == "turnover" or (name == "heatmap" and view.show == "gradient")
-    return pack(drawn) | {"unread": stretches_of(view.run, view.number, 0).unread if reads else 0}
+    unread = stretches_of(view.run, view.number, 0).unread if reads else 0
+    shown = f"{view.subject}/{view.show}" if name == "heatmap" else view.subject
+    return pack(drawn) | {"unread": unread, "view": shown}
 
 
 def pack(drawn: Drawn) -> dict[str, Any]:

@@ -36,7 +36,7 @@
     const pixels = document.getElementById(`${name}-figure`)?.clientWidth;
     const { data, layout } = window.livegradDrawing.fit(drawing, window.livegradPalettes[theme || "light"], pixels);
     // Zoom and hidden lines stay as they were left while the same thing is shown.
-    layout.uirevision = location.pathname + drawing.title;
+    layout.uirevision = location.pathname + name + drawing.view;
     const left = drawing.unread ? ` Of this long run ${drawing.unread.toLocaleString("en")} steps are still being read.` : "";
     return [{ data, layout }, heading, drawing.caption + left, drawing.key.flatMap(swatch), { height: `${layout.height}px` }, place];
   };

@@ -17,11 +17,12 @@ window.livegradDrawing = (() => {
     const step = Math.ceil(values.length / most);
     return values.filter((_, i) => i % step === 0 || (i === values.length - 1 && i % step > step / 2));
   };
-  const fitNarrow = (data, layout) => {
+  const fitNarrow = (data, layout, pixels) => {
     const axis = layout.xaxis;
-    if (axis?.ticktext?.length > 8) {
-      axis.ticktext = some(axis.ticktext, 8);
-      axis.tickvals = some(axis.tickvals, 8);
+    const most = pixels < 420 ? 5 : 8;
+    if (axis?.ticktext?.length > most) {
+      axis.ticktext = some(axis.ticktext, most);
+      axis.tickvals = some(axis.tickvals, most);
     }
     for (const trace of data) {
       if (trace.mode === "text" && trace.meta === "thin" && trace.x.length > 5) {
@@ -36,7 +37,7 @@ window.livegradDrawing = (() => {
   const fit = (drawing, palette, pixels) => {
     const layout = themed(drawing.layout, palette);
     const data = themed(drawing.data, palette);
-    if (pixels && pixels < NARROW) fitNarrow(data, layout);
+    if (pixels && pixels < NARROW) fitNarrow(data, layout, pixels);
     return { data, layout };
   };
   // Named one by one: plotly's own choice has a button that uploads the figure.
