@@ -32,7 +32,7 @@ from livegrad.view.turnovers import Turnovers
 
 SHOWN = ("gradient", "audibility", "gain")
 # New rows that one answer reads: a fraction of a second, so that a long run appears bit by bit.
-_ROWS = 8000
+_ROWS = 12_000
 _WAITING = "This is drawn when the run has been diagnosed."
 _NO_SCAN = "No scan of this model was made, so nothing is known along its depth."
 

@@ -40,7 +40,7 @@ class Pulses:
     def __len__(self) -> int:
         return len(self.step)
 
-    @property
+    @cached_property
     def has_gradient(self) -> np.ndarray:
         """Whether the tensor got a gradient, zero or not."""
         return self.stored["gradient_nonfinite"] >= 0
