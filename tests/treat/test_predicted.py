@@ -1,7 +1,7 @@
 """What a remedy predicts by closed form is what is measured after it, for each variant.
 
-Theory speaks of infinite width and of layers that are all alike; at 160 units and 13 layers, the first of which
-is given no activation, the decades agree to within 0.3 and one layer's worth.
+Theory speaks of infinite width and of layers that are all alike; at 160 units and 13 layers, of which one is
+given no activation, the decades agree to within 0.3 and one layer's worth.
 """
 
 import pytest

@@ -81,7 +81,10 @@ class Precision(Remedy):
         evidence = (body.finding or {}).get("evidence") or {}
         before, after = _predicted(body, choice, evidence)
         code = (body.finding or {}).get("code")
-        return Assessment(True if code in ("LG302", "LG401") else None, _SAID[choice.variant], after, before)
+        holds = code == "LG303" and choice.variant in ("bfloat16", "autocast")
+        return Assessment(
+            True if holds or code in ("LG302", "LG401") else None, _SAID[choice.variant], after, before
+        )
 
     def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
         missing = _missing(body, choice)

@@ -1,0 +1,255 @@
+"""The candidates for one body's findings, tried on copies as far as patience goes, and put in order."""
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from livegrad.errors import LivegradError
+from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
+from livegrad.treat.prescription.candidates import candidates
+from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change
+from livegrad.treat.prescription.proposal import Proposal, Refusal
+from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, rank_unseen, shortlist
+from livegrad.treat.prescription.rates import OF_RATE, climb, rates_from_zero
+from livegrad.treat.prescription.rehearsal import Outcome, Stage
+from livegrad.treat.prescription.variety import are_alike, unlike, varied
+from livegrad.treat.remedies import remedy
+from livegrad.treat.remedy import Assessment
+
+# Steps of the first look, at all candidates, of the longer one at the best, and of the one at those that need
+# patience.
+FIRST_LOOK, LONGER_LOOK, LAST_LOOK = 16, 64, 192
+FINALISTS = 4
+# Kinds of treatment that are tried at other learning rates.
+RATED = 3
+# A loss that was halved, in nats.
+ENOUGH = math.log(2)
+# Findings of faults that may be born in the middle of a training.
+BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
+
+
+class Tried:
+    """The candidates for `findings` of one body. refused, notes: what is said beside the proposals."""
+
+    def __init__(
+        self, body: Body, stage: Stage | None, findings: Sequence[Mapping[str, Any]], patience: float
+    ) -> None:
+        self.refused: list[Refusal] = []
+        self.notes: list[str] = []
+        self._body = body
+        self._stage = stage
+        self._wanted = frozenset(str(f["code"]) for f in findings)
+        self._findings = findings
+        self._watch = _Stopwatch(patience)
+        self._seen: list[tuple[Choice, ...]] = []
+        self._courses: set[tuple[float, ...]] = set()
+        self._said: dict[tuple[str, str], tuple[Choice, Assessment]] = {}
+
+    def proposals(self) -> list[Proposal]:
+        """The candidates that were not refused, the best first."""
+        lists = candidates(self._findings)
+        if slow := tuple(sorted(self._wanted & {"LG401", "LG503"})):
+            lists = [*(((rate,), slow) for rate in rates_from_zero(self._body.optimizers)), *lists]
+        pairs = enumerate(lists)
+        trials = [
+            t for order, (choices, codes) in pairs if (t := self._trial(order, choices, codes)) is not None
+        ]
+        if self._stage is not None:
+            try:
+                return self._rehearsed(self._stage, trials)
+            except LivegradError as error:
+                self.notes.append(f"nothing was tried: {error}")
+        trials = [t for t in trials if self._assessed(t.choices[0], t.answers[0])[1].works is not False]
+        trials.sort(key=lambda t: (size_of_change(t.choices), t.order))
+        return [self._proposal(t, None) for t in trials]
+
+    def _trial(self, order: int, choices: tuple[Choice, ...], codes: tuple[str, ...]) -> Trial | None:
+        """The candidate with its first variant filled in, or None where it is refused."""
+        try:
+            first, assessment = self._assessed(choices[0], codes[0])
+        except Exception as error:
+            self._refuse(choices, _why(error))
+            return None
+        if len(choices) == 1 and assessment.works is False:
+            self._refuse((first,), assessment.reason)
+            return None
+        together = (first, *self._settled(first, choices[1:], codes[0]))
+        return Trial(together, codes, None, order, assessment.works)
+
+    def _settled(self, first: Choice, others: Sequence[Choice], code: str) -> list[Choice]:
+        """The choices that go along with a setting, as the finding asks for them; of a model whose weights or
+        form are changed before, what was recorded is no measure.
+        """
+        if extent_of((first,)) != EXTENTS[0]:
+            return list(others)
+        return [self._assessed(choice, code)[0] for choice in others]
+
+    def _assessed(self, choice: Choice, code: str) -> tuple[Choice, Assessment]:
+        """The choice with its variant filled in, and what closed form says of it against this finding."""
+        key = (str(choice), code)
+        if key not in self._said:
+            self._body.finding = next(f for f in self._findings if f["code"] == code)
+            cure = remedy(choice.remedy)
+            resolved = cure.resolve(self._body, choice)
+            said = cure.assess(self._body, resolved)
+            self._said[key] = self._said[str(resolved), code] = (resolved, said)
+        return self._said[key]
+
+    def _refuse(self, choices: tuple[Choice, ...], reason: str) -> None:
+        if all(r.choices != choices for r in self.refused):
+            self.refused.append(Refusal(choices, reason))
+
+    def _rehearsed(self, stage: Stage, trials: Sequence[Trial]) -> list[Proposal]:
+        """A short look at them, the small changes first; at other rates for those that let the signal through
+        where none learns well; a longer look at the best, and a last one where those have not learnt yet.
+        """
+        contest = stage.is_contest
+        control = stage.rehearse((), FIRST_LOOK)
+        first, untried = self._first_looks(stage, trials, control, contest)
+        if not contest and not any(j.cures and j.progress > ENOUGH for j in first):
+            first = self._at_other_rates(stage, first, control)
+        looked = [j for j in first if j.trial.outcome is not None]
+        finalists = shortlist(looked, FINALISTS)
+        others = [j for j in rank(first) if j not in finalists]
+        for steps, share in ((LONGER_LOOK, 0.85), (LAST_LOOK, 1.0)):
+            if not finalists or (steps == LAST_LOOK and _is_clear(finalists)):
+                break
+            if self._watch.share_gone > share:
+                break
+            control = stage.rehearse((), steps)
+            again = [self._tried(stage, j.trial, steps, share) for j in finalists]
+            finalists = rank([judge(t, control, self._wanted, contest) for t in again if t is not None])
+        last = [self._proposal(trial, None) for trial in untried]
+        every = [*finalists, *others]
+        if self._is_born_later(control):
+            self.notes.append(
+                "the fault is born later than copies were followed: their first steps say little"
+            )
+            every = rank_unseen(every)
+        return [self._proposal(j.trial, j) for j in varied(every)] + last
+
+    def _is_born_later(self, control: Outcome) -> bool:
+        """Whether the untreated copy is well as far as it went, and the fault is of those that come later."""
+        well = not control.codes & self._wanted and math.isfinite(control.last)
+        return well and self._wanted <= BORN_LATER
+
+    def _at_other_rates(self, stage: Stage, judged: Sequence[Judged], control: Outcome) -> list[Judged]:
+        """The same, and the best rates of the three best kinds that let the signal through; where none has
+        learnt anything yet they are followed for longer, for many nets begin with a plateau.
+        """
+        sound = [j for j in judged if not (j.left | j.new) - OF_RATE and j.trial.outcome is not None]
+        sound = [j for j in sound if all(c.remedy != "schedule" for c in j.trial.choices)]
+        found, steps = list(judged), FIRST_LOOK
+        starts = unlike(rank(sound), RATED)
+        if not any(j.learns for j in sound):
+            steps, control = LONGER_LOOK, stage.rehearse((), LONGER_LOOK)
+
+        def followed(trial: Trial) -> Judged | None:
+            if self._watch.share_gone > 0.7:
+                return None
+            tried = self._tried(stage, trial, steps, 0.7)
+            return None if tried is None else judge(tried, control, self._wanted)
+
+        for known in starts:
+            start = known if steps == FIRST_LOOK else followed(known.trial) or known
+
+            def attempt(choice: Choice, of: Trial = start.trial) -> Judged | None:
+                return followed(Trial((*of.choices, choice), of.answers, None, of.order, of.works))
+
+            best = climb(start, attempt)
+            if best is not start:
+                found.append(best)
+            if start is not known:
+                found[found.index(known)] = start
+        return found
+
+    def _first_looks(
+        self, stage: Stage, trials: Sequence[Trial], control: Outcome, contest: bool
+    ) -> tuple[list[Judged], list[Trial]]:
+        """What the first steps of each were like, and those that were left out: once changes of one extent
+        halve the loss those of larger extents are not needed but for another kind to fall back on, and a
+        training stage is never rehearsed.
+        """
+        found: list[Judged] = []
+        untried: list[Trial] = []
+        for trial in sorted(trials, key=lambda t: (size_of_change(t.choices)[0], t.order)):
+            extent, _ = size_of_change(trial.choices)
+            stage_of_its_own = EXTENTS[extent] == "stage"  # costs more than all rehearsals together
+            if stage_of_its_own or self._is_enough(found, trial, extent):
+                untried.append(trial)
+                continue
+            tried = self._tried(stage, trial, FIRST_LOOK, 0.5)
+            if tried is None:
+                continue
+            found.append(judge(tried, control, self._wanted, contest))
+        return found, untried
+
+    @staticmethod
+    def _is_enough(found: Sequence[Judged], trial: Trial, extent: int) -> bool:
+        """Whether two different kinds of no larger extent have halved the loss, or one that is like it."""
+        good = [j for j in found if j.cures and j.progress > ENOUGH]
+        smaller = [j for j in good if size_of_change(j.trial.choices)[0] < extent]
+        if len(unlike(smaller, 2)) > 1:
+            return True
+        return any(are_alike(j.trial.choices, trial.choices) for j in smaller)
+
+    def _tried(self, stage: Stage, trial: Trial, steps: int, share: float) -> Trial | None:
+        """The trial with its outcome; None where it is refused, or the same as one before."""
+        if self._watch.share_gone > share:
+            if trial.outcome is None:
+                self.notes.append(f"{_spec(trial.choices)} was not tried: there was no more time")
+            return trial
+        try:
+            outcome = stage.rehearse(trial.choices, steps)
+        except Exception as error:
+            self._refuse(trial.choices, _why(error))
+            return None
+        if trial.outcome is None:
+            if outcome.choices in self._seen or outcome.losses in self._courses or not outcome.choices:
+                return None
+            self._seen.append(outcome.choices)
+            if any(abs(a - b) > 0 for a, b in pairwise(outcome.losses)):
+                self._courses.add(outcome.losses)
+        return Trial(outcome.choices, trial.answers, outcome, trial.order, trial.works)
+
+    def _proposal(self, trial: Trial, judged: Judged | None) -> Proposal:
+        measured: dict[str, float] = {}
+        outcome = trial.outcome
+        if outcome is not None and judged is not None:
+            measured = {
+                "audibility_decades": outcome.decades,
+                "loss_after_first_steps": outcome.last,
+                "progress_nats": judged.progress,
+                "first_steps_count": float(len(outcome.losses)),
+            }
+        _, said = self._assessed(trial.choices[0], trial.answers[0])
+        return Proposal(trial.choices, trial.answers, said.reason, said.before, said.predicted, measured)
+
+
+class _Stopwatch:
+    """Counts the time that this process works, not that in which others keep it waiting."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._begun = time.perf_counter(), time.process_time()
+
+    @property
+    def share_gone(self) -> float:
+        wall, worked = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
+        return min(wall, worked) / self._seconds
+
+
+def _is_clear(finalists: Sequence[Judged]) -> bool:
+    return any(j.cures and j.progress > ENOUGH for j in finalists)
+
+
+def _why(error: Exception) -> str:
+    """What a remedy says, or that it fails: then the others are still worth trying."""
+    return str(error) if isinstance(error, LivegradError) else f"it fails ({type(error).__name__}: {error})"
+
+
+def _spec(choices: Sequence[Choice]) -> str:
+    return ",".join(str(choice) for choice in choices)
