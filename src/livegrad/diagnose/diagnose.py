@@ -91,7 +91,8 @@ def _explains(other: Finding, finding: Finding) -> bool:
     if other.code in _FOLLOW_LATER and finding.code != "LG106":
         first, later = other.first_step or 0, finding.first_step or 0
         return first < later or (first == later and (other.code, finding.code) in _FIRST_OF_TWO)
-    return other.code != "LG101" or len(set(finding.layers) - set(other.layers)) <= len(finding.layers) // 4
+    beside = set(finding.layers) - set(other.layers) - other.covers
+    return other.code != "LG101" or len(beside) <= len(finding.layers) // 4
 
 
 def _starves_attention(collapse: Finding, starved: Finding) -> bool:

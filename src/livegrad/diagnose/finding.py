@@ -57,7 +57,7 @@ class Finding:
     """One confirmed symptom of one subject, in the form the JSON document has.
 
     layers: names, input side first. evidence: numbers with units in their names. first_step, last_step: where
-    it was seen.
+    it was seen. covers: modules and tensors that it tells of beside the layers named; not in the document.
     """
 
     code: str
@@ -75,12 +75,14 @@ class Finding:
     first_step: int | None = None
     last_step: int | None = None
     remedies: tuple[Remedy, ...] = ()
+    covers: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as the JSON document holds it."""
         cause = None if self.cause is None else self.cause.to_json()
         remedies = [vars(remedy) for remedy in self.remedies]
-        return {**vars(self), "layers": list(self.layers), "cause": cause, "remedies": remedies}
+        shown = {key: value for key, value in vars(self).items() if key != "covers"}
+        return {**shown, "layers": list(self.layers), "cause": cause, "remedies": remedies}
 
 
 def layers_text(names: tuple[str, ...] | list[str]) -> str | None:

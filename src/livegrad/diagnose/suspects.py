@@ -39,6 +39,8 @@ _STANDS_OUT_DECADES = 0.5
 # Under this rms inputs are small for an activation.
 SMALL_INPUT = 0.5
 _LESS = 0.95
+# A sum this much larger than what came from below is that of something else.
+_DROWNED_DECADES = 0.5
 
 
 @dataclass(frozen=True)
@@ -193,15 +195,24 @@ def _beyond_usual(steps: Sequence[Entry]) -> list[float]:
 
 def normalized_by(steps: Sequence[Entry], norm: int) -> list[int]:
     """The steps whose scale the normalization undoes, itself included: down to the one before, or past one
-    join to the next (a stream of many blocks is normalized as a whole, and their shares of it stay).
+    join to the next (a stream of many blocks is normalized as a whole, and their shares of it stay), and not
+    to a constant that drowns what came before.
     """
     found, joins = [norm], 0
     for k in range(norm - 1, -1, -1):
         joins += steps[k].role == "join"
-        if steps[k].role == "norm" or joins > 1:
+        if steps[k].role == "norm" or joins > 1 or _drowns(steps[k]):
             break
         found.append(k)
     return found
+
+
+def _drowns(entry: Entry) -> bool:
+    """True for a sum with something that does not lead to the input, and is far larger than what does: the
+    size of the sum says nothing of what came from below.
+    """
+    alone = entry.role == "join" and entry.expected is None
+    return alone and bool(entry.forward > _DROWNED_DECADES)
 
 
 def _without_scale(entry: Entry) -> float:

@@ -20,6 +20,7 @@ SATURATING: dict[str, float] = {
     "SigmoidBackward0": 0.25,
     "TanhBackward0": 1.0,
     "HardtanhBackward0": 1.0,
+    "ClampBackward1": 1.0,
     "HardsigmoidBackward0": 1.0 / 6.0,
 }
 RECTIFYING = frozenset({"ReluBackward0", "ThresholdBackward0"})
@@ -28,7 +29,8 @@ SMOOTH = frozenset({
     "MishBackward0", "SoftplusBackward0", "HardswishBackward0", "LogSigmoidBackward0",
     "SoftshrinkBackward0", "HardshrinkBackward0", "RreluWithNoiseBackward0",
 })  # fmt: skip
-ACTIVATIONS = frozenset(SATURATING) | RECTIFYING | SMOOTH
+# A clamp on one side only is none.
+ACTIVATIONS = (frozenset(SATURATING) - {"ClampBackward1"}) | RECTIFYING | SMOOTH
 # A unit entry is called saturated where its slope is under this fraction of the activation's largest slope:
 # |x| > 4.36 for the sigmoid, |x| > 2.18 for tanh.
 SATURATED_SLOPE = 0.05
@@ -50,8 +52,14 @@ class ActivationState:
 
 
 def is_activation(node: Any) -> bool:
-    """True if the autograd `node` is a known elementwise activation."""
-    return node.name() in ACTIVATIONS
+    """True if the autograd `node` is a known elementwise activation, or a clamp on both sides."""
+    return node.name() in ACTIVATIONS or _is_clamp(node)
+
+
+def _is_clamp(node: Any) -> bool:
+    if node.name() != "ClampBackward1":
+        return False
+    return node._saved_min is not None and node._saved_max is not None
 
 
 def measure_activation(node: Any, output: Tensor, may_read_node: bool = True) -> ActivationState | None:
@@ -104,7 +112,8 @@ def _read_from(node: Any, name: str, y: Tensor) -> ActivationState | None:
         return None
     slope = slope if slope.dtype in (torch.float32, torch.float64) else slope.float()
     # ReLU6 is a hardtanh from 0 to 6: its lower side rectifies.
-    if name in RECTIFYING or (name == "HardtanhBackward0" and node._saved_min_val >= 0):
+    lower = {"HardtanhBackward0": "_saved_min_val", "ClampBackward1": "_saved_min"}.get(name)
+    if name in RECTIFYING or (lower is not None and getattr(node, lower) >= 0):
         return _rectified(slope != 0)
     top = SATURATING.get(name)
     return ActivationState(_rms(slope), None, None) if top is None else _saturating(slope, top)

@@ -6,13 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode_stack,
+    _pop_mode,
+    _push_mode,
+)
 
 from livegrad.probe.warning_place import WarningPlace
 
 Seen = Callable[[Any, Any, dict[str, Any], Any, int], None]
 next_number: Callable[[], int] = torch._C._autograd._get_sequence_nr  # pyright: ignore[reportAttributeAccessIssue]
 _PLAIN = frozenset({int, float, bool, str, torch.Size, torch.device, torch.dtype, torch.layout})
+
+
+def foreign_modes() -> bool:
+    """Whether a function mode is on that is not one of these: the program's own."""
+    return any(not isinstance(mode, WatchOperations) for mode in _get_current_function_mode_stack())
 
 
 class WatchOperations(TorchFunctionMode):

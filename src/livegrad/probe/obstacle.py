@@ -52,9 +52,14 @@ _FRESH = frozenset({
 })  # fmt: skip
 
 
+def in_transform() -> bool:
+    """True inside vmap, grad and the other transforms of torch.func."""
+    return _functorch_level() is not None
+
+
 def tracing_obstacle() -> str | None:
     """Return why operations that run now must not be recorded, or None."""
-    if _functorch_level() is not None:
+    if in_transform():
         return "the forward pass ran inside a torch.func transform"
     if torch._C._len_torch_dispatch_stack():
         return "the forward pass ran under a TorchDispatchMode"

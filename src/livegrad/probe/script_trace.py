@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch.overrides import _get_current_function_mode_stack
 
-from livegrad.probe.function_mode import WatchOperations, next_number
+from livegrad.probe.function_mode import WatchOperations, foreign_modes, next_number
 from livegrad.probe.inputs import InputRow
 from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import tracing_obstacle
@@ -48,7 +48,7 @@ class ScriptTrace:
     def open(self) -> None:
         """Follow what the program computes from here on."""
         self.record.trouble = tracing_obstacle()
-        if torch._C._len_torch_function_stack():
+        if foreign_modes():
             self.record.trouble = "a torch function mode of the program's own was on between two steps"
         if self.record.trouble is None:
             self.record.first = next_number()

@@ -30,7 +30,8 @@ class Optimizer(Record):
     """One optimizer of a subject: its class and its settings (lr, betas, eps, …) when attached.
 
     source: the user's line that made it, step: that called its first step, backward: that called the backward
-    pass before, scaler: that made its GradScaler; each None where there is none or it is not known.
+    pass before, scaler: that made its GradScaler, clip: that clipped the gradient before that step; each None
+    where there is none or it is not known.
     """
 
     type: str = "?"
@@ -39,6 +40,7 @@ class Optimizer(Record):
     step: str | None = None
     backward: str | None = None
     scaler: str | None = None
+    clip: str | None = None
 
     def __post_init__(self) -> None:
         decoded = {k: NON_FINITE.get(v, v) if isinstance(v, str) else v for k, v in self.settings.items()}

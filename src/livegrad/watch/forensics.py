@@ -138,7 +138,7 @@ class Forensics:
         root: Any = found[0].grad_fn if plain else max(found, key=number_of).grad_fn
         if self._backwards <= FIRST_BACKWARDS:
             self._sentinels.learn(root)
-        if self._lines.wanted and self._calls.calls:
+        if self._lines.wanted:
             self._take_lines(root)
         if found[0].is_cpu and not self._found:
             # Where no call is kept (a compiled model) the loss is what lies nearest to its root.
@@ -179,6 +179,11 @@ class Forensics:
                 return
         self._guard.clear()
         self._lines.forget()
+        few = self._steps < FIRST_BACKWARDS or self._doubtful is not None
+        if few and not self._calls.calls and not has_compiled():
+            # No module was called: all there is to hear is what the program computes between two steps.
+            self._lines.wanted = True
+            self._lines.begin()
 
     def examine(self, error: BaseException | None) -> None:
         """The program has ended, by this exception if by one; its variables are still there.

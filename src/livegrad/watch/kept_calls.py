@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from livegrad.probe.forensics.operand import tensors_within
 from livegrad.probe.forensics.replay import Call, numbers_of
 from livegrad.probe.function_mode import next_number
+from livegrad.probe.obstacle import in_transform
 from livegrad.probe.source import is_user_file
 from livegrad.watch.compilation import is_compiled, is_compiling
 
@@ -122,7 +123,7 @@ class KeptCalls:
         """A module is about to run. Never raises."""
         if self._running is not None or threading.get_ident() != self._thread:
             return None
-        if torch._C._current_autograd_node() is not None:
+        if torch._C._current_autograd_node() is not None or in_transform():
             return None
         begun = time.perf_counter()
         try:

@@ -20,10 +20,17 @@ class OptimizerLines:
     step: str | None = None
     backward: str | None = None
     scaler: str | None = None
+    clip: str | None = None
 
     def to_json(self) -> dict[str, str | None]:
         """As run.json keeps them with the optimizer."""
-        return {"source": self.made, "step": self.step, "backward": self.backward, "scaler": self.scaler}
+        return {
+            "source": self.made,
+            "step": self.step,
+            "backward": self.backward,
+            "scaler": self.scaler,
+            "clip": self.clip,
+        }
 
 
 @dataclass(eq=False)
@@ -40,6 +47,7 @@ class Lines:
     _scalers: "weakref.WeakKeyDictionary[Any, str]" = field(default_factory=weakref.WeakKeyDictionary)
     _backward: tuple[str, int] | None = None
     _waiting: bool = True
+    _clip: tuple[str, int] | None = None
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """The optimizers that are alive, in the order in which they were made."""
@@ -67,6 +75,7 @@ class Lines:
         if found.step is None:
             found.step = _shown(user_line(2))
             found.backward = _shown(self._backward)
+            found.clip, self._clip = _shown(self._clip), None
             self._waiting = any(self.of(known).step is None for known in self.optimizers())
 
     def made(self, thing: Any) -> None:
@@ -92,7 +101,10 @@ class Lines:
             found.scaler = self._scalers.get(scaler)
 
     def after_backward(self, failed: bool) -> None: ...
-    def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None: ...
+    def before_clip(self, kind: str, gradients: list[Any], frame: FrameType) -> None:
+        if self._waiting:
+            self._clip = user_line(2)
+
     def loss_scaled(self, outputs: Any, scaled: Any) -> None: ...
     def before_unscale(self, scaler: Any, optimizer: Any) -> None: ...
     def after_scaler_step(self, scaler: Any, optimizer: Any) -> None: ...

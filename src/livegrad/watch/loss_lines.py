@@ -7,11 +7,11 @@ program's own is: leaving a `with` block must find on top what entering it put t
 import threading
 from typing import Any
 
-import torch
 from torch.overrides import _get_current_function_mode_stack
 
 from livegrad.probe.forensics.script_part import Line, Program, read_program
-from livegrad.probe.function_mode import WatchOperations, next_number
+from livegrad.probe.function_mode import WatchOperations, foreign_modes, next_number
+from livegrad.probe.obstacle import in_transform
 from livegrad.probe.operation import tensors_in
 from livegrad.probe.source import user_line
 
@@ -32,7 +32,7 @@ class LossLines:
     def begin(self) -> None:
         """A module has returned: what comes next may be the loss."""
         self.pause()
-        if self.wanted and self._mode is None and not torch._C._len_torch_function_stack():
+        if self.wanted and self._mode is None and not foreign_modes():
             self._mode = WatchOperations(self._note, self._failed)
             self._thread = threading.get_ident()
             self._mode.start()
@@ -73,7 +73,9 @@ class LossLines:
         after = next_number()
         if after <= first or len(self._spans) >= MOST_OPERATIONS:
             return
-        if any(t.grad_fn is not None for t in tensors_in(output if output is not None else args)):
+        # Inside a transform of torch.func a tensor does not show the node that was made for it.
+        made = tensors_in(output if output is not None else args)
+        if in_transform() or any(t.grad_fn is not None for t in made):
             self._spans.append((first, after, user_line(2)))
 
     def _failed(self, error: Exception) -> None:

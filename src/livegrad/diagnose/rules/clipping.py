@@ -83,6 +83,9 @@ def _finding(patient: Patient, optimizer: int, rows: np.ndarray, factor: np.ndar
         subject=patient.subject.name,
         layers=names,
         layers_text=layers_text(names),
+        source=patient.subject.optimizers[optimizer].clip
+        if optimizer < len(patient.subject.optimizers)
+        else None,
         message=f"the gradient is clipped at {share:.0%} of the steps, to {np.median(factor):.2g} of itself",
         cause=Cause(
             f"the limit {limit:g} lies far under the usual norm, {np.median(norms):.3g}"

@@ -15,7 +15,9 @@ import numpy as np
 from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.places import source_of
-from livegrad.run.schema import Tensor
+from livegrad.diagnose.role import activation_of, line_of
+from livegrad.diagnose.spine_profile import spine_profile
+from livegrad.run.schema import Layer, Tensor
 
 FEWEST_PULSES = 2
 SMALL_SHARE = 0.2
@@ -36,7 +38,9 @@ def find(patient: Patient) -> list[Finding]:
     steps = patient.pulses.step
     zeros = _gets_zeros(patient, cut)
     nothing = not heard and not zeros
-    culprit = None if nothing or zeros else _culprit(called)
+    culprit = None if nothing or zeros else _culprit(cut)
+    flat = _flat_operation(patient) if zeros else None
+    known = _cut(culprit) if culprit is not None else _flat(flat, patient) if flat is not None else None
     return [
         Finding(
             code="LG404",
@@ -45,9 +49,9 @@ def find(patient: Patient) -> list[Finding]:
             subject=patient.subject.name,
             layers=names,
             layers_text=layers_text(names),
-            source=culprit.cut_at if culprit is not None else source_of(patient, cut),
+            source=(known.source if known is not None else None) or source_of(patient, cut),
             message=_message(cut, nothing),
-            cause=_cut(culprit) if culprit is not None else Cause(_cause(called, nothing, zeros)),
+            cause=known or Cause(_cause(called, nothing, zeros)),
             evidence={
                 "parameters_without_gradient_count": sum(t.count for t in cut),
                 "tensors_without_gradient_count": len(cut),
@@ -65,6 +69,24 @@ def find(patient: Patient) -> list[Finding]:
             next=_next(called, nothing, zeros),
         )
     ]
+
+
+def _flat_operation(patient: Patient) -> Layer | None:
+    """The operation of the spine above which a gradient still arrives and under which it is exactly zero;
+    None where no scan tells, or an activation does it (its units are dead or saturated then).
+    """
+    for profile in reversed([spine_profile(scan, patient.layers) for scan in patient.scans]):
+        arrives = np.isfinite(profile.transport)
+        silent = np.flatnonzero(np.isneginf(profile.transport))
+        if len(silent) and silent[-1] + 1 < len(arrives) and arrives[silent[-1] + 1]:
+            layer = profile.layers[silent[-1] + 1]
+            return None if activation_of(layer) is not None else layer
+    return None
+
+
+def _flat(layer: Layer, patient: Patient) -> Cause:
+    text = f"{layer.name} passes on nothing at all: the slope of {layer.type} is zero everywhere"
+    return Cause(text, layer.type, layers=(layer.name,), source=line_of(layer, patient.tensors))
 
 
 def _culprit(called: list[Tensor]) -> Tensor | None:

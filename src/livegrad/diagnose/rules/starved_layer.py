@@ -44,7 +44,7 @@ def find(patient: Patient) -> list[Finding]:
     if by_eps:
         found.append(_finding(patient, by_eps, _eps_text(patient, by_eps)))
     if behind:
-        found.append(_finding(patient, behind, _behind_text(patient, behind)))
+        found.append(_finding(patient, behind, _behind_text(patient, behind), by_group=True))
     return found
 
 
@@ -105,8 +105,12 @@ def _behind_text(patient: Patient, tensors: list[Tensor]) -> tuple[str, str, str
 
 
 def _finding(
-    patient: Patient, tensors: list[Tensor], text: tuple[str, str, str, dict[str, object]]
+    patient: Patient,
+    tensors: list[Tensor],
+    text: tuple[str, str, str, dict[str, object]],
+    by_group: bool = False,
 ) -> Finding:
+    """by_group: these are behind others of the same optimizer, so that not its line but theirs tells."""
     message, cause, advice, evidence = text
     names = tuple(dict.fromkeys(t.module or t.name for t in tensors))
     ratio = float(np.median([patient.update_ratio[t.id] for t in tensors]))
@@ -118,7 +122,7 @@ def _finding(
         subject=patient.subject.name,
         layers=names,
         layers_text=layers_text(names),
-        source=source_of(patient, tensors),
+        source=(None if by_group else patient.optimizer_line(tensors[0])) or source_of(patient, tensors),
         message=message,
         cause=Cause(cause, patient.optimizer_of(tensors[0])),
         evidence={**evidence, "turnover_steps": turnover(ratio), "matrices_count": len(tensors)},

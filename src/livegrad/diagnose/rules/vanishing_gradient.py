@@ -100,8 +100,18 @@ def find(patient: Patient) -> list[Finding]:
             last_step=steps[-1],
             remedies=_remedies(cause.operator),
             next=_next(cause.operator, severity),
+            covers=_below(patient, max(layer.depth for layer in sick)),
         )
     ]
+
+
+def _below(patient: Patient, depth: int) -> frozenset[str]:
+    """Modules and tensors of the silent layers and of all that lies between them and the input, branches
+    too.
+    """
+    held = {t for layer in patient.layers.values() if layer.depth <= depth for t in layer.tensors}
+    tensors = [patient.tensors[t] for t in held if t in patient.tensors]
+    return frozenset(t.module or t.name for t in tensors)
 
 
 def _tensors_of(profile: SpineProfile, mask: np.ndarray) -> set[int]:

@@ -23,6 +23,7 @@ _WITH_BIAS = frozenset({
     "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "bilinear",
 })  # fmt: skip
+_CLAMPS = frozenset({"clamp", "clip", "hardtanh"})
 _SUMS = frozenset({"add", "add_", "__add__", "__radd__", "__iadd__"})
 _ADDED = frozenset({"addmm", "baddbmm", "addbmm"})
 
@@ -53,10 +54,12 @@ def identity(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, 
 
 
 def unit(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Bring inputs larger than one to unit size."""
+    """Bring inputs larger than one to unit size; of a clamp, larger than its bounds to those."""
     x = _first_input(func, args, kwargs)
-    size = _rms(x)
-    return _with_input(func, args, kwargs, x, x * _ratio(torch.ones_like(size), size.clamp(min=1.0)))
+    size, wanted = _rms(x), _bound(func, args, kwargs)
+    return _with_input(
+        func, args, kwargs, x, x * _ratio(wanted * torch.ones_like(size), size.clamp(min=wanted))
+    )
 
 
 def centred(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -167,6 +170,15 @@ def _spread(bias: Tensor, like: Tensor, name: str) -> Tensor:
         return bias
     spatial = int(name.rstrip("d")[-1])
     return bias.reshape(-1, *([1] * spatial))
+
+
+def _bound(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> float:
+    """The larger of the bounds of a clamp; 1 for any other operation."""
+    if getattr(func, "__name__", "").strip("_") not in _CLAMPS:
+        return 1.0
+    given = (*args[1:3], *(kwargs.get(name) for name in ("min", "max", "min_val", "max_val")))
+    bounds = [abs(float(value)) for value in given if isinstance(value, int | float) and value]
+    return max(bounds, default=1.0)
 
 
 def _first_input(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
