@@ -214,7 +214,7 @@ def _reasons(document: Mapping[str, Any]) -> Component:
     refused = refusals(document)
     parts: list[Component] = []
     if pairs:
-        parts += [html.H2("Why these were tried"), _list(pairs)]
+        parts += [html.H2("What can work here"), _list(pairs)]
     if refused:
         parts += [html.H2("What cannot work here"), _list(refused)]
     return html.Div(parts)
