@@ -30,6 +30,30 @@ STEPS = r"""() => {
     return said ? parseInt(said[1].replaceAll(",", "")) : 0;
 }"""
 
+# Words whose contrast with what is behind them is under 4.5, the least that WCAG 2.2 AA allows.
+FAINT = r"""() => {
+    const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
+    const light = (v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+    const level = ([r, g, b]) => 0.2126 * light(r) + 0.7152 * light(g) + 0.0722 * light(b);
+    const behind = (element) => {
+        for (; element; element = element.parentElement) {
+            const colour = parse(getComputedStyle(element).backgroundColor);
+            if (colour.length === 3 || colour[3] > 0.9) return colour;
+        }
+        return [255, 255, 255];
+    };
+    const faint = [];
+    const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walk.nextNode()) {
+        const element = walk.currentNode.parentElement;
+        if (!walk.currentNode.data.trim() || !element.checkVisibility() || element.closest("svg")) continue;
+        const [a, b] = [level(parse(getComputedStyle(element).color)), level(behind(element))];
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (contrast < 4.5) faint.push(`${walk.currentNode.data.slice(0, 40)}: ${contrast.toFixed(1)}`);
+    }
+    return faint;
+}"""
+
 
 @pytest.fixture(scope="module")
 def serving(tmp_path_factory):
@@ -215,6 +239,7 @@ def test_nothing_runs_out_of_any_page_and_nothing_complains(open_page, served, w
         draw_all(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        assert page.evaluate(FAINT) == [], path
 
 
 def test_the_keyboard_alone_reads_a_run(page, served):

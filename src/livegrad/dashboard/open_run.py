@@ -10,7 +10,7 @@ from livegrad.errors import LivegradError
 from livegrad.run.reader import Run, load
 
 # Diagnosing a run that is being written takes at most this share of the server's time.
-_SHARE = 0.2
+_SHARE = 0.1
 
 
 @dataclass(frozen=True)
