@@ -70,7 +70,9 @@ def for_sigmoids():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     before = copy.deepcopy(model)
     body, stage = staged(model, optimizer)
-    found = prescribe(body, [finding("LG101", "vanishing-gradient", operator="Sigmoid")], stage=stage)
+    found = prescribe(
+        body, [finding("LG101", "vanishing-gradient", operator="Sigmoid")], stage=stage, patience=12
+    )
     return before, found
 
 

@@ -19,7 +19,7 @@ def test_what_it_prescribes_for_deep_sigmoids_can_be_given_to_treat():
     model = stack(14, nn.Sigmoid)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     x, y = torch.randn(32, 16), torch.randint(4, (32,))
-    found = livegrad.prescribe(model, optimizer, inputs=x, loss=F.cross_entropy, targets=y)
+    found = livegrad.prescribe(model, optimizer, inputs=x, loss=F.cross_entropy, targets=y, patience=10)
     assert found.remedies and "LG101" in found.remedies[0].answers
     done = livegrad.treat(model, found.remedies[0].spec, optimizer, inputs=x)
     assert done.certificate is not None

@@ -578,7 +578,53 @@ for step in range(14):
 """
 }
 
+RAW = {"train.py": HEAD + SEED + mlp() + SGD + DATA.replace("randn(32, 8)", "rand(32, 8) * 255") + LOOP}
+COLUMNS = {"train.py": RAW["train.py"].replace("* 255", "* torch.logspace(0, 3, 8)")}
+NORMED = {"train.py": HEAD + SEED + mlp("nn.BatchNorm1d(16),\n    nn.ReLU()") + SGD + DATA + LOOP}
+BLOCKS = {
+    "train.py": HEAD
+    + """
+
+class Block(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.attend = nn.MultiheadAttention(16, 2, batch_first=True)
+        self.up, self.down = nn.Linear(16, 32), nn.Linear(32, 16)
+
+    def forward(self, x):
+        return self.down(F.gelu(self.up(self.attend(x, x, x)[0])))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.read = nn.Linear(8, 16)
+        self.blocks = nn.Sequential(*[Block() for _ in range(4)])
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = x[:, None].expand(-1, 5, -1) * torch.arange(1, 6)[:, None]
+        return self.head(self.blocks(self.read(x)).mean(1))
+
+
+torch.manual_seed(0)
+model = Net()
+"""
+    + SGD
+    + DATA
+    + LOOP
+}
+
 PROGRAMS = {
+    "raw grey values": Program("normalize=input", RAW, ("standardize_inputs(model)",)),
+    "raw columns of all sizes": Program("normalize=input", COLUMNS, ("standardize_inputs(model)",)),
+    "batch norm, skip": Program("skip", NORMED, ("add_skips(model)",)),
+    "blocks without sums, skip": Program(
+        "skip", BLOCKS, ("*[with_way_around(Block()) for _ in range(4)]",), 1
+    ),
+    "a rate that is held under a bound": Program(
+        "schedule=cap:lr=0.02", SEQUENTIAL, ("min(group['lr'], 0.02)",)
+    ),
     "sequential, init": Program("init=he", SEQUENTIAL, ("initialize(model)",)),
     "sequential, activation": Program("activation=relu", SEQUENTIAL, ("nn.ReLU(),",), 4),
     "sequential, tailored": Program("activation=tailored", SEQUENTIAL, ("TailoredSigmoid(),",), 4),

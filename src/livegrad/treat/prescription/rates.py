@@ -33,7 +33,7 @@ def climb(start: Judged, attempt: Try) -> Judged:
     down, up = ([f"{10.0 ** (sign * k):g}" for k in range(1, _RUNGS + 1)] for sign in (-1, 1))
     first, then = (down, up) if _is_too_fast(start) else (up, down)
     best = _along(start, attempt, first)
-    best = best if best is not start else _along(start, attempt, then[:2])
+    best = best if best is not start else _along(start, attempt, then)
     if best.progress > CLEAR:
         return best
     at = next((c.options["factor"] for c in best.trial.choices if c.remedy == "schedule"), 1.0)
