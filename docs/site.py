@@ -34,6 +34,13 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def on_post_build(config: Any) -> None:
+    """Put the guide's own site, with its search, graph and live figures, beside the pages."""
+    from livegrad.view.guide_site.site import write_site
+
+    write_site(Path(config.site_dir) / "field-guide")
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Lead links into the package's guide to its pages here, and drop those to other files."""
     here = Path(page.file.src_uri).parent
@@ -71,6 +78,10 @@ def _inside(here: Path, path: str) -> str:
     if source.is_relative_to(GUIDE):
         return f"guide/{source.relative_to(GUIDE).as_posix()}"
     docs = ROOT / "docs"
+    if (
+        source == docs / "findings" / "README.md"
+    ):  # for readers of the repository; here it is a tab of its own
+        return "guide/findings/LG101.md"
     return source.relative_to(docs).as_posix() if source.is_relative_to(docs) else ""
 
 

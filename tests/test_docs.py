@@ -11,6 +11,23 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
+def broken_links(site):
+    """(page, target) of every link, picture, script and anchor that leads nowhere within the site."""
+    broken = []
+    for page in site.rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        anchors = set(re.findall(r'id="([^"]+)"', text)) | {"__top"}
+        for target in re.findall(r'(?:href|src)="([^"]+)"', text):
+            path, _, place = target.partition("#")
+            if re.match("[a-z]+:|/", target) or "javascript" in target:
+                continue
+            file = page.parent / path.partition("?")[0] if path else page
+            file = file / "index.html" if file.is_dir() else file
+            if not file.is_file() or (not path and place and place not in anchors):
+                broken.append((str(page.relative_to(site)), target))
+    return broken
+
+
 @pytest.mark.slow
 def test_the_site_builds_without_a_broken_link(tmp_path):
     command = [
@@ -27,6 +44,8 @@ def test_the_site_builds_without_a_broken_link(tmp_path):
     assert built.returncode == 0, built.stdout + built.stderr
     finding = (tmp_path / "site" / "guide" / "findings" / "LG101" / "index.html").read_text(encoding="utf-8")
     assert "vanishing-gradient" in finding
+    assert broken_links(tmp_path / "site") == []
+    assert (tmp_path / "site" / "field-guide" / "graph.html").is_file()
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "site").rglob("*.html")]
     assert not [text for text in pages if re.search(r'<(?:script|link)[^>]+(?:src|href)="https?://', text)]
 
