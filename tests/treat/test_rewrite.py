@@ -64,6 +64,53 @@ def test_the_calls_that_report_a_line_are_replaced_and_no_others(project, line, 
     assert not rewriting.instructions
 
 
+def chosen(line, *others):
+    where = f"train.py:{line}"
+    otherwise = Edit("replace-chosen", where, "nn.ReLU()", ",".join(others), NN)
+    return Edit("replace-call", where, "nn.ReLU()", "Sigmoid", NN, otherwise)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "others"),
+    [
+        ("a = ACTS[name]()", "a = nn.ReLU()", ()),
+        ("a = getattr(nn, name)()", "a = nn.ReLU()", ()),
+        ("def f(act): return nn.Sequential(nn.Linear(2, 2), act())",
+         "def f(act): return nn.Sequential(nn.Linear(2, 2), nn.ReLU())", ("Linear", "Sequential")),
+        ("a.append(ACTS[name](inplace=True))", "a.append(nn.ReLU())", ()),
+    ],
+)  # fmt: skip
+def test_a_class_chosen_by_a_variable_is_replaced_where_it_is_called(project, before, after, others):
+    new, rewriting = project(f"from torch import nn\n{before}\n", chosen(2, *others))
+    assert new == f"from torch import nn\n{after}\n" and not rewriting.instructions
+
+
+@pytest.mark.parametrize(
+    ("text", "others"),
+    [
+        ("a = make(name)", ()),  # the function's own business
+        ("a = [ACTS[x]() for x in names]", ("Tanh",)),  # it makes other things too
+        ("a, b = ACTS[x](), ACTS[y]()", ()),
+    ],
+)
+def test_a_call_that_makes_other_things_too_is_left_alone(project, text, others):
+    new, rewriting = project(f"from torch import nn\ndef make(name): 1\n{text}\n", chosen(3, *others))
+    assert new == f"from torch import nn\ndef make(name): 1\n{text}\n"
+    assert "put nn.ReLU()" in rewriting.instructions[0]
+
+
+def test_git_takes_the_diff_of_a_file_in_another_encoding(tmp_path):
+    """As its bytes are: what UTF-8 makes of them is another line."""
+    raw = "# -*- coding: latin-1 -*-\r\nfrom torch import nn\r\na = nn.Sigmoid()  # n\xfamero\r\n".encode(
+        "latin-1"
+    )
+    (tmp_path / "train.py").write_bytes(raw)
+    rewriting = propose([relu(3)], tmp_path)
+    subprocess.run(["git", "apply"], input=rewriting.raw_diff, cwd=tmp_path, check=True)
+    assert (tmp_path / "train.py").read_bytes() == raw.replace(b"Sigmoid", b"ReLU")
+    assert "n\xfamero" in rewriting.diff
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -53,8 +53,9 @@ def print_diff(change: Rewriting | None, why: str | None) -> None:
     """The diff alone on stdout, so that it can be piped; what cannot be in it on stderr."""
     if change is None:
         raise UsageError(why or "there is no diff: no remedy is better than doing nothing")
-    sys.stdout.write(change.diff)
     sys.stdout.flush()
+    sys.stdout.buffer.write(change.raw_diff)
+    sys.stdout.buffer.flush()
     for words in change.instructions:
         print(f"livegrad: by hand: {words}", file=sys.stderr)
 

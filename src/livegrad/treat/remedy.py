@@ -51,12 +51,14 @@ class Edit:
     """A change of the user's source that does the same as the treatment, as the rewriter understands it.
 
     kind: "replace-call" (each call at `source` whose function or class is named `target` becomes `code`),
-    "wrap" (only the outermost one), "enclose" (each, unless attributes of what it makes are read elsewhere),
-    "next-element" (`code` follows each in the nn.Sequential it is an element of),
-    "after" (statements below the statement at `source`), "before" (above it), "argument" (argument `target`
-    of the call at `source` becomes `code`, added if it was not given), "define" (a helper function, put once
-    above the first definition or statement that needs it), or "instruction" (cannot be an edit: `code` is a
-    sentence for the user). imports: what the code needs ("from torch import nn").
+    "replace-chosen" (the one call there of a class that is in a variable or a table, where the names in
+    `target`, separated by commas, are called too), "wrap" (only the outermost one), "enclose" (each, unless
+    attributes of what it makes are read elsewhere), "next-element" (`code` follows each in the nn.Sequential
+    it is an element of), "after" (statements below the statement at `source`), "before" (above it),
+    "argument" (argument `target` of the call at `source` becomes `code`, added if it was not given), "define"
+    (a helper function, put once above the first definition or statement that needs it), or "instruction"
+    (cannot be an edit: `code` is a sentence for the user). imports: what the code needs ("from torch import
+    nn").
 
     `code` may hold: {call} the whole call as it was; {arguments} its arguments; {0}, {1}, … {name}, {1:name}
     one of them by place, by keyword or by either; {input} the tensor that a function or a tensor's method is

@@ -44,7 +44,9 @@ def _edits_of(body: Body, change: Change, swaps: Sequence[Change]) -> list[Edit]
         return _tailored(change, kind, new.shape, called)
     name = type(new).__name__
     if not called:
-        return [Edit("replace-call", change.source, f"nn.{name}()", kind, (_NN,))]
+        code = f"nn.{name}()"
+        chosen = Edit("replace-chosen", change.source, code, _others_made(body, change, swaps), (_NN,))
+        return [Edit("replace-call", change.source, code, kind, (_NN,), otherwise=chosen)]
     code = f"{_FUNCTIONS[name]}({{input}})"
     return [Edit("replace-call", change.source, code, kind, (_needed(name),))]
 
@@ -61,6 +63,14 @@ def _kept_modules(body: Body, change: Change, kind: str, swaps: Sequence[Change]
         if same and name not in where and type(module).__name__ == kind:
             return name
     return None
+
+
+def _others_made(body: Body, change: Change, swaps: Sequence[Change]) -> str:
+    """The types of the modules that the same line made and that stayed as they were."""
+    where = {swap.where for swap in swaps}
+    made = [m for name, m in body.model.named_modules() if body.sources.get(name) == change.source is not None
+            and name not in where]  # fmt: skip
+    return ",".join(sorted({type(module).__name__ for module in made}))
 
 
 def _kept_calls(body: Body, change: Change, call: str, swaps: Sequence[Change]) -> str | None:

@@ -25,11 +25,17 @@ class Names:
             line = page.parent(node)
             if line is not None and page.parent(line) is page.tree:
                 self.bound.update(found)
-        self._taken = _assigned(page.tree) | set(self.anywhere)
+        assigned = _assigned(page.tree)
+        self._taken = assigned | set(self.anywhere)
+        self._variables = assigned - _defined(page.tree) - set(self.anywhere)
 
     def is_taken(self, name: str) -> bool:
         """Whether the file uses this name for something."""
         return name in self._taken
+
+    def is_variable(self, name: str) -> bool:
+        """Whether it is a variable or parameter in this file, and nothing that it imports or defines."""
+        return name in self._variables
 
     def meaning(self, node: cst.CSTNode) -> str:
         """The full name of a dotted name: "torch.nn.Linear" of nn.Linear."""
@@ -134,9 +140,13 @@ def _import_of(name: str, full: str) -> str:
     )
 
 
+def _defined(tree: cst.Module) -> set[str]:
+    return {node.name.value for node in collect(tree, cst.FunctionDef, cst.ClassDef)}  # type: ignore
+
+
 def _assigned(tree: cst.Module) -> set[str]:
     """Names that the file gives to something of its own: variables, parameters, functions and classes."""
-    found = {node.name.value for node in collect(tree, cst.FunctionDef, cst.ClassDef)}  # type: ignore
+    found = _defined(tree)
     found |= {node.name.value for node in collect(tree, cst.Param)}  # type: ignore
     for target in collect(tree, cst.AssignTarget, cst.AnnAssign, cst.NamedExpr, cst.For, cst.CompFor):
         found |= {n.value for n in collect(target.target, cst.Name)}  # type: ignore

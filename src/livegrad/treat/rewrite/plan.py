@@ -52,6 +52,7 @@ class FilePlan:
         code, missing = self.names.spelled(code, edit.imports)
         act = {
             "replace-call": self._replace,
+            "replace-chosen": self._replace_chosen,
             "wrap": self._wrap,
             "enclose": self._enclose,
             "next-element": self._next,
@@ -101,6 +102,25 @@ class FilePlan:
         for call, own in zip(calls, codes, strict=True):
             self._put(call, own)
         return list(calls)
+
+    def _replace_chosen(self, edit: Edit, code: str, line: int) -> list[cst.CSTNode]:
+        """Replace `ACTIVATIONS[name]()`, `getattr(nn, name)()` or `activation()` by a class outright."""
+        calls = self.page.calls_at(line)
+        named = {last_name(call) for call in calls}
+        unnamed = [name for name in (edit.target or "").split(",") if name and name not in named]
+        chosen = [call for call in calls if self._is_chosen(call)]
+        if len(chosen) != 1 or unnamed:
+            raise CannotRewrite(f"what line {line} makes is chosen elsewhere")
+        self._check_conflict(chosen[0], code)
+        self._put(chosen[0], code)
+        return list(chosen)
+
+    def _is_chosen(self, call: cst.Call) -> bool:
+        """Whether what is called is no name of a class or function, but a variable or an expression."""
+        function = call.func
+        if isinstance(function, cst.Name):
+            return self.names.is_variable(function.value)
+        return isinstance(function, (cst.Subscript, cst.Call))
 
     def _wrap(self, edit: Edit, code: str, line: int) -> list[cst.CSTNode]:
         calls = self.page.calls_at(line, self._spellings(edit.target or ""))

@@ -26,13 +26,15 @@ _DEFINED = re.compile(r"^(?:async def|def|class) +(\w+)", re.MULTILINE)
 @dataclass(frozen=True)
 class Rewriting:
     """What becomes of the files of a project. before, files: path -> bytes on disk, and in their place.
-    diff: both as one unified diff, paths relative to `root`. instructions: what is left to do by hand.
+    diff: both as one unified diff, paths relative to `root`; raw_diff: the same in the encoding of each file,
+    as git and patch need it. instructions: what is left to do by hand.
     """
 
     root: Path
     before: Mapping[Path, bytes] = field(default_factory=dict)
     files: Mapping[Path, bytes] = field(default_factory=dict)
     diff: str = ""
+    raw_diff: bytes = b""
     instructions: tuple[str, ...] = ()
 
     def write(self) -> Written:
@@ -78,12 +80,20 @@ class _Proposal:
             raw = self._changed(plan)
             if raw is not None and raw != plan.page.source.raw:
                 before[path], files[path] = plan.page.source.raw, raw
-        texts = [
-            (p, self._plans[p].page.source.text(before[p]), self._plans[p].page.source.text(files[p]))
-            for p in files
-        ]
-        diff = unified_diff([(p.relative_to(self._root.resolve()), old, new) for p, old, new in texts])
-        return Rewriting(self._root, before, files, diff, tuple(dict.fromkeys(self._instructions)))
+        parts = [(self._diff(p, before[p], files[p]), self._plans[p].page.source) for p in files]
+        return Rewriting(
+            self._root,
+            before,
+            files,
+            "".join(text for text, _ in parts),
+            b"".join(source.encoded(text) for text, source in parts),
+            tuple(dict.fromkeys(self._instructions)),
+        )
+
+    def _diff(self, path: Path, before: bytes, after: bytes) -> str:
+        source = self._plans[path].page.source
+        name = path.relative_to(self._root.resolve())
+        return unified_diff([(name, source.text(before), source.text(after))])
 
     def _changed(self, plan: "FilePlan") -> bytes | None:
         from livegrad.treat.rewrite.apply import applied

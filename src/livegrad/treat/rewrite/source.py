@@ -64,6 +64,13 @@ class Source:
         """The file, or `raw` in its place, as text, every line ending kept."""
         return (self.raw if raw is None else raw).decode(self.tree.encoding)
 
+    def encoded(self, diff: str) -> bytes:
+        """A diff of this file in its encoding; what that cannot hold (in the file's name) in UTF-8."""
+        try:
+            return diff.encode(self.tree.encoding)
+        except UnicodeEncodeError:
+            return diff.encode("utf-8", "surrogateescape")
+
 
 def _is_library(path: Path, root: Path) -> bool:
     """Of Python's own; a project may lie inside a folder of Python's, or the other way round."""
