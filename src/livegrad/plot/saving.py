@@ -1,5 +1,6 @@
 """Writes a figure to a file: a page that opens anywhere, or a picture."""
 
+import logging
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,6 +56,9 @@ def check_form(path: Path) -> None:
 
 
 def _picture(figure: "Figure", form: str, width: int | None, height: int | None, scale: float) -> bytes:
+    # What the driver of the browser mends by itself it logs as errors.
+    for name in ("choreographer", "kaleido"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         return figure.to_image(format=form, width=width, height=height, scale=scale)
     except (RuntimeError, OSError, ValueError) as error:
