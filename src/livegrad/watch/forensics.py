@@ -23,6 +23,7 @@ from livegrad.probe.forensics.replay import Call
 from livegrad.probe.forensics.script_part import lines_of, script_nodes
 from livegrad.probe.function_mode import next_number
 from livegrad.probe.module_calls import start_listening, stop_listening
+from livegrad.probe.obstacle import in_transform
 from livegrad.probe.operation import tensors_in
 from livegrad.probe.source import shown_path, user_line
 from livegrad.watch.compilation import has_compiled
@@ -69,6 +70,7 @@ class Forensics:
         self._patience = PATIENCE
         self._searches = 0
         self._steps = 0
+        self._modules_called = False
         self._gradient_was_finite = False
         self._losses: deque[float] = deque(maxlen=BLACK_BOX)
         self._found: list[tuple[Found, dict[str, Any]]] = []
@@ -80,6 +82,7 @@ class Forensics:
 
     def enter_module(self, module: nn.Module) -> None:
         """An outermost module is about to run; from its next call on it is heard by itself."""
+        self._modules_called |= not in_transform()
         if self.closed or not torch.is_grad_enabled():
             return
         if in_compiled_function():
@@ -180,7 +183,7 @@ class Forensics:
         self._guard.clear()
         self._lines.forget()
         few = self._steps < FIRST_BACKWARDS or self._doubtful is not None
-        if few and not self._calls.calls and not has_compiled():
+        if few and not self._modules_called and not has_compiled():
             # No module was called: all there is to hear is what the program computes between two steps.
             self._lines.wanted = True
             self._lines.begin()

@@ -6,8 +6,9 @@ arrives at all.
 
 How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step, or one that
 was exactly zero at every step although its neighbours are alive (a rounding or a sign between it and the
-loss). Frozen parameters are not reported, nor are idle experts: modules never called whose siblings of the
-same kind were.
+loss). Or it got one at first and none at the last recorded steps, and a scan saw the detach() or no_grad()
+that has cut it off since. Frozen parameters are not reported, nor are idle experts: modules never called
+whose siblings of the same kind were.
 """
 
 import numpy as np
@@ -21,11 +22,14 @@ from livegrad.run.schema import Layer, Tensor
 
 FEWEST_PULSES = 2
 SMALL_SHARE = 0.2
+FEWEST_LATE = 4
 
 
 def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     silent, heard = _by_gradient(patient)
+    late = _cut_off_late(patient, heard)
+    silent, heard = [*silent, *late], [t for t in heard if t not in late]
     alive = {t.module for t in heard}
     # A bias alone without effect (before a normalization, in a gradient penalty) is no cut in the network.
     silent = [t for t in silent if t.trainable and (t.module is None or t.module not in alive)]
@@ -126,6 +130,21 @@ def _by_gradient(patient: Patient) -> tuple[list[Tensor], list[Tensor]]:
         norms = pulses.gradient_norm[pulses.has_gradient[:, j] & seen, j]
         (heard if (norms != 0).any() else silent).append(tensor)
     return silent, heard
+
+
+def _cut_off_late(patient: Patient, heard: list[Tensor]) -> list[Tensor]:
+    """Tensors that got gradients at first and none in the later part, while a scan saw what cut them off."""
+    pulses = patient.pulses
+    found = []
+    for tensor in heard:
+        if tensor.cut_by is None:
+            continue
+        j = int(np.flatnonzero(pulses.tensor == tensor.id)[0])
+        rows = np.flatnonzero(pulses.recorded[:, j])
+        later = rows[len(rows) - max(FEWEST_LATE, len(rows) // 4) :]
+        if len(rows) > FEWEST_LATE and not pulses.has_gradient[later, j].any():
+            found.append(tensor)
+    return found
 
 
 def _gets_zeros(patient: Patient, cut: list[Tensor]) -> bool:

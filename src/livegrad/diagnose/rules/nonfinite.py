@@ -122,10 +122,15 @@ def _with_origin(found: Finding, born: NonfiniteOrigin, patient: Patient) -> Fin
 
 
 def _telling_line(patient: Patient, born: NonfiniteOrigin) -> str | None:
-    """The line of the call, or where that runs several modules (a Sequential's) where this one was made."""
+    """The line of the call, or where that runs several modules of a Sequential where this one was made."""
     layers = patient.layers.values()
-    sharing = {layer.module for layer in layers if layer.module and layer.source == born.source}
-    if born.source is None or born.module is None or len(sharing) < 2:
+    parent, _, place = (born.module or "").rpartition(".")
+    beside = {
+        layer.module
+        for layer in layers
+        if layer.module and layer.source == born.source and layer.module.rpartition(".")[0] == parent
+    }
+    if not place.isdigit() or len(beside) < 2:
         return born.source
     made = (layer.made for layer in layers if layer.module == born.module and layer.made)
     held = (t.source for t in patient.tensors.values() if t.module == born.module and t.source)
