@@ -13,6 +13,7 @@ from livegrad.run.reader import load
 from livegrad.run.writer import RunWriter
 
 STEPS = 2600
+REPORT = {"findings": [], "layers": [], "ledger": [], "run": {"subjects": []}}
 
 
 @pytest.fixture(scope="module", params=[0, 1203, STEPS - 2])
@@ -42,7 +43,7 @@ def spiked(request, tmp_path_factory):
 def sent(run, name, show="gradient"):
     """The drawing as the browser gets it, when all has been read."""
     while True:
-        drawing = json.loads(json.dumps(draw(name, View(run, None, "model", show)), allow_nan=False))
+        drawing = json.loads(json.dumps(draw(name, View(run, REPORT, "model", show)), allow_nan=False))
         if not drawing["unread"]:
             return drawing
 

@@ -79,7 +79,7 @@ def test_a_run_read_bit_by_bit_while_it_grows_comes_to_the_same(tmp_path):
             growing.extremes(limit=10)
     growing.refresh()
     bits = growing.fork()
-    while bits.extremes(limit=10, most=45).unread:
+    while bits.extremes(limit=10, seconds=1e-4).unread:
         pass
     whole = load(tmp_path).extremes(limit=10)
     for other in (growing.extremes(limit=10), bits.extremes(limit=10)):

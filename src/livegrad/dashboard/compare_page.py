@@ -75,9 +75,9 @@ def callbacks(app: Dash, shelf: Shelf, prefix: str) -> None:
     )
     def figures(_: str, a: str | None, b: str | None) -> Any:
         try:
-            with shelf.open(a or "") as run:
+            with shelf.open(a or "").reading() as run:
                 first = _curves(run), _depth(run)
-            with shelf.open(b or "") as run:
+            with shelf.open(b or "").reading() as run:
                 second = _curves(run), _depth(run)
         except (LivegradError, OSError) as error:
             said = pack(clean(str(error)))
@@ -97,7 +97,7 @@ def callbacks(app: Dash, shelf: Shelf, prefix: str) -> None:
             # Read on by themselves: holding two opened runs at once could wait for one another.
             runs = []
             for id in (a or "", b or ""):
-                with shelf.open(id) as run:
+                with shelf.open(id).reading() as run:
                     runs.append(run.fork())
             return _compared(*runs)
         except (LivegradError, OSError) as error:

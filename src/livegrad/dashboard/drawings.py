@@ -31,8 +31,8 @@ from livegrad.view.time_course import time_courses
 from livegrad.view.turnovers import Turnovers
 
 SHOWN = ("gradient", "audibility", "gain")
-# New rows that one answer reads: a fraction of a second, so that a long run appears bit by bit.
-_ROWS = 12_000
+# One answer reads for so long, so that a long run appears bit by bit.
+_SECONDS = 0.4
 _WAITING = "This is drawn when the run has been diagnosed."
 _NO_SCAN = "No scan of this model was made, so nothing is known along its depth."
 
@@ -79,7 +79,9 @@ def _depth(view: View) -> Drawn:
 def _heatmap(view: View) -> Drawn:
     along = Depth.of(view.run, view.number)
     if view.show == "gradient":
-        grid = gradient_grid(view.run, view.number, along, _ROWS)
+        if view.document is None:
+            return _WAITING
+        grid = gradient_grid(view.run, view.number, along, _SECONDS)
         return "No gradient was recorded." if grid is None else gradient_heatmap(grid, view.worst)
     grid = audibility_grid(along) if view.show == "audibility" else gain_grid(along)
     draw = audibility_heatmap if view.show == "audibility" else gain_heatmap
@@ -125,7 +127,9 @@ def _spikes(view: View) -> Drawn:
 
 
 def _turnover(view: View) -> Drawn:
-    found = Turnovers.of(view.run, view.number, _ROWS)
+    if view.document is None:
+        return _WAITING
+    found = Turnovers.of(view.run, view.number, _SECONDS)
     if not len(found.middle) or np.isnan(found.middle).all():
         return "No applied update has been measured yet."
     return turnover(found, view.worst)
@@ -154,12 +158,17 @@ FIGURES: dict[str, tuple[str, Callable[[View], Drawn]]] = {
     "ledger": ("Ledger", _ledger),
 }
 """The figures of a run's page by name, in their order: heading, and what draws them."""
+READING = ("heatmap", "turnover")
+"""Those that look at every list of every recorded step, which takes a while in a long run."""
+
+
+_FROM_SCANS = (("heatmap", "audibility"), ("heatmap", "gain"))
 
 
 def draw(name: str, view: View) -> dict[str, Any]:
     """Return a figure of FIGURES as the page takes it: `pack`ed, with `unread`, the rows still to be read."""
     drawn = FIGURES[name][1](view)
-    reads = name == "turnover" or (name == "heatmap" and view.show == "gradient")
+    reads = name in READING and isinstance(drawn, Drawing) and (name, view.show) not in _FROM_SCANS
     unread = stretches_of(view.run, view.number, 0).unread if reads else 0
     shown = f"{view.subject}/{view.show}" if name == "heatmap" else view.subject
     return pack(drawn) | {"unread": unread, "view": shown}

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,26 +29,28 @@ class State:
 
 
 class OpenRun:
-    """One run folder, opened. As a context manager it gives the run and keeps others from reading it."""
+    """One run folder, opened: a reader for what is quick, one for figures that read long, one for the
+    diagnosis, so that none keeps the others waiting.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = threading.RLock()
+        self._lock, self._long_lock = threading.RLock(), threading.RLock()
         self._run = load(path)
-        # A reader of its own, so that a long diagnosis keeps no figure waiting.
-        self._judged = self._run.fork()
+        self._long, self._judged = self._run.fork(), self._run.fork()
         self._document: dict[str, Any] | None = None
         self._length = -1
         self._next = 0.0
         self._version = 0
         self._worker: threading.Thread | None = None
 
-    def __enter__(self) -> Run:
-        self._lock.acquire()
-        return self._run
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
+    @contextmanager
+    def reading(self, *, long: bool = False) -> Iterator[Run]:
+        """The run, which nobody else reads meanwhile. long: for what takes long."""
+        with self._long_lock if long else self._lock:
+            if long:
+                self._long.refresh()
+            yield self._long if long else self._run
 
     def state(self) -> State:
         """Read on, start a diagnosis when one is due, and say how far the run is.

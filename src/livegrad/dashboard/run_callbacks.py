@@ -7,7 +7,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, ctx, no_up
 
 from livegrad.dashboard import run_page
 from livegrad.dashboard.address import Address
-from livegrad.dashboard.drawings import FIGURES, View, draw, pack
+from livegrad.dashboard.drawings import FIGURES, READING, View, draw, pack
 from livegrad.dashboard.figures import ask, connect
 from livegrad.dashboard.note_parts import notes_list
 from livegrad.dashboard.notes import add_note, can_write, read_notes, remove_note
@@ -111,7 +111,7 @@ def _figures(app: Dash, opened: Opened) -> None:
                 document = run.document()
                 judged = None if document is None or "failed" in document else document
                 notes = tuple(read_notes(run.path)) if name == "loss" else ()
-                with run as record:
+                with run.reading(long=name in READING) as record:
                     return draw(name, View(record, judged, subject or "", show or "gradient", notes))
             except (LivegradError, OSError) as error:
                 return pack(f"This cannot be drawn now: {clean(str(error))}")
@@ -159,7 +159,7 @@ def _layers(app: Dash, opened: Opened) -> None:
         if not given or not given.get("points"):
             return no_update
         try:
-            with opened(pathname) as record:
+            with opened(pathname).reading() as record:
                 number = next((s.id for s in record.subjects if s.name == subject), 0)
                 names = Depth.of(record, number).names
         except (LivegradError, OSError):

@@ -25,7 +25,7 @@ _CELLS, _ROWS = 60, 120
 
 def page(opened: OpenRun, address: Address, prefix: str) -> Component:
     """The frame of the page; callbacks fill it and follow the run."""
-    with opened as run:
+    with opened.reading() as run:
         subjects = [subject.name for subject in run.subjects]
         command = " ".join(run.info.command) or run.info.script or ""
         damage = run.damage

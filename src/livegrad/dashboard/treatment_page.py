@@ -100,7 +100,7 @@ def _open(shelf: Shelf, name: str, folder: str) -> Run | None:
     try:
         if not is_inside(folder):
             return None
-        with shelf.open(f"{name}/{Path(folder).as_posix()}") as run:
+        with shelf.open(f"{name}/{Path(folder).as_posix()}").reading() as run:
             return run.fork()
     except (LivegradError, OSError):
         return None

@@ -2,6 +2,7 @@
 them, kept up as a run grows.
 """
 
+import time
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -57,11 +58,11 @@ class RunningExtremes:
         self._tables = {name: _table(name, self._limit, 0) for name in _TABLES}
         self._ends = {name: np.full(0, np.nan) for name in ("turnover_low", "turnover_high")}
 
-    def extend(self, table: PulseTable, rows: np.ndarray, most: int | None = None) -> None:
-        """Read those of `rows` (all of the subject's, ascending) that are new, `most` of them at most."""
-        end = len(rows) if most is None else min(len(rows), self._rows + most)
-        while self._rows < end:
-            block = table.like_rows(rows[self._rows : min(self._rows + _BLOCK, end)])
+    def extend(self, table: PulseTable, rows: np.ndarray, seconds: float | None = None) -> None:
+        """Read those of `rows` (all of the subject's, ascending) that are new; seconds: for about so long."""
+        end = None if seconds is None else time.monotonic() + seconds
+        while self._rows < len(rows) and (end is None or time.monotonic() < end):
+            block = table.like_rows(rows[self._rows : self._rows + _BLOCK])
             lists = {name: table.stacked(block, name) for name in _READ}
             if not np.isnan(lists["update_sum_squares"]).all():
                 lists["weight_sum_squares"] = table.stacked(block, "weight_sum_squares")

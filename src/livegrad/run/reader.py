@@ -158,13 +158,15 @@ class Run:
         rows = thinned_rows(self._table, self._rows(subject), limit)
         return read_pulses(self._table, rows, {tensor.id: tensor.count for tensor in self.tensors})
 
-    def extremes(self, subject: int | None = None, limit: int = 400, most: int | None = None) -> Extremes:
+    def extremes(
+        self, subject: int | None = None, limit: int = 400, seconds: float | None = None
+    ) -> Extremes:
         """The smallest and largest gradient norm of each tensor, and turnover, over at most `limit` stretches
-        of steps: over every recorded step. What was read is kept; `most`: read no more new rows than these.
+        of steps: over every recorded step. What was read is kept; seconds: read on for about so long.
         """
         rows = self._rows(subject)
         running = self._running.setdefault((subject, limit), RunningExtremes(limit))
-        running.extend(self._table, rows, most)
+        running.extend(self._table, rows, seconds)
         return running.result(len(rows))
 
     def fork(self) -> "Run":

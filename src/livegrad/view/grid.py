@@ -74,24 +74,24 @@ def pulse_limit(tensors: int) -> int:
     return int(min(_COLUMNS, max(20, _CELLS // max(tensors, 1))))
 
 
-def stretches_of(run: "Run", subject: int, most: int | None = None) -> "Extremes":
+def stretches_of(run: "Run", subject: int, seconds: float | None = None) -> "Extremes":
     """Return the extremes of a model's tensors over as many stretches of steps as a figure shows.
 
-    most: read no more new rows than these; `unread` of the result says how many are left.
+    seconds: read on for about so long; `unread` of the result says how many rows are left.
     """
     tensors = sum(tensor.subject == subject for tensor in run.tensors)
-    return run.extremes(subject, pulse_limit(tensors), most)
+    return run.extremes(subject, pulse_limit(tensors), seconds)
 
 
-def gradient_grid(run: "Run", subject: int, depth: Depth, most: int | None = None) -> Grid | None:
+def gradient_grid(run: "Run", subject: int, depth: Depth, seconds: float | None = None) -> Grid | None:
     """Return the rms of the gradient of each layer's weights at recorded steps, or None where there is none.
 
     A layer's value is sqrt(sum of squares / number of entries) over those of its tensors that got a gradient.
     Where there are more steps than columns, a column shows of its stretch the value farthest from the layer's
     usual one, so that no layer's spike is thinned away. Tensors on no layer follow after the layers, by
-    module. most: as for `stretches_of`.
+    module. seconds: as for `stretches_of`.
     """
-    found = stretches_of(run, subject, most)
+    found = stretches_of(run, subject, seconds)
     if not len(found.steps) or not len(found.tensor):
         return None
     ends, broken = _held(found)

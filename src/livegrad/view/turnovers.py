@@ -30,10 +30,10 @@ class Turnovers:
     steps: int
 
     @classmethod
-    def of(cls, run: "Run", subject: int, most: int | None = None) -> "Turnovers":
-        """Read them from the run; most: no more new rows than these."""
+    def of(cls, run: "Run", subject: int, seconds: float | None = None) -> "Turnovers":
+        """Read them from the run; seconds: as for `stretches_of`."""
         mine = [tensor for tensor in run.tensors if tensor.subject == subject]
-        found = stretches_of(run, subject, most)
+        found = stretches_of(run, subject, seconds)
         place = {int(tensor): column for column, tensor in enumerate(found.tensor)}
         matrices = [tensor for tensor in mine if len(tensor.shape) > 1] or mine
         owner, order = _owners(run, subject)

@@ -3,7 +3,7 @@
 (() => {
   const tell = (id, data) => window.dash_clientside.set_props?.(id, { data });
   const same = () => window.dash_clientside.no_update;
-  const MARGIN = 250;
+  const MARGIN = 150;
 
   const inView = (name) => {
     const place = document.getElementById(`${name}-figure`);

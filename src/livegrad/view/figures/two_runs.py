@@ -86,8 +86,8 @@ def two_depths(a: Depth, b: Depth) -> Drawing:
     low = min(-1.0, float(every.min()) - 0.5) if every.size else -1.0
     high = max(1.0, float(every.max()) + 0.5) if every.size else 1.0
     horizontal = axis(
-        title=title("depth"), range=[-0.02, 1.06], ticklabeloverflow="allow", tickvals=[0, 1], ticktext=["input", "output"],
-        showgrid=False,
+        title=title("depth"), range=[-0.02, 1.06], ticklabeloverflow="allow", tickvals=[0, 1],
+        ticktext=["input", "output"], showgrid=False,
     )  # fmt: skip
     vertical = log_axis(low, high, title=title("audibility / output's"))
     caption = (
