@@ -201,6 +201,11 @@ def test_a_control_that_fails_in_training_is_a_loss_of_infinity(tmp_path):
             "--data is required",
         ),
         (Outcome(code=0, steps=0), "took no optimizer step.*needs arguments"),
+        (
+            Outcome(code=1, steps=9, output="ValueError: no validation set\n"),
+            "fails by itself, after 9 optimizer steps: exit code 1: ValueError: no validation set",
+        ),
+        (Outcome(code=1, steps=0, output="EOFError: EOF when reading a line\n"), "reads its standard input"),
     ],
 )
 def test_a_script_that_cannot_be_treated_says_what_is_wrong(tmp_path, outcome, words):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from livegrad.diagnose.number import count
 from livegrad.errors import LivegradError
 from livegrad.run.reader import Run
 from livegrad.treat.trial.arm import CONTROL, Arm, ArmRun
@@ -79,7 +80,7 @@ class Conductor:
             while len(self._watch):
                 self._collect()
         first = trial.runs[CONTROL, 0]
-        if first.steps == 0:
+        if first.steps == 0 or (first.end == "failed" and not first.findings):
             del trial.runs[CONTROL, 0]
             raise TrialError(_why_no_control(first))
         if trial.metric is None:
@@ -282,6 +283,16 @@ def _steps_for_all(first: ArmRun) -> int:
 
 
 def _why_no_control(run: ArmRun) -> str:
+    if run.steps:
+        return (
+            f"the program fails by itself, after {count(run.steps)} optimizer steps: {run.reason}. "
+            "Until then nothing ails its gradients, so there is nothing to treat; mend that first"
+        )
+    if run.exit_code and "EOFError" in str(run.reason):
+        return (
+            "the program reads its standard input, which the runs of a trial have none of. Give it what it "
+            "asks for as an argument, or from a file"
+        )
     if run.exit_code:
         return (
             f"the program fails by itself, before its first optimizer step: {run.reason}. "
