@@ -100,7 +100,7 @@ def opened(page: Any, address: str) -> dict[str, float]:
     found = {}
     for name, condition in (
         ("words can be read after", "/[0-9] steps/.test(document.querySelector('#state')?.innerText || '')"),
-        ("figures in view are drawn after", IN_VIEW),
+        ("figures in view are drawn, or say what they wait for, after", IN_VIEW),
         ("it is diagnosed after", "!!document.querySelector('#verdict .facts')"),
     ):
         until(page, condition)

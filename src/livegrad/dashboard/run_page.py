@@ -20,7 +20,7 @@ from livegrad.view.subject_section import row_title
 from livegrad.view.text import clean, shorten
 
 _SIGNS = {"error": "✗", "warning": "▲", "unwell": "✗", "healthy": "✓"}
-_CELLS, _ROWS = 60, 120
+_CELLS, _ROWS, _STEPS = 60, 120, 300
 
 
 def page(opened: OpenRun, address: Address, prefix: str) -> Component:
@@ -271,11 +271,14 @@ def ledger_lines(document: Mapping[str, Any] | None, subject: str) -> Component:
         return None
     rows = [
         ("\u2003" * row["level"] + row["name"], row["type"], row["decades"], row["expected"])
-        for row in book["tree"]
+        for row in book["tree"][:_STEPS]
     ]
+    left = len(book["tree"]) - len(rows)
+    said = [html.P(f"{left:,} more steps stand in the report: livegrad report --html.", className="calm")]
     return html.Details(
         [
             html.Summary("The ledger step by step"),
             table(("from the output down", "type", "decades", "expected"), rows, "bill"),
+            *(said if left else []),
         ]
     )
