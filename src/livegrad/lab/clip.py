@@ -10,12 +10,11 @@ from livegrad.lab.experiment import Progress, Result, Settings
 from livegrad.lab.networks import recurrent_weights
 from livegrad.lab.training import trained
 from livegrad.view.figures.marks import edge_marks
-from livegrad.view.figures.style import log_axis
+from livegrad.view.figures.style import decades, log_axis
 from livegrad.view.guide_site.figures.drawing import drawing, frame, line
 
 SEEDS = 5
 LIMITS = (None, 10.0, 1.0, 0.1)
-_LOW, _HIGH = -2.0, 8.0
 
 
 class _Rows(nn.Module):
@@ -37,7 +36,7 @@ def run(settings: Settings, progress: Progress) -> Result:
     """Train the same networks by SGD without clipping and with three limits on the global norm."""
     steps = settings.of(300, 60)
     seeds = settings.draws(SEEDS)
-    rows, traces, broken = [], [], {}
+    rows, curves, broken = [], {}, {}
     for number, limit in enumerate(LIMITS):
         name = "no clipping" if limit is None else f"norm clipped at {limit:g}"
         runs = []
@@ -46,11 +45,12 @@ def run(settings: Settings, progress: Progress) -> Result:
             runs.append(_trained(seed, limit, steps))
         accuracies = [accuracy for accuracy, _ in runs]
         broken[name] = sum(not np.isfinite(losses[-1]) for _, losses in runs)
-        traces += _curve(runs[0][1], name, number)
+        curves[name] = np.array(runs[0][1])
         middle, low, high = (round(float(f(accuracies)), 3) for f in (np.median, min, max))
         rows.append((name, f"{broken[name]} of {len(seeds)}", middle, low, high))
+    picture = drawing(_title(rows, broken, len(seeds)), _caption(steps, seeds), *_curves(curves, steps))
     return Result(
-        drawing(_title(rows, broken, len(seeds)), _caption(steps, seeds), traces, _layout(steps)),
+        picture,
         ("limit", "broke off", "accuracy", "lowest", "highest"), rows, _said(rows),
     )  # fmt: skip
 
@@ -61,19 +61,24 @@ def _trained(seed: int, limit: float | None, steps: int) -> tuple[float, list[fl
     return trained(_Rows(generator), steps, generator, rate=0.1, optimizer=torch.optim.SGD, clip=limit)
 
 
-def _curve(losses: list[float], name: str, number: int) -> list[dict[str, Any]]:
-    """The loss of one training; where it was no number, a cross at the top and no line."""
-    at, values = np.arange(len(losses)), np.array(losses)
-    lost = ~np.isfinite(values)
-    over = np.where(lost, np.nan, np.log10(np.clip(np.where(lost, 1.0, values), 10**_LOW, None)))
-    marks = edge_marks(
-        at, np.zeros(len(at), bool), lost, (_LOW, _HIGH), names=("", f"{name}: the loss is no number")
-    )
-    return [line(at, over, name, number), *marks]
-
-
-def _layout(steps: int) -> dict[str, Any]:
-    return frame("step", "loss", yaxis=log_axis(_LOW, _HIGH), xaxis={"range": [-steps / 50, steps * 1.02]})
+def _curves(curves: dict[str, np.ndarray], steps: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Traces and layout: where a loss was no number, a cross at the top and no line; where it was zero, a
+    triangle at the floor.
+    """
+    logs = {name: decades(losses) for name, losses in curves.items()}
+    known = np.concatenate([values[np.isfinite(values)] for values in logs.values()])
+    low, high = (np.floor(known.min()) - 0.2, np.ceil(known.max()) + 0.5) if known.size else (-1.0, 1.0)
+    traces = []
+    for number, (name, values) in enumerate(logs.items()):
+        at, lost = np.arange(len(values)), ~np.isfinite(curves[name])
+        names = (f"{name}: exactly zero", f"{name}: the loss is no number")
+        over = np.where(np.isfinite(values), values, np.nan)
+        traces += [
+            line(at, over, name, number),
+            *edge_marks(at, curves[name] == 0, lost, (low, high), names=names),
+        ]
+    across = {"range": [-steps / 50, steps * 1.02]}
+    return traces, frame("step", "loss", yaxis=log_axis(float(low), float(high)), xaxis=across)
 
 
 def _title(rows: list[tuple[Any, ...]], broken: dict[str, int], seeds: int) -> str:
@@ -98,5 +103,5 @@ def _caption(steps: int, seeds: range) -> str:
         "A ReLU RNN that reads a digit's rows four times over, 32 time steps, recurrent weights 1.77 times "
         f"orthogonal, SGD 0.1, {steps} steps. Through each time step its gradient grows by 1.25, over all a "
         "thousand times; clipping bounds the step that is made with it. "
-        f"Curves: seed {seeds[0]}; the table has all {len(seeds)}."
+        f"Curves: seed {seeds[0]}" + (f"; the table has all {len(seeds)}." if len(seeds) > 1 else ".")
     )

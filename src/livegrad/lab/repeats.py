@@ -31,6 +31,12 @@ class Repeats:
         return np.median(self.values, axis=-1)
 
     @property
+    def highest(self) -> float:
+        """The largest finite value; 1 where there is none."""
+        known = self.values[np.isfinite(self.values)]
+        return float(known.max()) if known.size else 1.0
+
+    @property
     def rows(self) -> list[tuple[Any, ...]]:
         """Kind, size, median, lowest and highest of each."""
         low, high = self.values.min(-1), self.values.max(-1)

@@ -1,5 +1,6 @@
 """LSTM against RNN on the adding problem, over longer and longer gaps."""
 
+import math
 from functools import partial
 
 import torch
@@ -69,18 +70,22 @@ def run(settings: Settings, progress: Progress) -> Result:
     )
     # Of a logarithmic axis a range is given in logarithms, a shape's place is not.
     rules = [rule(CONSTANT, "a constant"), rule(SOLVED, "solved")]
-    axes = {"xaxis": {"type": "log", "tickvals": list(spans), "ticktext": [str(span) for span in spans]},
-            "yaxis": {"type": "log", "range": [-2.8, 0], "dtick": 1, "exponentformat": "power"}}  # fmt: skip
+    highest = max(0.0, math.log10(found.highest) + 0.1)
+    axes = {
+        "xaxis": {"type": "log", "tickvals": list(spans), "ticktext": [str(span) for span in spans]},
+        "yaxis": {"type": "log", "range": [-2.8, highest], "dtick": 1, "exponentformat": "power"},
+    }
     layout = frame("time steps T", "mean squared error", shapes=rules, **axes)
     said = "; ".join(
         f"{kind} up to T = {span}" if span else f"{kind} at none" for kind, span in reach.items()
     )
-    title = (
-        "The further back the answer lies, the fewer cells find it"
-        if len(set(reach.values())) > 1
-        else ("Every cell reaches equally far")
-    )
-    return Result(drawing(title, caption, found.traces(1.0), layout),
+    if not any(reach.values()):
+        title = f"No cell solves it in {steps} steps"
+    elif len(set(reach.values())) > 1:
+        title = "The further back the answer lies, the fewer cells find it"
+    else:
+        title = "Every cell reaches equally far"
+    return Result(drawing(title, caption, found.traces(10**highest), layout),
                   ("cell", "T", "error", "lowest", "highest"), found.rows, f"Solved: {said}.")  # fmt: skip
 
 
