@@ -32,7 +32,7 @@ from livegrad.view.turnovers import Turnovers
 
 SHOWN = ("gradient", "audibility", "gain")
 # One answer reads for so long, so that a long run appears bit by bit.
-_SECONDS = 0.4
+_SECONDS = 1.0
 _WAITING = "This is drawn when the run has been diagnosed."
 _NO_SCAN = "No scan of this model was made, so nothing is known along its depth."
 
