@@ -204,6 +204,15 @@ def test_an_alarm_makes_the_next_steps_dense_and_asks_for_a_scan():
     assert 5001 in scans
 
 
+def test_in_the_opening_one_scan_is_taken_on_credit():
+    def fades(step, schedule):
+        if step in (41, 60):
+            schedule.alarm(scan=True, on_credit=True)
+
+    _, scans, _ = simulate(Schedule(0.01), 90, 0.001, 1e-4, 0.1, fades)
+    assert scans == [0, 10, 30, 42]
+
+
 def test_an_alarm_every_step_does_not_break_the_budget():
     schedule = Schedule(0.01)
     _, _, ledger = simulate(schedule, 20_000, 0.01, 0.001, 0.1, lambda step, s: s.alarm(scan=True))

@@ -57,7 +57,7 @@ class RowAlarm:
         what = "the loss" if loss_broken else "a gradient or weight"
         other = self._changes_size(row) | self._falls_silent(row)
         text = f"{what} is not finite" if newly else None
-        return Change(spike or dropped or newly or other, spike or other, text)
+        return Change(spike or dropped or newly or other, spike or other, text, other)
 
     def _changes_size(self, row: PulseRow) -> bool:
         squares = row.gradient_sum_squares_by_tensor
@@ -81,9 +81,11 @@ class RowAlarm:
 
 
 class Change:
-    """alarm: record densely. scan: look at the layers soon. text: what to write down, or None."""
+    """alarm: record densely. scan: look at the layers soon. lasting: what is there now is not what was. text:
+    what to write down, or None.
+    """
 
-    __slots__ = ("alarm", "scan", "text")
+    __slots__ = ("alarm", "lasting", "scan", "text")
 
-    def __init__(self, alarm: bool, scan: bool, text: str | None) -> None:
-        self.alarm, self.scan, self.text = alarm, scan, text
+    def __init__(self, alarm: bool, scan: bool, text: str | None, lasting: bool = False) -> None:
+        self.alarm, self.scan, self.text, self.lasting = alarm, scan, text, lasting

@@ -269,7 +269,7 @@ class Recorder:
                 record.note(row.step, "event", f"{subject.name}: {change.text} at step {row.step}")
             if change.alarm:
                 self._vigil.wake()
-                subject.schedule.alarm(change.scan)
+                subject.schedule.alarm(change.scan, on_credit=change.lasting)
 
     def _make_plan(self, optimizer: Any) -> Plan | None:
         if not self.plans.is_watched(optimizer):

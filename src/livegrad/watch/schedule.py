@@ -75,6 +75,7 @@ class Schedule:
         self._alarm = 0
         self._scan_asked = False
         self._retry = False
+        self._borrowed = False
         self._opening = True
         self._with_scan = 0
 
@@ -148,11 +149,17 @@ class Schedule:
         self._earn(now)
         return self._opening or self._pulses.saved >= -SURPRISES * self._pulse_cost
 
-    def alarm(self, scan: bool = False) -> None:
-        """Something changed: record the next steps densely, and scan soon if asked."""
+    def alarm(self, scan: bool = False, on_credit: bool = False) -> None:
+        """Something changed: record the next steps densely, and scan soon if asked.
+
+        on_credit: once in the opening such a scan is taken as its own are, whatever it costs, because a short
+        run may be over before it could be paid for.
+        """
         self._alarm = ALARM_PULSES
         self._pulse_step = 0
         self._scan_asked |= scan
+        if on_credit and self._opening and not self._borrowed:
+            self._borrowed = self._retry = True
 
     def scan_failed(self) -> None:
         """A scan came to nothing (no forward pass before the step): try again on the next step, whatever it
