@@ -14,8 +14,8 @@ from livegrad.treat.remedies import names
 
 _DEPTH = (
     "init", "skip", "init,skip", "activation", "activation,skip", "normalize", "activation=relu",
-    "init=residual", "init=orthogonal", "init=lsuv", "init,normalize", "activation=gelu", "normalize=batch",
-    "normalize=layer:position=after", "pretrain",
+    "init=residual", "init=orthogonal", "init=lsuv", "init=delta-orthogonal", "init,normalize",
+    "activation=gelu", "normalize=batch", "normalize=layer:position=after", "pretrain",
 )  # fmt: skip
 # What a gate that holds on for long lets in at a step is little: at a rate made for others it learns slowly.
 _TIME = (
@@ -24,8 +24,8 @@ _TIME = (
     "recurrent=identity", "init", "init=edge",
 )  # fmt: skip
 _GROWTH = (
-    "init", "init=orthogonal", "init=lsuv", "init=residual", "init,skip", "init,clip=norm:limit=1",
-    "normalize", "skip", "activation", "schedule=warmup", "init,schedule=warmup",
+    "init", "init=orthogonal", "init=lsuv", "init=delta-orthogonal", "init=residual", "init,skip",
+    "init,clip=norm:limit=1", "normalize", "skip", "activation", "schedule=warmup", "init,schedule=warmup",
 )  # fmt: skip
 _GROWTH_IN_TIME = (
     "recurrent=orthogonal", "recurrent", "recurrent=orthogonal,clip=norm:limit=1", "init", "init=edge",

@@ -14,12 +14,21 @@ from livegrad.treat.remedy import Change
 
 # A new tensor, and the statements that make it.
 _New = tuple[Tensor, tuple[str, ...]]
+# What the data come in by.
+_FIRST = ("weight_ih_l0", "weight_ih_l0_reverse")
 
 
 def _written(
-    body: Body, layer: RecurrentLayer, prefix: str, new: Callable[[Tensor], _New], what: str
+    body: Body,
+    layer: RecurrentLayer,
+    prefix: str,
+    new: Callable[[Tensor], _New],
+    what: str,
+    but: tuple[str, ...] = (),
 ) -> Iterator[Change]:
     for name, tensor in layer.tensors(prefix):
+        if name in but:
+            continue
         where = f"{layer.name}.{name}" if layer.name else name
         yield put(tensor, *new(tensor.detach()), where, what, body.sources.get(layer.name))
 
@@ -27,11 +36,17 @@ def _written(
 def orthogonal(
     body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator
 ) -> Iterator[Change]:
-    """Make the recurrent matrix of each gate orthogonal."""
+    """Make the recurrent matrix of each gate orthogonal, and in a stack what leads from one to the next:
+    by torch's default that passes on 0.58 of what it is given.
+    """
     draw = Draw("orthogonal", 1.0, blocks=GATES[layer.kind])
     each = " of each gate" if layer.kind != "RNN" else ""
     what = f"recurrent weights{each}: orthogonal"
-    yield from _written(body, layer, "weight_hh", lambda w: (draw.tensor(w, generator), draw.code(w)), what)
+    new = lambda w: (draw.tensor(w, generator), draw.code(w))  # noqa: E731
+    yield from _written(body, layer, "weight_hh", new, what)
+    if int(getattr(layer.module, "num_layers", 1)) > 1:
+        what = f"weights between the layers of the stack{each}: orthogonal"
+        yield from _written(body, layer, "weight_ih", new, what, but=_FIRST)
 
 
 def _zero(tensor: Tensor) -> _New:

@@ -225,6 +225,8 @@ def _obstacle(body: Body, choice: Choice, weights: Sequence[Weight]) -> str | No
     if choice.variant == "lsuv" and body.args is None:
         return "lsuv measures on a batch: give one, treat(model, 'init=lsuv', inputs=batch)"
     if choice.variant == "delta-orthogonal":
+        if not any(w.is_convolution for w in weights):
+            return "it has no convolution: of linear layers delta-orthogonal is init=orthogonal"
         unfit = next((w.name for w in weights if w.is_convolution and not _fits_delta(w)), None)
         if unfit is not None:
             return f"delta-orthogonal needs kernels of odd size without groups; {unfit} is not so"

@@ -20,7 +20,7 @@ from livegrad.treat.trial.commands import PRESCRIPTION, Commands
 from livegrad.treat.trial.conclusion import effects, winner_of
 from livegrad.treat.trial.course import Course
 from livegrad.treat.trial.engine import Engine, Job
-from livegrad.treat.trial.reading import choose_metric, error_codes, open_run, read_run
+from livegrad.treat.trial.reading import UNRECORDED, choose_metric, error_codes, open_run, read_run
 from livegrad.treat.trial.state import Trial
 from livegrad.treat.trial.stopping import lost
 from livegrad.treat.trial.watching import Ended, Tell, Watch
@@ -288,6 +288,8 @@ def _why_no_control(run: ArmRun) -> str:
             f"the program fails by itself, after {count(run.steps)} optimizer steps: {run.reason}. "
             "Until then nothing ails its gradients, so there is nothing to treat; mend that first"
         )
+    if run.reason and run.reason.startswith(UNRECORDED):
+        return f"{run.reason}. Once that is mended the same command goes on"
     if run.exit_code and "EOFError" in str(run.reason):
         return (
             "the program reads its standard input, which the runs of a trial have none of. Give it what it "

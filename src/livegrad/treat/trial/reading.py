@@ -14,11 +14,13 @@ from livegrad.run.reader import Run, load
 from livegrad.treat.trial.arm import ArmRun
 from livegrad.treat.trial.course import Course
 from livegrad.treat.trial.engine import Job, exit_words
-from livegrad.treat.trial.process import last_words
+from livegrad.treat.trial.process import OUTPUT, last_words
 
 # An error that nobody foresaw, as one_line writes it: no remedy was judged.
 _IS_ERROR = re.compile(r"\w+(Error|Exception|Warning): ")
 _REFUSAL = "livegrad: error: "
+_DETACHED = "livegrad: warning: stopped watching"
+UNRECORDED = "livegrad could not record it"
 _NOT_APPLIED = " is not applied: "
 
 
@@ -46,7 +48,7 @@ def read_run(
         return _without_steps(job, code, seconds)
     course = Course.of(run, subject)
     taken = max(run.info.steps, int(course.steps[-1]) + 1 if len(course) else 0)
-    if not taken:
+    if not taken or run.info.status == "detached":
         return _without_steps(job, code, seconds)
     report = run.report().to_dict()
     failed = code != 0 and (steps is None or taken < steps)
@@ -93,8 +95,18 @@ def _without_steps(job: Job, code: int, seconds: float) -> ArmRun:
     reason = _refusal(words) if code == 2 else None
     if reason is not None and not _IS_ERROR.match(reason):
         return ArmRun(job.arm, job.repetition, "refused", seconds=seconds, exit_code=code, reason=reason)
-    reason = _failure(None, job, code) if code else "it took no optimizer step"
+    reason = _failure(None, job, code) if code else _unrecorded(job) or "it took no optimizer step"
     return ArmRun(job.arm, job.repetition, "failed", seconds=seconds, exit_code=code, reason=reason)
+
+
+def _unrecorded(job: Job) -> str | None:
+    """Why livegrad stopped recording a program that went on by itself: a full disk, an error of its own."""
+    try:
+        with (job.folder / OUTPUT).open(encoding="utf-8", errors="replace") as lines:
+            said = next((line for line in lines if line.startswith(_DETACHED)), None)
+    except OSError:
+        return None
+    return None if said is None else f"{UNRECORDED}: {said.partition('. ')[2].strip()}"
 
 
 def _refusal(words: str) -> str | None:
