@@ -21,7 +21,7 @@ from livegrad.treat.prescription.rehearsal import Stage
 from livegrad.treat.prescription.tried import Tried
 
 # Seconds that all rehearsals together may take.
-PATIENCE = 90.0
+PATIENCE = 60.0
 _SERIOUS = ("error", "warning")
 
 
