@@ -205,6 +205,14 @@ def test_a_control_that_fails_in_training_is_a_loss_of_infinity(tmp_path):
             Outcome(code=1, steps=9, output="ValueError: no validation set\n"),
             "fails by itself, after 9 optimizer steps: exit code 1: ValueError: no validation set",
         ),
+        (
+            Outcome(
+                steps=0,
+                output="livegrad: warning: stopped watching, training goes on. [Errno 28] No space left on "
+                "device\n" + "epoch\n" * 99,
+            ),
+            "could not record it: .Errno 28. No space left on device. Once that is mended",
+        ),
         (Outcome(code=1, steps=0, output="EOFError: EOF when reading a line\n"), "reads its standard input"),
     ],
 )

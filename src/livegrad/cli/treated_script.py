@@ -135,6 +135,10 @@ class TreatedScript:
         except BrokenPipeError:
             code = 0
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            again = "Once that is mended the same command goes on with what is finished."
+            print(f"livegrad: error: {error.strerror or error}{where}. {again}", file=sys.stderr)
         sys.exit(code)
 
     def _run(self) -> int:
