@@ -33,7 +33,10 @@ def obstacle_among(body: Body, variant: str, branches: Sequence[Branch]) -> str 
         return _normalized(branches, "T-Fixup", "it is for transformers without")
     crossed = next((b for b in branches if not b.bare), None)
     if crossed is not None:
-        return f"the way around {crossed.layers[0].name} has weights of its own: DeepNorm scales a bare one"
+        return (
+            f"the way around {crossed.layers[0].name} has weights of its own (a projection, or an encoder that "
+            "leads to the same sum): DeepNorm scales a bare one, in encoders and decoders that stand alone"
+        )
     other = next((b for b in branches if b.normalized != "post"), None)
     if other is not None:
         how = "before" if other.normalized == "pre" else "nowhere"
