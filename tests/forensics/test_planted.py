@@ -31,6 +31,7 @@ PHASE = {
     "closure_backward": "backward",
     "custom_function": "backward",
     "exits_on_nan": "loss",
+    "functions_alone": "loss",
     "lbfgs": "loss",
     "log_in_loss": "loss",
     "log_softmax_by_hand": "loss",
@@ -43,6 +44,7 @@ PHASE = {
     "sqrt_backward_in_model": "backward",
     "generator_loss": "loss",
     "update_too_large": "update",
+    "vmapped": "loss",
     "where_trap_in_loss": "backward",
     "where_trap_in_model": "backward",
 }
