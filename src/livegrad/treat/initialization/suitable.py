@@ -34,8 +34,9 @@ def obstacle_among(body: Body, variant: str, branches: Sequence[Branch]) -> str 
     crossed = next((b for b in branches if not b.bare), None)
     if crossed is not None:
         return (
-            f"the way around {crossed.layers[0].name} has weights of its own (a projection, or an encoder that "
-            "leads to the same sum): DeepNorm scales a bare one, in encoders and decoders that stand alone"
+            f"the way around {crossed.layers[0].name} has weights of its own (a projection, or an "
+            "encoder that leads to the same sum): DeepNorm scales a bare one, in encoders and decoders "
+            "that stand alone"
         )
     other = next((b for b in branches if b.normalized != "post"), None)
     if other is not None:

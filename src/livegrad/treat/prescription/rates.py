@@ -5,6 +5,7 @@ stack bears falls as 1/(width · depth). And a rate that was lowered until a sic
 sound one standing still. So a treatment is tried at powers of ten of the rate, as long as that betters it.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 from torch.optim import Optimizer
@@ -18,8 +19,8 @@ OF_RATE = frozenset({"LG105", "LG106", "LG301", "LG402", "LG503"})
 _RUNGS = 3
 # Nats gained that need no finer search: the loss is halved.
 CLEAR = 0.7
-# Nats by which the next rung has to lie lower.
-_BETTER = 0.02
+# By how much more the next rung has to gain, in nats and as a share: a rate at the edge is no cure.
+_BETTER, _SHARE = 0.02, 0.1
 # A rate of zero has no tenfold: what torch's own examples begin with.
 _FROM_ZERO = {True: 1e-3, False: 1e-1}
 
@@ -53,7 +54,9 @@ def _along(start: Judged, attempt: Try, factors: Sequence[str]) -> Judged:
 def _betters(judged: Judged, best: Judged) -> bool:
     if len(judged.left) + len(judged.new) > len(best.left) + len(best.new):
         return False
-    return judged.progress > best.progress + _BETTER
+    if not math.isfinite(best.progress):
+        return judged.progress > best.progress
+    return judged.progress > best.progress + max(_BETTER, _SHARE * abs(best.progress))
 
 
 def _is_too_fast(judged: Judged) -> bool:
