@@ -60,6 +60,10 @@
   if (!plot) return;
   const palettes = JSON.parse(document.getElementById("palettes").textContent);
   const figure = JSON.parse(document.getElementById("figure-data").textContent);
+  // On a narrow screen causes and remedies lie outside, unless it is seen from farther away.
+  if (figure.layout.scene && plot.clientWidth < 600) {
+    for (const axis of ["x", "y", "z"]) figure.layout.scene.camera.eye[axis] *= 1.8;
+  }
   const themed = (value, palette) => {
     if (typeof value === "string") return value.startsWith("\u0001") ? palette[value.slice(1)] : value;
     if (Array.isArray(value)) return value.map((entry) => themed(entry, palette));
