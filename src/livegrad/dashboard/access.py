@@ -5,6 +5,7 @@ made to point there (DNS rebinding). So a server on the loopback answers to the 
 that is bound elsewhere answers to those who know its token.
 """
 
+import hashlib
 import hmac
 import ipaddress
 from collections.abc import Callable, Iterable
@@ -46,6 +47,8 @@ class Gate:
         self._app = app
         self._hosts = {host.lower() for host in hosts}
         self._token = token
+        # Cookies know no ports: servers on one machine keep theirs apart by name.
+        self._cookie = f"{_COOKIE}-{hashlib.sha256((token or '').encode()).hexdigest()[:12]}"
         self._prefix = prefix.rstrip("/")
 
     def __call__(self, environ: dict[str, Any], start_response: Answer) -> Iterable[bytes]:
@@ -83,7 +86,7 @@ class Gate:
 
     def _is_known(self, environ: dict[str, Any]) -> bool:
         try:
-            cookie = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(_COOKIE)
+            cookie = SimpleCookie(environ.get("HTTP_COOKIE", "")).get(self._cookie)
         except CookieError:
             return False
         value = cookie.value if cookie is not None else ""
@@ -95,7 +98,7 @@ class Gate:
         path = "/" + environ.get("PATH_INFO", "/").lstrip("/\\")
         if self._prefix and not path.startswith(self._prefix):
             path = self._prefix + path
-        cookie = f"{_COOKIE}={self._token}; Path={self._prefix or '/'}; HttpOnly; SameSite=Strict"
+        cookie = f"{self._cookie}={self._token}; Path={self._prefix or '/'}; HttpOnly; SameSite=Strict"
         place = path + (f"?{left}" if left else "")
         start_response("303 See Other", [("Location", place), ("Set-Cookie", cookie), *_HEADERS])
         return [b""]

@@ -13,6 +13,8 @@ from livegrad.view.text import clean, shorten
 _SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
 # Numbers and intervals stay on one line.
 _SHORT = 24
+# No name fills the page, however long it is.
+_WIDE, _LONG = 400, 1500
 Component = Any
 
 
@@ -44,17 +46,17 @@ def findings(document: Mapping[str, Any], guide: str) -> Component:
 def _card(card: Mapping[str, Any], is_open: bool, guide: str) -> Component:
     code = card["code"]
     body: list[Component] = []
-    shown = [("in your code", html.Code(clean(card["source"])))] if card["source"] else []
+    shown = [("in your code", html.Code(_cell(card["source"])))] if card["source"] else []
     shown += [("layers", _names(card["layers"]))] if card["layers"] else []
     shown += [("seen", card["steps"])] if card["steps"] else []
     body.append(facts([*shown, *card["facts"]], "evidence"))
-    if why := clean(" ".join(part for part in (card["cause"], card.get("explanation")) if part)):
+    if why := _said(" ".join(part for part in (card["cause"], card.get("explanation")) if part)):
         body.append(html.P([html.Strong("Why. "), why]))
     if card["bill"].get("lines"):
         body.append(_bill(card["bill"]))
     if card.get("next"):
-        body.append(html.P([html.Strong("Next. "), clean(card["next"])]))
-    body += [html.Pre(html.Code(clean(command)), className="command") for command in card["commands"]]
+        body.append(html.P([html.Strong("Next. "), _said(card["next"])]))
+    body += [html.Pre(html.Code(_said(command)), className="command") for command in card["commands"]]
     body += (
         [facts([(r["name"], r["predicted"]) for r in card["remedies"]], "evidence")]
         if card["remedies"]
@@ -66,7 +68,7 @@ def _card(card: Mapping[str, Any], is_open: bool, guide: str) -> Component:
     head = [
         html.Span(f"{_SIGNS.get(card['severity'], '·')} {card['severity']} {code}", className="code"),
         html.Strong(f" {card['name']}"),
-        html.Span(clean(card["message"]), className="message"),
+        html.Span(_said(card["message"]), className="message"),
     ]
     return html.Details(
         [html.Summary(head), *body], open=is_open, id=card["anchor"], className=f"finding {card['severity']}"
@@ -95,7 +97,12 @@ def _data(value: Any) -> Component:
 
 
 def _cell(value: Any) -> Any:
-    return clean(value) if isinstance(value, str) else value
+    return clean(shorten(value, _WIDE)) if isinstance(value, str) else value
+
+
+def _said(text: str) -> str:
+    """A sentence or two that may quote names of any length."""
+    return clean(shorten(text, _LONG))
 
 
 def _decades(value: Any) -> str:
@@ -106,8 +113,8 @@ def _decades(value: Any) -> str:
 def layer_facts(layer: Mapping[str, Any]) -> Component:
     """What is known of one layer at the latest scan."""
     pairs: list[tuple[str, Any]] = [
-        ("type", clean(layer.get("type") or "?")),
-        ("in your code", html.Code(clean(layer["source"])) if layer.get("source") else "unknown"),
+        ("type", layer.get("type") or "?"),
+        ("in your code", html.Code(_cell(layer["source"])) if layer.get("source") else "unknown"),
         ("audibility, of the output's", short(layer.get("audibility_ratio"))),
         ("transport of the gradient", _decades(layer.get("transport"))),
         ("activation rms", short(layer.get("activation_rms"))),
@@ -122,5 +129,5 @@ def layer_facts(layer: Mapping[str, Any]) -> Component:
     if layer.get("turnover_steps") is not None:
         pairs.append(("weights turn over in", f"{count(layer['turnover_steps'])} steps"))
     if layer.get("tensors"):
-        pairs.append(("parameters", ", ".join(clean(name) for name in layer["tensors"][:8])))
+        pairs.append(("parameters", ", ".join(shorten(name, 60) for name in layer["tensors"][:8])))
     return facts(pairs, "evidence")

@@ -104,11 +104,11 @@ def verdict(document: Mapping[str, Any] | None, subject: str) -> Component:
     serious = [card for card in finding_cards(document) if card["severity"] in ("error", "warning")]
     return html.Div(
         [
-            html.P(clean(document["summary"]), className="summary"),
+            html.P(clean(shorten(document["summary"], 600)), className="summary"),
             _strip(document, subject),
             html.Ul([_pointer(card) for card in serious[:6]], className="where-to-look"),
             *_next_step(serious),
-            facts([(label, clean(value)) for label, value in key_facts(document)]),
+            facts(key_facts(document)),
         ]
     )
 
@@ -118,7 +118,7 @@ def _next_step(serious: Sequence[Mapping[str, Any]]) -> list[Component]:
     commands = [command for card in serious[:1] for command in card["commands"]]
     if not commands:
         return []
-    return [html.P([html.Strong("Next: "), html.Code(clean(commands[0]))], className="next")]
+    return [html.P([html.Strong("Next: "), html.Code(clean(shorten(commands[0], 400)))], className="next")]
 
 
 def _pointer(card: Mapping[str, Any]) -> Component:
@@ -131,7 +131,7 @@ def _pointer(card: Mapping[str, Any]) -> Component:
     if card["layers_text"]:
         parts += [": ", html.Strong(clean(shorten(card["layers_text"], 90)))]
     if card["source"]:
-        parts += [" ", html.Code(clean(card["source"]))]
+        parts += [" ", html.Code(clean(shorten(card["source"], 120)))]
     return html.Li(parts, className=severity)
 
 
@@ -240,7 +240,7 @@ def layer_panel(document: Mapping[str, Any] | None, subject: str, layer: str | N
     said = [
         html.P(
             [html.Span(f"{f['severity']} {f['code']} ", className=f"sign {f['severity']}"),
-             html.Strong(f["name"]), f": {clean(f['message'])}"]
+             html.Strong(f["name"]), f": {clean(shorten(f['message'], 600))}"]
         )
         for f in about
     ]  # fmt: skip

@@ -81,7 +81,8 @@ def serve(
     if shelf.only is not None:
         page = "treatment" if shelf.treatment(shelf.only) is not None else "run"
         start = Address(page, shelf.only).path(prefix)
-    name = f"[{host}]" if ":" in host else host
+    # Everywhere is no address that a browser on another machine can open.
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     asked = f"?token={token}" if token else ""
     ready(f"http://{name}:{port}{start}{asked}")
     try:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from livegrad.errors import LivegradError
 from livegrad.view.palette import DARK, LIGHT, style_variables
 from livegrad.view.plotly_bundle import packed
-from livegrad.view.text import clean
+from livegrad.view.text import clean, shorten
 
 if TYPE_CHECKING:
     from jinja2 import Environment
     from markupsafe import Markup
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_LONGEST = 1500
 
 
 def write_page(text: str, path: Path) -> None:
@@ -144,4 +145,7 @@ def _shown(value: Any) -> Any:
 
     if value is None:
         return ""
-    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    # No name fills the page, however long it is; the document in it holds all of it.
+    return clean(value if len(value) <= _LONGEST else shorten(value, _LONGEST))
