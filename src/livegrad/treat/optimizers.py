@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from livegrad.treat.groups import split
+
 
 def join(
     optimizers: Sequence[torch.optim.Optimizer],
@@ -17,9 +19,8 @@ def join(
     how, and how to undo it.
 
     Beside a frozen layer they are frozen too, as they would be had the program made them. Without decay they
-    get a group of their own with otherwise the same settings. A learning-rate schedule counts the groups when
-    it is made and fails if there are more later: where one is attached they join the group of `beside`, with
-    its weight decay.
+    get a group of their own with otherwise the same settings; learning-rate schedulers that are attached,
+    which counted the groups when they were made, get a value for it.
     """
     if beside and not any(parameter.requires_grad for parameter in beside):
         for parameter in new:
@@ -30,25 +31,19 @@ def join(
         return ("trained by no optimizer that is known", _nothing) if optimizers else ("", _nothing)
     optimizer, group = found
     decay = group.get("weight_decay", 0)
-    same = decayed or not decay or hasattr(optimizer.step, "_wrapped_by_lr_sched")
-    if same:
-        group["params"].extend(new)
+    group["params"].extend(new)
+    part: Callable[[], None] = _nothing
+    if decayed or not decay:
         said = f"in its optimizer's group, weight decay {decay:g}" if decay else "in its optimizer's group"
     else:
-        group = {
-            **{k: v for k, v in group.items() if k != "params"},
-            "params": list(new),
-            "weight_decay": 0.0,
-        }
-        optimizer.add_param_group(group)
-        group = optimizer.param_groups[-1]
+        number = next(i for i, each in enumerate(optimizer.param_groups) if each is group)
+        _, part = split(optimizer, number, new, weight_decay=0.0)
         said = "in an optimizer group of their own, without weight decay"
 
     def undo() -> None:
+        part()
         leaving = {id(p) for p in new}
         group["params"][:] = [p for p in group["params"] if id(p) not in leaving]
-        if not same:
-            optimizer.param_groups[:] = [g for g in optimizer.param_groups if g is not group]
         for parameter in new:
             optimizer.state.pop(parameter, None)
 

@@ -141,6 +141,26 @@ def test_a_schedule_that_is_attached_goes_on(batch):
     assert len(optimizer.state) == len(list(model.parameters()))
 
 
+def test_new_scales_are_not_decayed_where_a_schedule_is_attached_either(batch):
+    """A program that makes them itself, and its schedule after them, has the same rates at every step."""
+    model = stack(nn.Tanh, 3)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=[1e-2], total_steps=10)
+    before = [(len(g["params"]), g["weight_decay"]) for g in optimizer.param_groups]
+    treatment = treat(model, "normalize=layer", optimizer, inputs=batch)
+    for _ in range(4):
+        model(batch).sum().backward()
+        optimizer.step()
+        schedule.step()
+        assert len({g["lr"] for g in optimizer.param_groups}) == 1
+    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    assert decay[id(model[0].norm.weight)] == 0.0 and decay[id(model[0].weight)] == 0.1
+    treatment.undo()
+    assert [(len(g["params"]), g["weight_decay"]) for g in optimizer.param_groups] == before
+    optimizer.step()
+    schedule.step()
+
+
 def test_images_get_the_norm_of_their_dimension_and_sequences_none_over_the_batch():
     net = nn.Sequential(
         nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(128, 2)
