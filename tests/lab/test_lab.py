@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from livegrad.cli.lab import lab
-from livegrad.errors import UsageError
+from livegrad.errors import LivegradError, UsageError
 from livegrad.lab.experiment import EXPERIMENTS, Result, Settings, experiment
 from livegrad.lab.repeats import repeated
 from livegrad.view.guide_site.figures.drawing import drawing, frame, line
@@ -83,6 +83,14 @@ def test_wrong_use_is_told_before_anything_runs(monkeypatch, tmp_path, given, sa
     result = CliRunner().invoke(lab, given)
     assert isinstance(result.exception, UsageError)
     assert said in str(result.exception)
+
+
+def test_pictures_that_nothing_can_make_are_told_before_anything_runs(monkeypatch, tmp_path):
+    monkeypatch.setattr("livegrad.plot.saving.find_spec", lambda name: None)
+    monkeypatch.setattr("livegrad.cli.lab_screen.shown", lambda *a: pytest.fail("something was run"))
+    result = CliRunner().invoke(lab, ["init", "--save", str(tmp_path / "d")])
+    assert isinstance(result.exception, LivegradError)
+    assert "pip install" in str(result.exception)
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_so(monkeypatch, tmp_path):

@@ -57,7 +57,7 @@ def lab(names: tuple[str, ...], out: Path | None, save: Path | None, form: str, 
     wanted = list(EXPERIMENTS) if names == ("all",) else list(dict.fromkeys(names))
     for name in wanted:
         experiment(name)
-    place = _place(wanted, out, save)
+    place = _place(wanted, out, save, form)
     finished: list[dict[str, Any]] = []
     try:
         for name in wanted:
@@ -75,7 +75,7 @@ def lab(names: tuple[str, ...], out: Path | None, save: Path | None, form: str, 
         click.echo()
 
 
-def _place(wanted: list[str], out: Path | None, save: Path | None) -> Path:
+def _place(wanted: list[str], out: Path | None, save: Path | None, form: str) -> Path:
     """Where a single figure goes. Raises UsageError before anything is run."""
     if out is not None and save is not None:
         raise UsageError("--out is for one figure and --save for all of them: give one of the two")
@@ -84,7 +84,7 @@ def _place(wanted: list[str], out: Path | None, save: Path | None) -> Path:
     place = out if out is not None else Path(f"lab-{wanted[0]}.html")
     from livegrad.plot.saving import check_form
 
-    check_form(place)
+    check_form(place if save is None else save / f"figure.{form}")
     if save is None and not place.absolute().parent.is_dir():
         raise UsageError(f"there is no folder {str(place.parent)!r} to write the figure to")
     if save is not None:
