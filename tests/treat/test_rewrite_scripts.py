@@ -455,6 +455,15 @@ for i in range(3):
 """
 }
 
+UNSCALED = {
+    "train.py": SCALER["train.py"].replace(
+        "    scaler.step(optimizer)\n",
+        "    scaler.unscale_(optimizer)\n"
+        "    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)\n"
+        "    scaler.step(optimizer)\n",
+    )
+}
+
 COMPILED = {
     "train.py": HEAD
     + SEED
@@ -661,6 +670,8 @@ PROGRAMS = {
     "accumulation, clip": Program("clip=norm:limit=0.01", ACCUMULATION, loses=1),
     "GradScaler, init": Program("init=critical", SCALER),
     "GradScaler, clip": Program("clip=norm:limit=0.01", SCALER, ("scaler.unscale_(optimizer)",)),
+    "GradScaler, unscaled by the program": Program("clip=value:limit=0.001", UNSCALED),
+    "GradScaler, robust clip": Program("clip=robust,init=he", UNSCALED, ("    clip_robustly_(optimizer)",)),
     "compiled, init": Program("init=orthogonal", COMPILED, ("initialize(model)",)),
     "two models on one line": Program("init=orthogonal", GAN, ("initialize(netG)", "initialize_2(netD)")),
     "weights read elsewhere": Program("normalize=layer", TIED, ("normalized(nn.Linear(8, 8), ",), 1),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
-from livegrad.treat.own_clip import line_of_call
+from livegrad.treat.own_clip import line_of_call, unscales
 from livegrad.treat.remedy import Change, Edit
 from livegrad.treat.rewrite.anchor import holds_in_order
 
@@ -60,11 +60,14 @@ def edits_of(
     found: list[Edit] = []
     if choice.variant == "robust":
         scaled = "scaler" in body.sources
-        act = "{receiver}.unscale_({0})\nclip_robustly_({0})" if scaled else "clip_robustly_({receiver})"
+        act = "clip_robustly_({0})" if scaled else "clip_robustly_({receiver})"
         sources = [body.sources.get(f"step:{i}") for i in range(len(body.optimizers))]
         return [
             Edit("define", None, _ROBUSTLY, "clip_robustly_", _ROBUSTLY_IMPORTS),
-            *(Edit("before", source, act, "step") for source in dict.fromkeys(sources)),
+            *(
+                Edit("before", source, _unscaled(act, source) if scaled else act, "step")
+                for source in dict.fromkeys(sources)
+            ),
         ]
     if choice.variant == "agc":
         found.append(Edit("define", None, _BY_UNIT, "clip_by_unit_", ("import torch",)))
@@ -77,9 +80,11 @@ def edits_of(
         else:
             scaled, torch_import = "scaler" in body.sources, ("import torch",)
             code = _lines(choice.variant, float(limit), scaled)
+            code = _unscaled(code, source) if scaled else code
             edit = Edit("before", source, code, "step", torch_import)
             if holds_in_order(body, i):
                 plain = _lines(choice.variant, float(limit), scaled, "{model}.parameters()")
+                plain = _unscaled(plain, source) if scaled else plain
                 edit = Edit("before", source, plain, "step", torch_import, otherwise=edit)
             found.append(edit)
     return found
@@ -96,11 +101,16 @@ def _lines(variant: str, limit: float, scaled: bool, parameters: str = _PARAMETE
         act = f"torch.nn.utils.clip_grad_value_({parameters}, {limit:g})"
     else:
         act = f"clip_by_unit_({parameters}, {limit:g})"
-    return f"{{receiver}}.unscale_({optimizer})\n{act}" if scaled else act
+    return act
+
+
+def _unscaled(act: str, step: str | None) -> str:
+    """`act` behind the unscaling of the gradients, which the program may do itself."""
+    return act if unscales(step) else f"{{receiver}}.unscale_({{0}})\n{act}"
 
 
 def _instruction(choice: Choice, change: Change) -> str:
     limit = choice.options.get("limit")
     if change.where == "clip_grad_norm_":
         return f"call clip_grad_norm_ with the limit {limit:g}"
-    return f"{change.where}: {change.what} (h.register_hook on the state that is handed on)"
+    return f"{change.where or 'the model'}: {change.what} (h.register_hook on the state that is handed on)"

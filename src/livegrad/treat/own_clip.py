@@ -1,5 +1,6 @@
 """Another threshold for the clipping that a program does itself."""
 
+import ast
 import functools
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -22,6 +23,29 @@ def line_of_call(step: str | None) -> str | None:
         return None
     found = [i for i, text in enumerate(lines, 1) if _CALL in text.partition("#")[0]]
     return f"{path}:{found[0]}" if len(found) == 1 else None
+
+
+def unscales(step: str | None) -> bool:
+    """Whether the program itself calls scaler.unscale_(optimizer) above this step (a "file:line"), in the
+    same function and for the same optimizer; a second call in one step is an error.
+    """
+    path, _, line = (step or "").rpartition(":")
+    try:
+        tree = ast.parse(Path(path).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return False
+    number = int(line)
+    scopes = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    around = [n for n in scopes if n.lineno <= number <= (n.end_lineno or 0)]
+    scope = max(around, key=lambda n: n.lineno, default=tree)
+    calls = [n for n in ast.walk(scope) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
+    stepped = {_first(n) for n in calls if n.func.attr == "step" and n.lineno == number}  # type: ignore
+    above = [n for n in calls if n.func.attr == "unscale_" and n.lineno < number]  # type: ignore
+    return any(not stepped or _first(n) in stepped for n in above)
+
+
+def _first(call: ast.Call) -> str | None:
+    return ast.unparse(call.args[0]) if call.args else None
 
 
 def with_limit(parameters: Collection[int], limit: float) -> Callable[[], None]:
