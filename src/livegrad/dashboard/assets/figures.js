@@ -49,7 +49,14 @@
       setTimeout(() => { waiting = false; act(); }, 100);
     };
   };
-  const look = frames(() => document.querySelector(".figure") && tell("looked", Date.now()));
+  let [known, told] = ["", 0];
+  const look = frames(() => {
+    const names = [...document.querySelectorAll(".figure")].map((place) => place.id.replace(/-figure$/, ""));
+    const seen = names.filter(inView).join();
+    if (!seen || (seen === known && Date.now() - told < 3000)) return;
+    [known, told] = [seen, Date.now()];
+    tell("looked", told);
+  });
   addEventListener("scroll", look, { passive: true, capture: true });
   document.addEventListener("visibilitychange", look);
   // Figures above may have shrunk, and new ones may have appeared, without any scrolling.
