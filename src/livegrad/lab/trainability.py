@@ -41,8 +41,9 @@ def run(settings: Settings, progress: Progress) -> Result:
     # The rows stand one apart; a depth between two of them is a fraction of the way.
     known = np.log([depths[0] / 2, *depths, depths[-1] * 2])
     places = np.interp(np.log(np.maximum(reach, 1.0)), known, range(-1, len(depths) + 1))
-    under = line(fine, places, "") | {"line": {"color": "#000000", "width": 6}, "showlegend": False}
-    over = line(fine, places, "6 ξ_c") | {"line": {"color": "#ffffff", "width": 3, "dash": "dash"}}
+    under = line(fine, places, "6 ξ_c") | {"line": {"color": "#000000", "width": 6}}
+    over = line(fine, places, "6 ξ_c") | {"line": {"color": "#ffffff", "width": 3, "dash": "dash"},
+                                           "showlegend": False}  # fmt: skip
     right = [
         (a > 0.5) == (depth <= TRAINABLE_SCALES * phase("Tanh", float(v), _BIAS).correlation_scale)
         for depth, row in zip(depths, accuracy, strict=True)

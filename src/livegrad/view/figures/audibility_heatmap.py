@@ -5,6 +5,7 @@ from typing import Any
 
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.heatmap import SICK, diverging, heatmap, key, row_words
+from livegrad.view.figures.message import of_cells
 from livegrad.view.grid import Grid
 
 HEALTHY_DECADES = 3.0
@@ -17,4 +18,9 @@ def audibility_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Dr
         "than the output, orange is louder."
     )
     plot = heatmap(grid, worst, *diverging(grid, HEALTHY_DECADES), "audibility / output's")
-    return Drawing("Audibility over the scans", caption + (SICK if worst else ""), plot, key(grid))
+    return Drawing(
+        f"Audibility over the scans: {of_cells(grid.logs, grid.nonfinite)}",
+        caption + (SICK if worst else ""),
+        plot,
+        key(grid),
+    )

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.heatmap import SICK, diverging, heatmap, key, row_words
-from livegrad.view.figures.message import of_gains
+from livegrad.view.figures.message import of_cells
 from livegrad.view.grid import Grid
 
 _LEAST = 0.5
@@ -22,7 +20,7 @@ def gain_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Drawing:
     )
     plot = heatmap(grid, worst, *diverging(grid, _LEAST), "gain")
     logs = grid.logs[:, -1:]
-    said = of_gains(logs, int((np.isneginf(logs) | grid.nonfinite[:, -1:]).sum()))
+    said = of_cells(logs, grid.nonfinite[:, -1:])
     return Drawing(
         f"Backward gain over the scans: {said}", caption + (SICK if worst else ""), plot, key(grid)
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from livegrad.view.figures.drawing import Drawing
 from livegrad.view.figures.heatmap import SICK, heatmap, key, row_words
+from livegrad.view.figures.message import of_cells
 from livegrad.view.grid import Grid
 
 # Matplotlib's viridis (CC0), at eight even points: even in lightness, so it keeps its order in grey.
@@ -36,5 +37,8 @@ def gradient_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Draw
         )
     plot = heatmap(grid, worst, VIRIDIS, (min(low, high - 3.0), high), "gradient rms")
     return Drawing(
-        "Gradient of the weights over the steps", caption + (SICK if worst else ""), plot, key(grid)
+        f"Gradient of the weights over the steps: {of_cells(grid.logs, grid.nonfinite)}",
+        caption + (SICK if worst else ""),
+        plot,
+        key(grid),
     )

@@ -105,8 +105,9 @@ def of_values(values: np.ndarray) -> str:
     return f"{short(float(known.max()))} to {short(float(known.min()))}" if known.size else "none is finite"
 
 
-def of_gains(logs: np.ndarray, zeros_or_broken: int) -> str:
-    """The range of what layers pass back, at the last scan."""
+def of_cells(logs: np.ndarray, broken: np.ndarray) -> str:
+    """The range of a heatmap's cells, and how many of them have no place in it."""
+    zeros_or_broken = int((np.isneginf(logs) | broken).sum())
     known = logs[np.isfinite(logs)]
     said = f"{short(10 ** float(known.min()))} to {short(10 ** float(known.max()))}" if known.size else "none"
     return f"{said}; {count(zeros_or_broken)} cells are zero, NaN or infinite" if zeros_or_broken else said
