@@ -96,6 +96,15 @@ def test_every_verb_is_documented():
         assert f"`livegrad {verb}" in text, verb
 
 
+def test_every_public_name_is_in_the_reference():
+    import livegrad
+
+    text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^::: [\w.]+\.(\w+)$", text, re.MULTILINE))
+    assert set(livegrad.__all__) - {"__version__", "plot"} <= told
+    assert set(livegrad.plot.__all__) <= told
+
+
 def test_options_in_recipes_exist():
     from livegrad.cli.main import livegrad
 
