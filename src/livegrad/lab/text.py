@@ -60,11 +60,10 @@ def run(settings: Settings, progress: Progress) -> Result:
     frequencies = [rule(entropy, "frequencies alone")]
     layout = frame("layers", "bits per letter", shapes=frequencies, xaxis=ticks)
     deaf = deepest[kinds[0]] > entropy - 0.1 > deepest[kinds[2]]
-    title = (
-        f"{depths[-1]} layers deep, only the cured network reads"
-        if deaf
-        else "A language model, deeper and deeper"
-    )
+    if deaf:
+        title = f"{depths[-1]} layers deep, a network as PyTorch draws it reads nothing; with skips it reads"
+    else:
+        title = "A language model, deeper and deeper"
     return Result(drawing(title, caption, found.traces(entropy + 0.5), layout),
                   ("network", "depth", "bits", "lowest", "highest"), found.rows,
                   f"{depths[-1]} layers deep: {told}; frequencies alone give {entropy:.2f}.")  # fmt: skip
