@@ -63,6 +63,21 @@ def test_constructors_tell_their_callers_line(tmp_path, monkeypatch):
     assert {origins.made_at(m) for m in scope["many"]} == {"net.py:28"}
 
 
+def test_several_who_listen_hear_of_the_same_line(tmp_path, monkeypatch):
+    """A run that is watched and treated: each of the two has constructors of its own in the way."""
+    others = [Origins(), Origins()]
+    for other in others:
+        other.open(constructors=True)
+    try:
+        origins, scope = made(tmp_path, monkeypatch, constructors=True)
+    finally:
+        for other in reversed(others):
+            other.close()
+    for name, module in scope["root"].named_modules():
+        lines = {each.made_at(module) for each in (origins, *others)}
+        assert lines == {f"net.py:{LINES[name]}"}
+
+
 def test_without_them_a_module_is_known_where_it_is_put(tmp_path, monkeypatch):
     origins, scope = made(tmp_path, monkeypatch, constructors=False)
     root = scope["root"]

@@ -60,9 +60,11 @@ class Origins:
             self._note(module)
 
     def _note_made(self, module: torch.nn.Module) -> None:
-        """Its constructor runs: what called that lies behind the frames of its own class and its bases."""
-        frame = sys._getframe(2)
-        while frame is not None and frame.f_code.co_name == "__init__" and _first(frame) is module:
+        """Its constructor runs: what called that lies behind the frames of its own class and its bases, and
+        of all who listen to it.
+        """
+        frame = sys._getframe(1)
+        while frame is not None and (frame.f_code.co_filename == __file__ or _constructs(frame, module)):
             frame = frame.f_back
         while frame is not None and not is_user_file(frame.f_code.co_filename):
             frame = frame.f_back
@@ -106,6 +108,10 @@ class _Constructors:
         """Put back what was there, unless somebody has put something else there since."""
         if torch.nn.Module.__init__ is self._own:
             torch.nn.Module.__init__ = self._before  # type: ignore[method-assign]
+
+
+def _constructs(frame: FrameType, module: torch.nn.Module) -> bool:
+    return frame.f_code.co_name == "__init__" and _first(frame) is module
 
 
 def _first(frame: FrameType) -> Any:
