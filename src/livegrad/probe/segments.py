@@ -2,7 +2,8 @@
 
 A residual block is a segment: from its join the gradient comes down the identity and the branch, and what
 they bring adds up at the fork. A path may be a chain of operations with segments in it (an attention inside
-the branch), so the same rule is applied again.
+the branch), so the same rule is applied again. Paths that share operations crosswise (a dense block, a
+highway's gate) are told apart at the end where the gradient leaves them.
 """
 
 from collections.abc import Callable, Iterator, Sequence, Set
@@ -15,6 +16,7 @@ from livegrad.probe.graph import DataGraph
 # Deeper nesting (a U-Net has one level per scale) is left closed.
 _MOST_NESTED = 12
 MOST_PATHS = 2000
+_MOST_ENDS = 16
 
 
 @dataclass(frozen=True)
@@ -69,16 +71,18 @@ def _open(
         inside = _between(graph, top, bottom, within)
         direct = bottom in graph.inputs[top]
         groups = _components(graph, inside)
-        if len(groups) + direct < 2 or not closed.isdisjoint(inside):
+        ends = sum(consumer in inside for consumer in graph.consumers[bottom])
+        if max(len(groups), ends) + direct < 2 or not closed.isdisjoint(inside):
             continue
         name = known_by(top)
         if name is None:
             continue
         paths = [Path(name, bottom, 1, (), frozenset(), ((top, bottom),))] if direct else []
-        for number, group in enumerate(groups, 1 + direct):
+        for group in groups:
             inner = _chain_through(graph, top, bottom, group) if nested < _MOST_NESTED else ()
             edges = tuple((consumer, bottom) for consumer in graph.consumers[bottom] if consumer in group)
-            paths.append(Path(name, bottom, number, inner, frozenset(group), edges))
+            parts = [(inner, frozenset(group), edges)] if inner else _ends(graph, group, edges)
+            paths += [Path(name, bottom, len(paths) + k, *part) for k, part in enumerate(parts, 1)]
         yield paths
         for path in paths:
             yield from _open(graph, (*path.chain, bottom), path.inside, known_by, closed, nested + 1)
@@ -112,6 +116,37 @@ def _components(graph: DataGraph, inside: Set[int]) -> list[set[int]]:
             waiting.extend(near)
         found.append(part)
     return found
+
+
+def _ends(
+    graph: DataGraph, group: Set[int], edges: Sequence[tuple[int, int]]
+) -> list[tuple[tuple[int, ...], frozenset[int], tuple[tuple[int, int], ...]]]:
+    """Take a tangle apart at its lower end: one path for each edge by which its gradient reaches the bottom.
+
+    What these bring adds up to what the tangle brings. Of each the chain goes up from the bottom as far as it
+    runs by itself: to a value that several operations read, or before one that reads something else of the
+    tangle. It stays whole if it has too many ends.
+    """
+    whole = [((), frozenset(group), tuple(edges))]
+    if not 1 < len(edges) <= _MOST_ENDS:
+        return whole
+    found = []
+    for edge in edges:
+        chain = [edge[0]]
+        while (above := _alone_above(graph, chain[-1], group, edge[1])) is not None:
+            chain.append(above)
+        found.append((tuple(reversed(chain)), frozenset(chain), (edge,)))
+    return found
+
+
+def _alone_above(graph: DataGraph, node: int, group: Set[int], bottom: int) -> int | None:
+    """What alone reads `node`, if it reads nothing else of the tangle, nor the bottom itself; else None."""
+    above = set(graph.consumers[node])
+    nearest = above.pop() if len(above) == 1 else None
+    if nearest is None or nearest not in group:
+        return None
+    beside = [k for k in graph.inputs[nearest] if k != node and (k in group or k == bottom)]
+    return None if beside else nearest
 
 
 def _chain_through(graph: DataGraph, top: int, bottom: int, group: Set[int]) -> tuple[int, ...]:
