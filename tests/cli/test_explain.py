@@ -130,3 +130,10 @@ print(sorted({"torch", "numpy", "plotly", "networkx", "nanoarrow"} & set(sys.mod
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stderr.splitlines()[-1] == "[]"
     assert result.stdout.startswith("LG101")
+
+
+def test_guide_shows_in_the_terminal_what_explain_shows(call):
+    assert call("guide", "dying", "relu") == call("explain", "dying", "relu")
+    assert call("guide") == call("explain")
+    code, _, err = call("guide", "relu", "--html", "d")
+    assert code == 2 and "leave out 'relu'" in err
