@@ -20,8 +20,8 @@ Examples:
 def guide(context: click.Context, term: tuple[str, ...], folder: Path | None) -> None:
     """Show the field guide, or write it as a web site that needs no server and no network.
 
-    The site has every page of `livegrad explain`, with a search that forgives typing errors, filters, a figure
-    on each page and the graph of concepts.
+    The site has every page of `livegrad explain`, with a search that forgives typing errors, filters, a
+    figure on each page and the graph of concepts.
     """
     if folder is None:
         from livegrad.cli.explain import explain

@@ -213,7 +213,7 @@ def _notes(item: Preactivations, left: float, width: float, top: float) -> list[
         where += f" … ({len(item.layers)} layers)"
     told = ", ".join(filter(None, (where, flat, lost)))
     if item.layers and item.activation in _SHAPED:
-        told += "; drawn with torch's default shape"
+        told += ", all at torch's default shape"
     g, back = short(gain(item.activation), 3), short(backward_factor(item.activation), 3)
     lines = (f"gain {g}, passes back {back}", f"arguments: {item.origin}", told)
     wrapped = "<br>".join(
