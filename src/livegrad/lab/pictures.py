@@ -1,9 +1,11 @@
 """Every picture of `livegrad.plot`, of trainings that are watched for them."""
 
+import atexit
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -25,8 +27,9 @@ _PANELS = ("audibility", "gradient", "activation")
 
 def run(settings: Settings, progress: Progress) -> Result:
     """Watch a deep sigmoid network on digits and a tanh RNN on the adding problem, and draw them."""
-    folder = TemporaryDirectory(prefix="livegrad-lab-")
-    here = Path(folder.name)
+    here = Path(mkdtemp(prefix="livegrad-lab-"))
+    # The pictures are drawn from these runs after this function has returned.
+    atexit.register(rmtree, here, ignore_errors=True)
     progress(0.0, "a deep sigmoid network")
     model, deep = _sigmoid(settings, here / "sigmoid")
     progress(0.4, "a recurrent network")
@@ -52,15 +55,13 @@ def run(settings: Settings, progress: Progress) -> Result:
     found = source_of(deep)
     main = profile(Depth.of(found.run, found.number), found.worst, _PANELS)
     report = deep.report()
-    keep = {name: partial(_drawn, draw, folder) for name, (_, draw) in drawn.items()}
+    keep = {name: partial(_drawn, draw) for name, (_, draw) in drawn.items()}
     rows = [(name, words) for name, (words, _) in drawn.items()]
     said = f"livegrad says of the sigmoid network: {report.to_dict()['summary']}"
     return Result(main, ("picture", "shows"), rows, said, keep)
 
 
-def _drawn(draw: Callable[..., Any], folder: TemporaryDirectory[str], theme: str) -> Any:
-    """The picture; `folder` is held until then, for it goes with the last that refers to it."""
-    assert folder.name
+def _drawn(draw: Callable[..., Any], theme: str) -> Any:
     return draw(theme=theme)
 
 
