@@ -62,6 +62,21 @@ def test_the_screen_fits_and_says_all_that_matters(cured, width):
     assert "+initialize(model)" in text and "livegrad treat --write train.py" in text
 
 
+def test_a_long_name_makes_room_for_what_came_of_it(cured):
+    arms = [
+        {**arm, "name": "init=centred,normalize=batch,skip=rezero"} if arm["name"] == "skip" else arm
+        for arm in cured["arms"]
+    ]
+    text = screen({**cured, "arms": arms, "diff": None}, 60)
+    row = next(line for line in text.splitlines() if "init=centred" in line and "…" in line)
+    assert len(row) <= 60 and row.rstrip().endswith("better, healthy")
+
+
+def test_the_tabs_of_a_diff_are_blanks_on_the_screen(cured):
+    text = screen({**cured, "diff": "--- a/x.py\n+++ b/x.py\n@@ -1 +1,2 @@\n \tx = 1\n+\ty = 2\n"})
+    assert "\n+   y = 2" in text and "\\t" not in text
+
+
 def test_a_long_diff_is_counted_and_not_shown_unless_asked_for(cured):
     text = screen(cured, diff_lines=3)
     assert "+initialize(model)" not in text and "1 lines of train.py (--diff prints them)" in text

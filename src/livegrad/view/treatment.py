@@ -27,6 +27,7 @@ HEADS = {
     "uncured": "not cured",
     "failed": "cannot be treated",
 }
+_TAB = 4
 # A longer name of a remedy has a line of its own.
 _NAME = 20
 _STYLES = {"winner": "healthy", "good": "", "control": "dim", "bad": "dim", "open": ""}
@@ -157,7 +158,7 @@ class TreatmentScreen(Screen):
         if lines and (self.diff_lines is None or len(lines) <= self.diff_lines):
             self.blank()
             for line in lines:
-                self.line((self.ink.text(line), diff_style(line)))
+                self.line((self.ink.text(line.expandtabs(_TAB)), diff_style(line)))
         elif lines:
             self.blank()
             changed = sum(line[:1] in ("+", "-") and line[:3] not in ("+++", "---") for line in lines)
@@ -168,7 +169,7 @@ class TreatmentScreen(Screen):
             head, *code = str(words).splitlines()
             self.labelled("by hand:", head, gap=9)
             for line in code:  # code is there to be copied
-                self.line(f"    {self.ink.text(line)}")
+                self.line(f"    {self.ink.text(line.expandtabs(_TAB))}")
 
     def _foot(self, page: Path | str | None) -> None:
         document, budget = self.document, self.document["budget"]

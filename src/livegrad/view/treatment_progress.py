@@ -23,7 +23,7 @@ def progress_block(state: Mapping[str, Any], width: int, ink: Ink) -> "Text":
     from rich.text import Text
 
     block = Text(no_wrap=True, overflow="ellipsis")
-    block.append(f"livegrad: {ink.short(_head(state), width - 10)}\n", STYLES["name"])
+    block.append(f"livegrad: {ink.short(_head(state, width - 10), width - 10)}\n", STYLES["name"])
     names = [_name(arm["name"], ink) for arm in state["arms"]]
     column = min(max(map(len, names), default=0), max(16, width - 52))
     for arm, name in zip(state["arms"], names, strict=True):
@@ -35,23 +35,30 @@ def progress_block(state: Mapping[str, Any], width: int, ink: Ink) -> "Text":
             block.append("  ")
             block.append(_running(one, ink), STYLES["command"])
         if arm["stopped"] and not running:
-            block.append(ink.short(f"  {arm['stopped']}", max(10, width - column - 12)), "dim")
+            why = str(arm["stopped"]).partition(",")[0]
+            block.append(ink.short(f"  {why}", max(10, width - column - 12)), "dim")
         block.append("\n")
     block.rstrip()
     return block
 
 
-def _head(state: Mapping[str, Any]) -> str:
+def _head(state: Mapping[str, Any], width: int) -> str:
+    """What is being done, without its least part where it does not fit."""
     if any(one["arm"] == PRESCRIPTION for one in state["running"]):
         doing = "what can work here?"
     elif len(state["arms"]) == 1:
         doing = "first as it is, nothing done"
     else:
         arms = len(state["arms"]) - 1
-        remedies = f"{count(arms)} remed{'ies' if arms > 1 else 'y'}"
-        doing = f"{remedies} beside doing nothing, {count(state['seeds'])} seeds"
+        doing = f"{count(arms)} remed{'ies' if arms > 1 else 'y'}, {count(state['seeds'])} seeds"
     steps = f"{count(state['steps'])} steps each" if state["steps"] else ""
-    return " · ".join(part for part in (state["script"], doing, steps, duration(state["elapsed"])) if part)
+    elapsed = duration(state["elapsed"])
+    found = ""
+    for parts in ((state["script"], doing, steps, elapsed), (state["script"], doing, elapsed)):
+        found = " · ".join(part for part in parts if part)
+        if len(found) <= width:
+            break
+    return found
 
 
 def _name(name: str, ink: Ink) -> str:

@@ -10,6 +10,8 @@ from livegrad.diagnose.number import duration, from_json, percent, short
 NOTHING = "nothing done"
 # Ratios from here on are said as factors, smaller ones as percentages.
 _FACTOR = 1.5
+# A name is not shortened to less than this.
+_NARROWEST = 12
 _WORDS = {
     "better": "better",
     "worse": "worse",
@@ -139,11 +141,21 @@ def columns(rows: Sequence[Row], width: int) -> list[tuple[str, list[str]]]:
         ("per step", [row.cost for row in rows]),
         ("verdict", [row.after for row in rows]),
     ]
+    kept = wide
     for dropped in ((), (2,), (2, 5), (2, 4), (2, 4, 5)):
         kept = [column for i, column in enumerate(wide) if i not in dropped and (i < 2 or any(column[1]))]
-        if sum(width_of(column) + 2 for column in kept) + 2 <= width:
-            break
-    return kept
+        if _width(kept) <= width:
+            return kept
+    room = max(_NARROWEST, width_of(kept[0]) - (_width(kept) - width))
+    return [("", [_shortened(name, room) for name in kept[0][1]]), *kept[1:]]
+
+
+def _width(table: Sequence[tuple[str, Sequence[str]]]) -> int:
+    return sum(width_of(column) + 2 for column in table) + 2
+
+
+def _shortened(name: str, room: int) -> str:
+    return name if len(name) <= room else f"{name[: room - 1]}…"
 
 
 def width_of(column: tuple[str, Sequence[str]]) -> int:
