@@ -3,10 +3,12 @@ will not either.
 """
 
 from collections.abc import Sequence
+from math import isfinite
 
 from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
 from livegrad.treat.prescription.ranking import Judged
+from livegrad.treat.prescription.rates import CLEAR
 
 # Settings that go along with another remedy.
 _BESIDE = frozenset({"schedule", "clip", "regularize"})
@@ -21,15 +23,16 @@ def are_alike(one: Sequence[Choice], other: Sequence[Choice]) -> bool:
 
 
 def varied(judged: Sequence[Judged]) -> list[Judged]:
-    """The same, the best first: behind it the best of those that are unlike it and learn (any that is unlike
-    it, where none learns), then one that is unlike both, then the others in their order.
+    """The same, the best first: behind it the best of those that are unlike it and learn, then one that is
+    unlike both, then the others in their order. Where the first has not clearly learnt either, one that is
+    unlike it and does no harm will do.
     """
     rest, found = list(judged), []
     while rest and len(found) < 3:
         other = [j for j in rest if not any(are_alike(j.trial.choices, k.trial.choices) for k in found)]
         good = [j for j in other if j.cures] or [j for j in other if j.learns and not j.left]
-        if not good and not any(j.learns for j in rest):
-            good = other
+        if not good and found and not (found[0].cures and found[0].progress > CLEAR):
+            good = [j for j in other if isfinite(j.progress) and not j.left and not j.new] or other
         following = rest[0] if not found else next(iter(good), None)
         if following is None:
             break
