@@ -131,6 +131,28 @@ def test_an_optimizer_that_can_skip_by_itself_is_told(monkeypatch):
     assert not hasattr(optimizer, "found_inf")
 
 
+@pytest.mark.parametrize("unscaled", [False, True])
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_step_that_a_scaler_skips_is_not_the_guards(monkeypatch, unscaled, elsewhere):
+    """The scaler finds the broken gradient itself, with fused optimizers too, and lowers its scale."""
+    guarded = Guarded(monkeypatch, elsewhere=elsewhere)
+    torch.manual_seed(0)
+    model = nn.Linear(8, 1)
+    optimizer = torch.optim.Adam(model.parameters(), 1e-2, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    for i in range(12):
+        optimizer.zero_grad()
+        loss = (model(torch.randn(4, 8)) * (math.inf if i == 10 else 1.0)).square().mean()
+        scaler.scale(loss).backward()
+        if unscaled:
+            scaler.unscale_(optimizer)
+        scaler.step(optimizer)
+        scaler.update()
+        guarded.steps += 1
+    assert guarded.close() == [] and scaler.get_scale() == 512.0
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
 def test_inside_a_line_search_only_poison_is_taken_away(monkeypatch):
     guarded = Guarded(monkeypatch)
     torch.manual_seed(0)

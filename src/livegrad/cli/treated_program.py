@@ -43,6 +43,7 @@ class TreatedProgram:
         self._wants_guard = guard
         self._acts: list[dict[str, Any]] = []
         self._counts: dict[str, int] = {}
+        self._last: tuple[str, int, int] | None = None
         reference: weakref.ref[TreatedProgram] = weakref.ref(self)
         os.register_at_fork(after_in_child=lambda: _leave_child(reference))
         if choices:
@@ -99,6 +100,10 @@ class TreatedProgram:
         self._keep(treatments=patients)
 
     def _acted(self, act: Act) -> None:
+        # A step of one model that several optimizers take is one step.
+        before, self._last = self._last, (act.kind, act.subject, act.step)
+        if before == self._last:
+            return
         count = self._counts[act.kind] = self._counts.get(act.kind, 0) + 1
         if count <= _SAID_ALOUD:
             self._voice.say(f"livegrad: guard: {_said(act)}{', and so on' * (count == _SAID_ALOUD)}")

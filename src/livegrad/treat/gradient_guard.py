@@ -153,7 +153,7 @@ class GradientGuard:
         norm = float(total_norm(gradients)) / _scale(optimizer)
         subject, step = self._place(optimizer)
         if not math.isfinite(norm):
-            if getattr(optimizer, "grad_scale", None) is not None:
+            if _is_scaled(optimizer):
                 return  # a GradScaler's business, which skips the step and lowers its scale
             ward.taken = [(p, p.grad) for p in parameters if p.grad is not None]
             for parameter in parameters:
@@ -178,7 +178,7 @@ class GradientGuard:
             limit = ward.threshold.look(norm)
             size = torch.where(norm > limit, ward.threshold.usual, norm).to(norm.dtype)
         # A GradScaler skips the step itself, and lowers its scale.
-        scaled = torch.full_like(norm, scale is not None)
+        scaled = torch.full_like(norm, _is_scaled(optimizer))
         poisoned = ~norm.isfinite()
         factor = torch.where(size < norm, size / norm, 1.0).masked_fill(poisoned, 1.0)
         telling = self._tell(ward, optimizer, poisoned)
@@ -271,6 +271,11 @@ def _scale(optimizer: Any) -> float:
     """The loss scale that is still on the gradients: a fused optimizer divides by it itself."""
     scale = getattr(optimizer, "grad_scale", None)
     return 1.0 if scale is None else float(scale)
+
+
+def _is_scaled(optimizer: Any) -> bool:
+    """Whether a GradScaler leads this step of a fused optimizer; it tells it which gradients are broken."""
+    return any(getattr(optimizer, name, None) is not None for name in ("grad_scale", "found_inf"))
 
 
 def _is_fused(optimizer: Any) -> bool:
