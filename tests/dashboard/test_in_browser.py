@@ -158,9 +158,7 @@ def test_a_click_on_a_layer_opens_it_and_the_address_reproduces_it(page, served)
     open_sick(page, served[0])
     page.locator("#depth-figure").scroll_into_view_if_needed()
     page.wait_for_selector("#depth .point")
-    page.evaluate(
-        "document.querySelector('#depth .js-plotly-plot').emit('plotly_click', {points: [{x: 2, y: 1}]})"
-    )
+    page.evaluate("document.querySelector('#depth').emit('plotly_click', {points: [{x: 2, y: 1}]})")
     page.wait_for_selector(".drawer.open h2")
     assert page.inner_text(".drawer h2") == "layers.1"
     until(page, "location.search.includes('layer=layers.1')")
@@ -211,7 +209,7 @@ def test_a_run_is_followed_as_it_trains(page, served):
         assert time.monotonic() - began < 20
         assert "live" in page.inner_text("#state")
         page.locator("#loss-figure").scroll_into_view_if_needed()
-        last = "Math.max(...document.querySelector('#loss .js-plotly-plot')?.data?.[0]?.x ?? [0])"
+        last = "Math.max(...document.querySelector('#loss')?.data?.[0]?.x ?? [0])"
         until(page, f"{last} > {before}")
         drawn = page.evaluate(last)
         until(page, f"{last} > {drawn}")
@@ -326,7 +324,7 @@ def test_hostile_names_are_text_on_every_page(page, serving, hostile):
         page.goto(link)
         page.wait_for_selector("main h1")
         if "/run/" in link:
-            page.wait_for_selector("#verdict .summary:not(.calm)")
+            page.wait_for_selector("#summary:not(.calm)")
             page.locator("#layers button").nth(1).click()
             page.wait_for_selector(".drawer.open h2")
         draw_all(page)

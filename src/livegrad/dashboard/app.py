@@ -16,6 +16,7 @@ from livegrad.errors import LivegradError
 from livegrad.view.guide_site.site import content
 from livegrad.view.page import drawing_script, script_json
 from livegrad.view.palette import DARK, LIGHT, style_variables
+from livegrad.view.plotly_bundle import library
 from livegrad.view.text import clean
 
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
@@ -96,6 +97,10 @@ def _routes(server: Flask) -> None:
             return Response(content(name), mimetype=_TYPES.get(Path(name).suffix, "text/plain"))
         except KeyError:
             abort(404)
+
+    @server.get("/plotly.js")
+    def plotly() -> Response:
+        return Response(library(), mimetype="text/javascript", headers={"Cache-Control": "max-age=86400"})
 
     @server.get("/drawing.js")
     def drawing() -> Response:

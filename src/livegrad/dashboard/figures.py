@@ -1,18 +1,13 @@
-"""The place of a figure on a page: the server sends drawings, the browser gives them colours and width."""
+"""The place of a figure on a page: the server sends drawings, the browser gives them colours and width.
+
+They are drawn by plotly itself, when there is something to draw: dcc.Graph would draw empty ones.
+"""
 
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from livegrad.dashboard.parts import aria
-
-# As livegradDrawing.config in view/templates/drawing.js.
-CONFIG: Any = {
-    "displaylogo": False,
-    "responsive": True,
-    "displayModeBar": "hover",
-    "modeBarButtons": [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
-}
 
 
 def place(name: str, heading: str, drawing: Any = None, *more: Any) -> Any:
@@ -24,12 +19,7 @@ def place(name: str, heading: str, drawing: Any = None, *more: Any) -> Any:
             html.H2(heading, id=f"{name}-heading"),
             *more,
             html.P(id=f"{name}-caption", className="caption"),
-            html.Div(
-                dcc.Graph(id=name, config=CONFIG, responsive=True, figure={"layout": {"height": 300}}),
-                id=f"{name}-plot",
-                className="plot",
-                style={"visibility": "hidden"},
-            ),
+            html.Div(html.Div(id=name), id=f"{name}-plot", className="plot"),
             html.P(id=f"{name}-key", className="marks"),
             dcc.Store(id=f"{name}-due"),
             dcc.Store(id=f"{name}-drawing", data=drawing),
@@ -44,7 +34,6 @@ def connect(app: Dash, name: str) -> None:
     """Let the browser draw the figure `name` whenever there is a new drawing, another theme or width."""
     app.clientside_callback(
         ClientsideFunction("livegrad", "figure"),
-        Output(name, "figure"),
         Output(f"{name}-heading", "children"),
         Output(f"{name}-caption", "children"),
         Output(f"{name}-key", "children"),

@@ -61,11 +61,12 @@ def _follow(app: Dash, opened: Opened, prefix: str) -> None:
         return fresh, state.version if state.version != version else no_update, badge, style, said, pace
 
     @app.callback(
+        Output("summary", "children"),
+        Output("summary", "className"),
         Output("verdict", "children"),
         Output("findings", "children"),
         Output("layer", "options"),
-        Output("layer-rows", "children"),
-        Output("ledger-lines", "children"),
+        Output("tables", "data"),
         Input("version", "data"),
         Input("subject", "value"),
         State("url", "pathname"),
@@ -75,15 +76,19 @@ def _follow(app: Dash, opened: Opened, prefix: str) -> None:
         try:
             document = opened(pathname).document()
         except (LivegradError, OSError):
-            return [no_update] * 5
+            return [no_update] * 6
         rows = [] if document is None or "failed" in document else subject_layers(document, subject)
         return (
-            run_page.verdict(document, subject),
+            *run_page.summary(document),
+            run_page.verdict(document),
             run_page.found(document, prefix),
             [{"label": clean(row["name"]), "value": row["name"]} for row in rows],
-            run_page.layer_rows(document, subject),
-            run_page.ledger_lines(document, subject),
+            run_page.tables(document, subject),
         )
+
+    app.clientside_callback(
+        ClientsideFunction("livegrad", "fill"), Output("filled", "data"), Input("tables", "data")
+    )
 
 
 def _figures(app: Dash, opened: Opened) -> None:
@@ -143,20 +148,15 @@ def _layers(app: Dash, opened: Opened) -> None:
 
     @app.callback(
         Output("layer", "value"),
-        Input("depth", "clickData"),
-        Input("heatmap", "clickData"),
-        Input({"open": ALL, "at": ALL}, "n_clicks"),
+        Input("clicked", "data"),
         State("subject", "value"),
         State("url", "pathname"),
         prevent_initial_call=True,
     )
-    def click(depth: Any, heat: Any, buttons: list[int | None], subject: str, pathname: str) -> Any:
-        if isinstance(ctx.triggered_id, dict):
-            # Buttons that have only just appeared are no clicks.
-            clicked = ctx.triggered[0]["value"]
-            return _at(opened, pathname, subject, ctx.triggered_id["open"]) if clicked else no_update
-        given = depth if ctx.triggered_id == "depth" else heat
-        if not given or not given.get("points"):
+    def click(what: Any, subject: str, pathname: str) -> Any:
+        if isinstance(what, int):
+            return _at(opened, pathname, subject, what)
+        if not isinstance(what, dict):
             return no_update
         try:
             with opened(pathname).reading() as record:
@@ -164,7 +164,7 @@ def _layers(app: Dash, opened: Opened) -> None:
                 names = Depth.of(record, number).names
         except (LivegradError, OSError):
             return no_update
-        return _clicked(given["points"][0], names, ctx.triggered_id == "depth") or no_update
+        return _clicked(what, names, what.get("figure") == "depth") or no_update
 
 
 def _at(opened: Opened, pathname: str, subject: str, place: int) -> Any:
@@ -226,9 +226,3 @@ def _notes(app: Dash, opened: Opened) -> None:
         except (LivegradError, OSError) as error:
             return no_update, clean(str(error)), no_update
         return count + 1, "", ""
-
-    @app.callback(Output("note-step", "value"), Input("loss", "clickData"), prevent_initial_call=True)
-    def pin(clicked: Any) -> Any:
-        point = (clicked or {}).get("points") or [{}]
-        at = point[0].get("x")
-        return round(at) if isinstance(at, int | float) else no_update

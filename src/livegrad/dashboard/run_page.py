@@ -52,7 +52,9 @@ def page(opened: OpenRun, address: Address, prefix: str) -> Component:
             html.Div(
                 [
                     html.P([html.Span(id="badge"), html.Span(id="state")], className="badge-line"),
-                    html.Div(html.P("Being diagnosed …", className="summary calm"), id="verdict"),
+                    html.P("Being diagnosed …", id="summary", className="summary calm"),
+                    html.Div(id="strip"),
+                    html.Div(id="verdict"),
                 ],
                 id="verdict-box",
                 className="verdict",
@@ -70,6 +72,7 @@ def page(opened: OpenRun, address: Address, prefix: str) -> Component:
             dcc.Interval(id="tick", interval=1000),
             dcc.Store(id="stamp"),
             dcc.Store(id="version"),
+            *(dcc.Store(id=name) for name in ("clicked", "tables", "filled")),
             dcc.Store(id="notes-changed", data=0),
         ]
     )
@@ -95,22 +98,40 @@ def badge(document: Mapping[str, Any] | None, state: State) -> tuple[str, str, s
     return f"{_SIGNS.get(verdict, '▲')} {verdict}", f"verdict {verdict}", f" · {said}"
 
 
-def verdict(document: Mapping[str, Any] | None, subject: str) -> Component:
-    """What the diagnosis says in a sentence, where in the network, and the key facts."""
+def summary(document: Mapping[str, Any] | None) -> tuple[str, str]:
+    """What the diagnosis says in a sentence, and the sentence's class."""
     if document is None:
-        return html.P("Being diagnosed …", className="summary calm")
-    if "failed" in document:
-        return html.P(clean(document["failed"]), className="summary")
+        return "Being diagnosed …", "summary calm"
+    return clean(shorten(document.get("failed") or document["summary"], 600)), "summary"
+
+
+def verdict(document: Mapping[str, Any] | None) -> Component:
+    """Where to look, what to do next, and the key facts."""
+    if document is None or "failed" in document:
+        return None
     serious = [card for card in finding_cards(document) if card["severity"] in ("error", "warning")]
     return html.Div(
         [
-            html.P(clean(shorten(document["summary"], 600)), className="summary"),
-            _strip(document, subject),
             html.Ul([_pointer(card) for card in serious[:6]], className="where-to-look"),
             *_next_step(serious),
             facts(key_facts(document)),
         ]
     )
+
+
+def tables(document: Mapping[str, Any] | None, subject: str) -> dict[str, Any]:
+    """Return what the browser makes the strip and the long tables of, by the ids of their places: as text,
+    for thousands of components would take seconds to appear.
+    """
+    if document is None or "failed" in document:
+        return {}
+    layers = subject_layers(document, subject)
+    worst = worst_findings(document, subject)
+    return {
+        "strip": _strip(fold(layers, worst, _CELLS)),
+        "layer-rows": _layer_rows(layers, fold(layers, worst, _ROWS)),
+        "ledger-lines": _ledger_lines(document, subject),
+    }
 
 
 def _next_step(serious: Sequence[Mapping[str, Any]]) -> list[Component]:
@@ -135,30 +156,12 @@ def _pointer(card: Mapping[str, Any]) -> Component:
     return html.Li(parts, className=severity)
 
 
-def _strip(document: Mapping[str, Any], subject: str) -> Component:
+def _strip(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The layers from the input to the output as cells; those with a finding stand out."""
-    worst = worst_findings(document, subject)
-    rows = fold(subject_layers(document, subject), worst, _CELLS)
-    if not rows:
-        return None
-    places = _places(rows)
-    cells = [
-        html.Button(
-            html.Span(clean(row_title(row)), className="visually-hidden"),
-            id={"open": places[i], "at": "cell"},
-            className=f"cell {_severity(row)}",
-            title=_told(row),
-            n_clicks=0,
-            tabIndex="-1",
-            style={"flexGrow": row.count},
-        )
-        for i, row in enumerate(rows)
+    return [
+        {"opens": place, "wide": row.count, "style": _severity(row), "title": _told(row)}
+        for place, row in zip(_places(rows), rows, strict=True)
     ]
-    ends = (html.Span("input", className="end"), html.Span("output", className="end"))
-    return html.Div(
-        [ends[0], html.Div(cells, className="cells"), ends[1]], className="spine-row", role="group",
-        **aria(label="Layers from input to output"),
-    )  # fmt: skip
 
 
 def _places(rows: Sequence[Row]) -> list[int]:
@@ -184,43 +187,38 @@ def found(document: Mapping[str, Any] | None, prefix: str) -> Component:
     return findings(document, f"{prefix.rstrip('/')}/guide/")
 
 
-def layer_rows(document: Mapping[str, Any] | None, subject: str) -> Component:
+def _layer_rows(layers: Sequence[Any], rows: Sequence[Row]) -> dict[str, Any]:
     """All layers as rows to open; neighbours that behave alike are one row."""
-    if document is None or "failed" in document:
-        return html.P("…", className="calm")
-    layers = subject_layers(document, subject)
-    if not layers:
-        return html.P("No layer of this model was seen.", className="calm")
-    rows = fold(layers, worst_findings(document, subject), _ROWS)
-    folded = len(rows) < len(layers)
+    if not rows:
+        return {"caption": "No layer of this model was seen."}
     said = "From the input (top) to the output. Open one to see all that is known of it."
-    if folded:
+    if len(rows) < len(layers):
         said += f" {len(layers):,} layers are folded into {len(rows)} rows of neighbours that behave alike."
     heads = ("layer", "type", "gradient rms", "audibility", "saturated", "dead", "finding")
-    return html.Div(
-        [
-            html.P(said, className="caption"),
-            table(heads, [_layer_row(*pair) for pair in zip(_places(rows), rows, strict=True)], "layers"),
-        ]
-    )
+    places = _places(rows)
+    return {
+        "caption": said,
+        "heads": heads,
+        "rows": [
+            {"opens": place, "style": _severity(row), "cells": _cells(row)}
+            for place, row in zip(places, rows, strict=True)
+        ],
+    }
 
 
-def _layer_row(place: int, row: Row) -> Sequence[Component]:
-    opens = html.Button(
-        clean(row_title(row)), id={"open": place, "at": "row"}, n_clicks=0, className="plain"
-    )  # fmt: skip
+def _cells(row: Row) -> list[str]:
     types = list(dict.fromkeys(str(layer["type"]) for layer in row.layers if layer["type"]))
     found = row.finding
-    said = f"{_SIGNS.get(found['severity'], '·')} {found['code']}" if found is not None else ""
     shares = [row.most(key) for key in ("saturated", "dead")]
-    return (
-        opens,
+    cells = [
+        row_title(row),
         ", ".join(types[:3]) + (", …" if len(types) > 3 else ""),
         short(row.middle("gradient_rms")),
         short(row.middle("audibility_ratio")),
         *("" if share is None else percent(share) for share in shares),
-        html.Span(said, className=f"sign {_severity(row)}"),
-    )
+        f"{_SIGNS.get(found['severity'], '·')} {found['code']}" if found is not None else "",
+    ]
+    return [clean(shorten(cell, 120)) for cell in cells]
 
 
 def layer_panel(document: Mapping[str, Any] | None, subject: str, layer: str | None) -> Component:
@@ -262,23 +260,19 @@ def _lines_of(document: Mapping[str, Any], subject: str, layer: str) -> list[tup
     ]
 
 
-def ledger_lines(document: Mapping[str, Any] | None, subject: str) -> Component:
-    """The ledger by module, to open."""
-    if document is None or "failed" in document:
-        return None
+def _ledger_lines(document: Mapping[str, Any], subject: str) -> dict[str, Any]:
+    """The ledger step by step, to open."""
     book = subject_ledger(document, subject)
     if not book:
-        return None
+        return {}
     rows = [
         ("\u2003" * row["level"] + row["name"], row["type"], row["decades"], row["expected"])
         for row in book["tree"][:_STEPS]
     ]
     left = len(book["tree"]) - len(rows)
-    said = [html.P(f"{left:,} more steps stand in the report: livegrad report --html.", className="calm")]
-    return html.Details(
-        [
-            html.Summary("The ledger step by step"),
-            table(("from the output down", "type", "decades", "expected"), rows, "bill"),
-            *(said if left else []),
-        ]
-    )
+    return {
+        "summary": "The ledger step by step",
+        "heads": ("from the output down", "type", "decades", "expected"),
+        "rows": [{"cells": [clean(shorten(cell, 120)) for cell in row]} for row in rows],
+        "foot": f"{left:,} more steps stand in the report: livegrad report --html." if left else "",
+    }
