@@ -74,7 +74,7 @@
     layout.uirevision = location.pathname + name + drawing.view;
     draw(name, data, layout);
     const left = drawing.unread ? ` Of this long run ${drawing.unread.toLocaleString("en")} steps are still being read.` : "";
-    return [heading, drawing.caption + left, drawing.key.flatMap(swatch), { height: `${layout.height}px` }, place];
+    return [heading, drawing.caption + left, drawing.key.flatMap(swatch), { height: `${layout.height}px`, minHeight: 0 }, place];
   };
 
   const frames = (act) => {
