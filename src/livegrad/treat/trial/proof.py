@@ -55,9 +55,11 @@ def prove(trial: Trial, arm: str, engine: Engine) -> Proof | None:
     try:
         code = _run(job, engine)
     except BaseException:
-        engine.close()
+        engine.close()  # before its recording goes
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    finally:
+        engine.close()
     found = read_run(job, code, trial.folder, subject, steps, 0.0)
     if found.end in ("failed", "refused"):
         return Proof("failed", f"the changed program fails: {found.reason}")
