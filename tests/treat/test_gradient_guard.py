@@ -131,6 +131,22 @@ def test_an_optimizer_that_can_skip_by_itself_is_told(monkeypatch):
     assert not hasattr(optimizer, "found_inf")
 
 
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
+def test_on_a_device_no_step_asks_for_a_number(kind):
+    """Tensors of the meta device have none to give: whoever asks (item, bool, float) gets an error."""
+    acts, warnings = [], []
+    guard = GradientGuard(lambda optimizer: (0, 0), acts.append, warnings.append)
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1)).to("meta")
+    optimizer = kind(model.parameters(), 1e-2)
+    for _ in range(20):
+        for parameter in model.parameters():
+            parameter.grad = torch.empty_like(parameter)
+        optimizer.step()
+    assert not warnings and len(guard._sent) == 20
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        guard.close()  # here it waits for what is on its way
+
+
 @pytest.mark.parametrize("unscaled", [False, True])
 @pytest.mark.parametrize("elsewhere", [False, True])
 def test_a_step_that_a_scaler_skips_is_not_the_guards(monkeypatch, unscaled, elsewhere):
