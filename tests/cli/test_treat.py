@@ -149,6 +149,18 @@ def test_a_trial_that_is_over_needs_the_folder_of_its_program_no_more(treat, tmp
     assert code == 2 and "no folder any more" in err
 
 
+@pytest.mark.parametrize("rest", ["", '{"schema": 1}', None])
+def test_a_trial_whose_file_is_broken_is_begun_anew(treat, rest):
+    _, out, _ = treat(sick_until_cured(), "--json", "--try", "init", "train.py")
+    file = Path(json.loads(out)["path"]) / "trial.json"
+    text = file.read_text()
+    file.write_text(text[: len(text) // 2] if rest is None else rest)
+    code, _, err = treat(sick_until_cured(), "--resume", str(file.parent))
+    assert code == 2 and "trial.json" in err and "Begin anew: livegrad treat" in err
+    code, out, _ = treat(sick_until_cured(), "--json", "--try", "init", "train.py")
+    assert code == 0 and json.loads(out)["path"] != str(file.parent)
+
+
 def test_runs_of_two_sources_are_not_compared(treat):
     _, out, _ = treat(sick_until_cured(), "--json", "--try", "init", "train.py")
     Path("train.py").write_text("print('another')\n")

@@ -24,6 +24,7 @@ from livegrad.treat.trial.identity import Identity
 
 TRIAL_FILE = "trial.json"
 SCHEMA = 1
+_ANEW = "Begin anew: livegrad treat train.py"
 
 
 @dataclass
@@ -154,13 +155,13 @@ def load_trial(folder: Path) -> Trial:
     except FileNotFoundError as error:
         raise RunError(f"there is no trial in {str(folder)!r}. Start one: livegrad treat train.py") from error
     except (OSError, ValueError) as error:
-        raise RunError(f"cannot read {str(path)!r}: {error}") from error
+        raise RunError(f"cannot read {str(path)!r}: {error}. {_ANEW}") from error
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise RunError(f"{str(path)!r} was written by another version of livegrad. Start anew: add --fresh")
     try:
         return _from_document(path.parent, document)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise RunError(f"{str(path)!r} holds no trial ({type(error).__name__}: {error})") from error
+        raise RunError(f"{str(path)!r} holds no trial ({type(error).__name__}: {error}). {_ANEW}") from error
 
 
 def _from_document(folder: Path, document: Mapping[str, Any]) -> Trial:
