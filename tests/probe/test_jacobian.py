@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from livegrad.errors import ScanError
-from livegrad.probe.jacobian import jacobian_extremes
+from livegrad.probe.jacobian import MOST_ROWS, jacobian_extremes
 
 
 def tanh_net(depth=6, width=20, outputs=7):
@@ -142,3 +142,19 @@ def test_without_a_differentiable_input_it_says_so():
 
     with pytest.raises(ScanError, match="no Jacobian"):
         jacobian_extremes(Counts(), (torch.arange(4),))
+
+
+def test_fused_attention_is_computed_by_its_formula():
+    # The fused kernel has no second derivative, and over MOST_ROWS outputs nothing is written out.
+    class Attending(nn.Module):
+        def forward(self, x):
+            return nn.functional.scaled_dot_product_attention(x, x, x)
+
+    torch.manual_seed(0)
+    x = torch.randn(1, 4, 12, 12)
+    found = jacobian_extremes(Attending(), (x,)).extremes
+    whole = torch.autograd.functional.jacobian(
+        lambda z: torch.softmax(z @ z.mT / 12**0.5, -1) @ z, x.double()
+    ).reshape(576, 576)
+    assert (found.inputs, found.outputs) == (576, 576) and found.outputs > MOST_ROWS
+    assert found.largest == pytest.approx(torch.linalg.svdvals(whole)[0].item(), rel=1e-6)

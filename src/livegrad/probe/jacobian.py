@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from livegrad.errors import ScanError
 from livegrad.probe.bidiagonal import Extremes, extremes, ritz_values
@@ -138,7 +139,9 @@ class _Run:
         handles = [module.register_forward_hook(self._cut(name)) for module, name in names.items()]
         handles += [embedding.register_forward_hook(self._embedded) for embedding in embeddings]
         try:
-            output = model(*args, **kwargs)
+            # The fused kernels of attention cannot be differentiated twice.
+            with sdpa_kernel(SDPBackend.MATH):
+                output = model(*args, **kwargs)
         finally:
             for handle in handles:
                 handle.remove()

@@ -12,6 +12,8 @@ from livegrad.probe.jacobian import jacobian_extremes
 from livegrad.probe.replay import BatchKeeper
 from livegrad.probe.twin import CannotCopy, make_twin
 
+_NO_MODEL = -1
+
 
 class Jacobians:
     """One attempt per step and model until each is measured.
@@ -26,6 +28,9 @@ class Jacobians:
 
     def after_step(self, models: dict[int, nn.Module]) -> None:
         """Measure the models whose inputs were caught in this step; listen for the others in the next."""
+        self.failed.pop(_NO_MODEL, None)
+        if not models:
+            self.failed[_NO_MODEL] = "no torch.nn.Module holds the model, so no copy of it can be run"
         for number, model in models.items():
             keeper = self._keepers.pop(number, None)
             if keeper is not None:

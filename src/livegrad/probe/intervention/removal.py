@@ -23,6 +23,7 @@ _WITH_BIAS = frozenset({
     "linear", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
     "bilinear",
 })  # fmt: skip
+_MULTIPLIES = frozenset({"mul", "mul_", "__mul__", "__rmul__", "__imul__", "multiply"})
 _CLAMPS = frozenset({"clamp", "clip", "hardtanh"})
 _SUMS = frozenset({"add", "add_", "__add__", "__radd__", "__iadd__"})
 _ADDED = frozenset({"addmm", "baddbmm", "addbmm"})
@@ -182,10 +183,24 @@ def _bound(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, An
 
 
 def _first_input(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    x = _tensor(args, kwargs)
+    x = _gated(func, args) if not kwargs else None
+    x = _tensor(args, kwargs) if x is None else x
     if not x.is_floating_point():
         raise CannotRemove(f"{getattr(func, '__name__', 'the operation')} takes no real numbers")
     return x
+
+
+def _gated(func: Callable[..., Any], args: tuple[Any, ...]) -> Tensor | None:
+    """Of a product of two values the one that the other gates; None unless just one of them is a gate, all of
+    whose entries lie between 0 and 1.
+    """
+    factors = [t for t in args[:2] if isinstance(t, Tensor)]
+    if getattr(func, "__name__", "") not in _MULTIPLIES or len(factors) < 2:
+        return None
+    if factors[0].shape != factors[1].shape or not all(t.requires_grad for t in factors):
+        return None
+    inside = [bool(((t >= 0) & (t <= 1)).all()) for t in factors]
+    return None if inside[0] == inside[1] else factors[inside.index(False)]
 
 
 def _tensor(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
