@@ -163,6 +163,9 @@ def test_a_click_on_a_layer_opens_it_and_the_address_reproduces_it(page, served)
     assert page.inner_text(".drawer h2") == "layers.1"
     until(page, "location.search.includes('layer=layers.1')")
     url = page.url
+    page.go_back()
+    page.wait_for_selector(".drawer:not(.open)", state="attached")
+    assert "layer=" not in page.url
     page.goto("about:blank")
     page.goto(url)
     page.wait_for_selector(".drawer.open h2:has-text('layers.1')")
