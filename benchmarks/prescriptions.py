@@ -73,17 +73,19 @@ class Watched:
 def watch(
     case: Case, steps: int, choices: Sequence[Choice] = (), patient: int = 0, folder: Path | None = None
 ) -> Watched:
-    """Train a case under livegrad, treated before its first forward pass where choices are given."""
+    """Train a case under livegrad, treated before its first step where choices are given."""
     from livegrad.watch.session import WatchOptions, start
 
     path = folder or Path(tempfile.mkdtemp(prefix="prescriptions-")) / "run"
+    call = first_call(case, patient) if choices else None
     session = start(WatchOptions(path=path, quiet=True))
     losses: list[float] = []
     error, models = None, {}
     try:
         training = case.build()
-        if choices:
-            _treat_at_first_call(training, choices, patient)
+        if call is not None:
+            model = training.models[patient]
+            treat_body(Body(model, trains(training, model), *call), choices)
         losses.extend(training.step() for _ in range(steps))
         models = session.models()
     except (LivegradError, RuntimeError, ValueError) as raised:
@@ -107,23 +109,22 @@ def watch(
             shutil.rmtree(path.parent, ignore_errors=True)
 
 
-def _treat_at_first_call(training: Training, choices: Sequence[Choice], patient: int) -> None:
-    model = training.models[patient]
-
-    def before(module: torch.nn.Module, args: Any, kwargs: Any) -> None:
-        handle.remove()
-        treat_body(Body(model, training.optimizers_of(model), args, kwargs), choices)
-
-    handle = model.register_forward_pre_hook(before, with_kwargs=True)
+def first_call(case: Case, patient: int) -> tuple[Any, Any]:
+    """The arguments of the model's first call, as a training that is thrown away shows them."""
+    training = case.build()
+    calls: list[tuple[Any, Any]] = []
+    hook = training.models[patient].register_forward_pre_hook(
+        lambda _, args, kwargs: calls.append((args, kwargs)), with_kwargs=True
+    )
+    training.step()
+    hook.remove()
+    return calls[0]
 
 
 def trains(training: Training, model: torch.nn.Module) -> list[torch.optim.Optimizer]:
     """The optimizers that hold parameters of `model`."""
     own = {id(p) for p in model.parameters()}
     return [o for o in training.optimizers if any(id(p) in own for g in o.param_groups for p in g["params"])]
-
-
-Training.optimizers_of = trains  # type: ignore[attr-defined]
 
 
 def prescription_for(case: Case, control: Watched, history: Path) -> Prescription:
