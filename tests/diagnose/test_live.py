@@ -167,13 +167,13 @@ def test_half_precision_rounds_small_steps_away(tmp_path):
     build, data = lambda: stack(2, nn.ReLU).bfloat16(), (x.bfloat16(), y)
     finding = serious(trained(tmp_path, build, data, sgd(1e-6)))["LG401"]
     assert finding["evidence"]["swallowed_share"] > 0.9
-    assert finding["layers"] == ["0", "2", "4"] and is_from(finding, stack)
+    assert finding["layers"] == ["0", "2", "4"] and is_from(finding, trained)  # the optimizer's line
 
 
 def test_a_learning_rate_far_too_high_is_found(tmp_path):
     finding = serious(trained(tmp_path, lambda: stack(3, nn.Tanh), task(), sgd(300.0)))["LG402"]
     assert finding["first_step"] <= 1 and finding["evidence"]["learning_rate"] == 300.0
-    assert is_from(finding, stack)
+    assert is_from(finding, trained)  # the optimizer's line
 
 
 class Detached(nn.Module):
@@ -191,7 +191,8 @@ class Detached(nn.Module):
 def test_a_detach_is_found(tmp_path):
     found = serious(trained(tmp_path, Detached, task(), adam(1e-2)))
     assert found.keys() == {"LG404"}
-    assert found["LG404"]["layers"] == ["encoder"] and is_from(found["LG404"], Detached.__init__)
+    assert found["LG404"]["layers"] == ["encoder"] and is_from(found["LG404"], Detached.forward)
+    assert found["LG404"]["cause"]["operator"] == "detach"
     assert "detach()" in found["LG404"]["next"]
 
 

@@ -33,6 +33,7 @@ PHASE = {
     "exits_on_nan": "loss",
     "functions_alone": "loss",
     "lbfgs": "loss",
+    "lent_weights": "loss",
     "log_in_loss": "loss",
     "log_softmax_by_hand": "loss",
     "loss_module": "backward",

@@ -123,7 +123,7 @@ class KeptCalls:
         """A module is about to run. Never raises."""
         if self._running is not None or threading.get_ident() != self._thread:
             return None
-        if torch._C._current_autograd_node() is not None or in_transform():
+        if torch._C._current_autograd_node() is not None or in_transform() or _is_lent_weights(module):
             return None
         begun = time.perf_counter()
         try:
@@ -204,6 +204,12 @@ class KeptCalls:
             _caller(),
             self.step,
         )
+
+
+def _is_lent_weights(module: nn.Module) -> bool:
+    """True while `functional_call` runs it with weights that were computed: a replay would not have them."""
+    first = next(module.parameters(), None)
+    return first is not None and first.grad_fn is not None
 
 
 def _forget(modules: dict[int, Any], key: int) -> None:
