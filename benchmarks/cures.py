@@ -83,7 +83,10 @@ FACTS = (
         name="tanh-10000",
         title="10,000 tanh layers",
         script=_MLP,
-        options=("--depth", "10000", "--optimizer", "adam", "--lr", "3e-6", "--steps", "120"),
+        options=(
+            *("--depth", "10000", "--optimizer", "adam", "--lr", "4e-6"),
+            *("--decay", "--steps", "240"),
+        ),
         treat="init=edge",
         goal=0.9,
         seeds=1,

@@ -16,6 +16,7 @@ parser.add_argument("--depth", type=int, default=30)
 parser.add_argument("--width", type=int, default=64)
 parser.add_argument("--optimizer", choices=("sgd", "adam"), default="sgd")
 parser.add_argument("--lr", type=float, default=0.01)
+parser.add_argument("--decay", action="store_true", help="let the learning rate fall to a fiftieth")
 parser.add_argument("--batch-size", type=int, default=128)
 parser.add_argument("--steps", type=int, default=600)
 parser.add_argument("--seed", type=int, default=0)
@@ -50,6 +51,7 @@ if args.optimizer == "sgd":
     optimizer = torch.optim.SGD(model.parameters(), lr=args.lr, momentum=0.9)
 else:
     optimizer = torch.optim.Adam(model.parameters(), lr=args.lr)
+scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.02 if args.decay else 1.0, args.steps)
 
 for step in range(1, args.steps + 1):
     batch = torch.randint(len(images), (args.batch_size,))
@@ -57,6 +59,7 @@ for step in range(1, args.steps + 1):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+    scheduler.step()
     if step % (args.steps // 6) == 0:
         print(f"step {step}  loss {loss.item():.4f}", flush=True)
 
