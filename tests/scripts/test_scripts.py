@@ -104,7 +104,7 @@ SICK = [
     Script("translation.py 0.3", "transformer Seq2SeqTransformer Adam 44141", 100, "final > 2",
            "LG402 LG101 LG103 LG201 LG202"),
     Script("trainer_callbacks.py --activation sigmoid --depth 16", "model Sequential AdamW 67210", 145,
-           "final > 2.2", "LG101", "nn.Sequential(*layers", fast=True),
+           "final > 2.2", "LG101", "nn.Linear(width, config.width)", fast=True),
     Script("lightning_like.py 30", "lit LitClassifier SGD 125450", 96, "final > 2.2", "LG101",
            "nn.Linear(64 if i == 0"),
     Script("hf_style.py mask_value=-inf", "model TinyBertForMaskedLM AdamW 45528", 120, "final != final",

@@ -74,9 +74,10 @@ class PrescribedRun:
         if self.end is not None and self.end.told:
             os._exit(TERMINATED)
         code = OUR_FAILURE
-        # What is tried leaves nothing elsewhere, whatever happens to this process.
-        tempfile.tempdir = str(self.into.parent)
         try:
+            # What is tried leaves nothing elsewhere, whatever happens to this process.
+            self.into.parent.mkdir(parents=True, exist_ok=True)
+            tempfile.tempdir = str(self.into.parent)
             with own_imports(self.search_path):
                 code = self._conclude(self.outcome)
         except (KeyboardInterrupt, EnoughSteps):
