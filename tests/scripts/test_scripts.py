@@ -96,7 +96,8 @@ HEALTHY = [
 SICK = [
     Script("digits_main.py --lr 300 --epochs 2", "model Net Adadelta 13706", 48, "final > 2.2",
            "LG402 LG202 LG103", "conv"),
-    Script("char_gpt.py --eps=1", "model GPT AdamW 205632", 120, "final > 4", "LG401", "torch.optim.AdamW(groups"),
+    Script("char_gpt.py --eps=1", "model GPT AdamW 205632", 120, "final > 4", "LG401",
+           "torch.optim.AdamW(groups"),
     Script("vae.py --scale 1000", "model VAE Adam 15480", 120, "final != final", "LG301"),
     Script("triplet.py --frozen-features", "model TripletNet Adam 13579", 80, "final > 0.2", "LG404",
            "output.detach()"),
