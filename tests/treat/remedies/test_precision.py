@@ -10,8 +10,8 @@ from torch import nn
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.remedies import remedy
-from livegrad.treat.remedies.precision import share_lost
 from livegrad.treat.remedy import Refused
+from livegrad.treat.rounding import share_lost
 from livegrad.treat.treatment import treat, treat_body
 from livegrad.treat.wide_steps import stochastically_rounded
 

@@ -15,14 +15,19 @@ bfloat16, 2⁻¹² in float16, 2⁻²⁵ in float32. Adam's step is √v̂/(√v
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from math import erf, floor, isfinite, log10, sqrt
-from statistics import NormalDist
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from torch.optim import Optimizer
 
+from livegrad.treat.adam_eps import (
+    eps_under,
+    predicted_share,
+    present_roots,
+    recorded_roots,
+    set_eps,
+    with_eps,
+)
 from livegrad.treat.ailment import vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
@@ -31,18 +36,12 @@ from livegrad.treat.half_precision import Autocast, autocast_in_bfloat16, opened
 from livegrad.treat.loss_scale import FIRST, LossScale
 from livegrad.treat.precision_edits import edits_of
 from livegrad.treat.rate_advice import STANDING_STILL, usual_size
-from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.rounding import gradient_lost, step_lost
 from livegrad.treat.wide_steps import WideSteps
 
 _HALF = (torch.float16, torch.bfloat16)
 _IN_STEPS = ("master", "kahan", "stochastic")
-_UNDER_EPS = 1e-3
-_SMALLEST_EPS = 1e-15
-# The square of less than this is zero in float32, so that √v̂ is zero whatever eps is.
-_SMALLEST_ROOT = 1e-22
-# Half the spacing of numbers at a weight, over the weight, at most.
-_RESOLUTION = {"float32": 2.0**-25, "float64": 2.0**-54}
 
 
 class Precision(Remedy):
@@ -70,7 +69,7 @@ class Precision(Remedy):
         self.require_variant(variant)
         options = dict(choice.options)
         if variant == "eps" and "eps" not in options:
-            found = _eps(_recorded_roots(body))
+            found = eps_under(recorded_roots(body))
             options |= {} if found is None else {"eps": found}
         return Choice(self.name, variant, options)
 
@@ -159,7 +158,7 @@ def _variant(body: Body) -> str:
         return "scale"
     if half:
         return "autocast" if torch.float16 in dtypes else "master"
-    return "eps" if _adam(body) and not half else "bfloat16"
+    return "eps" if with_eps(body) and not half else "bfloat16"
 
 
 def _is_scaled(body: Body, evidence: Any) -> bool:
@@ -168,11 +167,6 @@ def _is_scaled(body: Body, evidence: Any) -> bool:
 
 def _devices(body: Body) -> set[str]:
     return {p.device.type for p in body.model.parameters()}
-
-
-def _adam(body: Body) -> list[Optimizer]:
-    """Optimizers with √v̂ + eps in their denominator."""
-    return [o for o in body.optimizers if all("eps" in g and "betas" in g for g in o.param_groups)]
 
 
 def _obstacle(body: Body, choice: Choice) -> str | None:
@@ -234,61 +228,21 @@ def _missing(body: Body, choice: Choice) -> str | None:
         return "weights that change their format for a step lose the hooks of distributed training"
     if variant in _IN_STEPS and not dtypes & {torch.float16, torch.bfloat16, torch.float32}:
         return "no weight is in a format for which there is a wider one"
-    if variant == "eps" and not _adam(body):
+    if variant == "eps" and not with_eps(body):
         return "no optimizer divides by √v̂ + eps"
     return None
 
 
 def _predicted(body: Body, choice: Choice, evidence: Any) -> tuple[dict[str, float], dict[str, float]]:
-    lost = evidence.get("share_rounded_to_zero")
-    if choice.variant in ("scale", "bfloat16", "autocast") and isinstance(lost, (int, float)):
-        scale = float(choice.options.get("first", FIRST)) if choice.variant == "scale" else 2.0**100
-        # Where all is lost nothing is known of how small it was.
-        after = {"share_rounded_to_zero": share_lost(lost, scale)} if lost < 1 else {}
-        return {"share_rounded_to_zero": lost}, after
-    swallowed = evidence.get("swallowed_share")
-    if choice.variant in (*_IN_STEPS, "autocast") and isinstance(swallowed, (int, float)):
-        turnover = evidence.get("turnover_steps")
-        wider = "float64" if evidence.get("dtype") == "float32" else "float32"
-        known = isinstance(turnover, (int, float)) and isfinite(turnover)
-        lost = float(1 / turnover < _RESOLUTION[wider]) if known and turnover else None
-        return {"swallowed_share": swallowed}, {} if lost is None else {"swallowed_share": lost}
-    if choice.variant == "eps":
-        roots = _recorded_roots(body)
-        old = max((float(g["eps"]) for o in _adam(body) for g in o.param_groups), default=0.0)
-        new = choice.options.get("eps")
-        if roots and new is not None:
-            root = min(roots.values())
-            return {"step_share": root / (root + old)}, {"step_share": root / (root + float(new))}
-    return {}, {}
-
-
-def share_lost(share: float, scale: float) -> float:
-    """The share of a gradient that float16 rounds to zero when it is `scale` times larger, of a normal one of
-    which it rounds `share` to zero now: erf(erf⁻¹(share)/scale).
-    """
-    return erf(NormalDist().inv_cdf((1 + share) / 2) / sqrt(2) / scale)
-
-
-def _recorded_roots(body: Body) -> dict[str, float]:
-    """Name of a weight matrix -> rms of its gradient, the median of the recorded steps: the size of √v̂."""
-    known = recorded(body)
-    if known is None:
-        return {}
-    found = {}
-    for name, values in known.by_tensor("gradient_rms").items():
-        values = values[np.isfinite(values) & (values > 0)]
-        if len(values):
-            found[name] = float(np.median(values))
-    return found
-
-
-def _eps(roots: dict[str, float]) -> float | None:
-    """A power of ten a thousand times under the smallest √v̂ that float32 can square; None without any."""
-    sizes = [root for root in roots.values() if isfinite(root) and root > _SMALLEST_ROOT]
-    if not sizes:
-        return None
-    return float(f"1e{floor(log10(max(_SMALLEST_EPS, _UNDER_EPS * min(sizes))) + 1e-9)}")
+    """What is lost before and after; the first that the finding has numbers of."""
+    variant = choice.variant
+    if variant == "eps":
+        eps = choice.options.get("eps")
+        return predicted_share(body, None if eps is None else float(eps))
+    if variant in ("scale", "bfloat16", "autocast") and evidence.get("share_rounded_to_zero") is not None:
+        scale = float(choice.options.get("first", FIRST)) if variant == "scale" else 2.0**100
+        return gradient_lost(evidence, scale)
+    return step_lost(evidence) if variant in (*_IN_STEPS, "autocast") else ({}, {})
 
 
 def _scale(body: Body, choice: Choice) -> list[Change]:
@@ -330,35 +284,17 @@ def _wide_steps(body: Body, choice: Choice) -> list[Change]:
 
 def _set_eps(body: Body, choice: Choice) -> list[Change]:
     eps = choice.options.get("eps")
-    if eps is None:
-        undoing: list[Callable[[], None]] = []
-        measured = {id(o) for o in _adam(body)}
-        body.memory[_key(choice)] = {"measure": measured, "undo": undoing}
-        undo = partial(_undo_all, undoing)
-        return [Change("eps", "set under the gradients of the first step", undo)]
-    return [_with_eps(o, float(eps), i, body) for i, o in enumerate(body.optimizers) if o in _adam(body)]
+    if eps is not None:
+        return [set_eps(body, optimizer, float(eps)) for optimizer in with_eps(body)]
+    undoing: list[Callable[[], None]] = []
+    body.memory[_key(choice)] = {"measure": {id(o) for o in with_eps(body)}, "undo": undoing}
+    return [Change("eps", "set under the gradients of the first step", partial(_undo_all, undoing))]
 
 
 def _measure_eps(body: Body, state: dict[str, Any], optimizer: Optimizer) -> None:
-    roots = {}
-    for i, p in enumerate(parameters_with_gradient(optimizer)):
-        if p.dim() > 1 and p.grad is not None and not p.grad.is_sparse:
-            roots[str(i)] = float(p.grad.float().square().mean().sqrt())
-    eps = _eps(roots)
+    eps = eps_under(present_roots(optimizer))
     if eps is not None and eps < min(float(g["eps"]) for g in optimizer.param_groups):
-        state["undo"].append(_with_eps(optimizer, eps, list(body.optimizers).index(optimizer), body).undo)
-
-
-def _with_eps(optimizer: Optimizer, eps: float, i: int, body: Body) -> Change:
-    old = [group["eps"] for group in optimizer.param_groups]
-    for group in optimizer.param_groups:
-        group["eps"] = eps
-
-    def undo() -> None:
-        for group, value in zip(optimizer.param_groups, old, strict=False):
-            group["eps"] = value
-
-    return Change(f"optimizer {i}", f"eps {old[0]:g} → {eps:g}", undo, body.sources.get(f"optimizer:{i}"))
+        state["undo"].append(set_eps(body, optimizer, eps).undo)
 
 
 def _undo_all(undoing: list[Callable[[], None]]) -> None:
