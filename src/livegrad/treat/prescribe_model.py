@@ -14,7 +14,7 @@ from livegrad.treat.prescribe import PATIENCE
 from livegrad.treat.prescribe import prescribe as prescribe_body
 from livegrad.treat.prescription.lesson import CannotReplay, Clip, Loss, StandIn
 from livegrad.treat.prescription.proposal import Prescription
-from livegrad.treat.prescription.rehearsal import Stage
+from livegrad.treat.prescription.rehearsal import Stage, copies_of
 from livegrad.treat.prescription.tried import LONGER_LOOK
 from livegrad.treat.treatment import call_of
 
@@ -67,17 +67,19 @@ def prescribe(
     args, kwargs = call_of(inputs)
     if args is None:
         raise UsageError("prescribe() needs a batch to call the model with: inputs=batch")
-    body = Body(model, optimizers, args, kwargs)
     try:
-        stage = Stage.of(body)
+        base = copies_of((model,), optimizers)
     except CannotCopy as error:
         raise UsageError(f"the model cannot be tried out: {error}") from error
+    # A copy is examined too: reading a spectral norm's weight is a step of its power iteration.
+    body = Body(base.models[0], base.optimizers, args, kwargs)
     places = tuple(range(len(optimizers)))
-    stage.lessons = (
-        [StandIn(args, kwargs, optimizers=places)]
+    lesson = (
+        StandIn(args, kwargs, optimizers=places)
         if loss is None
-        else [GivenLesson(args, kwargs, loss, targets, places)]
+        else GivenLesson(args, kwargs, loss, targets, places)
     )
+    stage = Stage(base, (model,), (lesson,), 0, body)
     untreated = stage.rehearse((), LONGER_LOOK)
     if untreated.trouble is not None:
         raise UsageError(f"the model's first steps could not be taken: {untreated.trouble}")

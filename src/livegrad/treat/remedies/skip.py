@@ -174,7 +174,8 @@ def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[_Link]]) -> 
     if not blocks:
         return "no two layers in a row give outputs of the same shape, so none can be added to the next"
     if blocks < _FEWEST:
-        return f"only {blocks} layers could be bridged: there is next to nothing to go around"
+        layers = "only one layer" if blocks == 1 else f"only {blocks} layers"
+        return f"{layers} could be bridged: there is next to nothing to go around"
     checkpointed = checkpointed_among(body, [link.carrier for chain in chains for link in chain])
     if checkpointed is not None:
         return f"{checkpointed} is checkpointed, and will be run again without the layer before it"
