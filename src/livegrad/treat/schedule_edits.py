@@ -1,19 +1,21 @@
 """What `schedule` did, as lines of the program."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from torch.optim import Optimizer
 
 from livegrad.treat.rate import is_scheduled
+from livegrad.treat.rates_in_force import RatesInForce
 from livegrad.treat.remedy import Change, Edit
 
 
-def rate_edit(state: Mapping[str, Any], i: int, made: str | None, changes: Sequence[Change]) -> Edit:
-    """The rate as an argument of the optimizer, where it is one number; state: what the treatment did."""
-    rate = state.get("arguments", {}).get(i)
-    if i in state.get("by_hand", ()):
-        factor = state["factors"][i][0]
+def rate_edit(rates: RatesInForce | None, i: int, made: str | None, changes: Sequence[Change]) -> Edit:
+    """The rate as an argument of optimizer i, where it is one number. rates: what the treatment did, if it
+    acted.
+    """
+    rate = None if rates is None else rates.arguments.get(i)
+    if rates is not None and i in rates.by_hand:
+        factor = rates.factors[i][0]
         return Edit("instruction", made, f"multiply by {factor:g} the learning rate that your loop sets")
     if rate is not None:
         return Edit("argument", made, repr(rate), "lr")

@@ -10,22 +10,20 @@ before it is made in earnest. What a scheduler sets stays its own: its rates are
 the step.
 """
 
-import functools
 from collections.abc import Callable, Sequence
-from math import ceil
 from typing import Any, ClassVar
 
 from torch.optim import Optimizer
 
+from livegrad.treat import warmup
 from livegrad.treat.ailment import explodes, vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
-from livegrad.treat.rate import Held, SetRates, is_scheduled, multiply, scaled
+from livegrad.treat.rate import Held
 from livegrad.treat.rate_advice import (
     SMALLEST_FACTOR,
     STANDING_STILL,
     TOO_LARGE,
-    TOO_SMALL,
     Advice,
     advise,
     behind_by_rate,
@@ -34,16 +32,10 @@ from livegrad.treat.rate_advice import (
     usual_size,
 )
 from livegrad.treat.rate_cap import factors_under, rise_of
-from livegrad.treat.recorded import recorded
+from livegrad.treat.rates_in_force import RatesInForce
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.schedule_edits import cap_edit, rate_edit, warmup_edits
 from livegrad.treat.update_size import largest_by_group, tried_sizes
-
-_USUAL_WARMUP = 500
-_SHORTEST_WARMUP = 10
-# More of a run than this is not spent on warming up.
-_SHARE_OF_RUN = 0.2
-_LARGE = 0.3
 
 
 class Schedule(Remedy):
@@ -71,13 +63,13 @@ class Schedule(Remedy):
         """Without a variant: a warm-up where only the first steps were too large, else the rate."""
         variant = choice.variant
         if variant == AUTO:
-            variant = "warmup" if _only_at_first(body) else "rate"
+            variant = "warmup" if warmup.is_enough(body) else "rate"
         self.require_variant(variant)
         options = dict(choice.options)
         if variant == "cap" and "lr" not in options and (rise := rise_of(body)) is not None:
             options["lr"] = rise.usual
         if variant == "warmup" and "steps" not in options:
-            options["steps"] = _warmup_steps(body)
+            options["steps"] = warmup.length(body)
         if variant == "rate" and not {"factor", "lr"} & options.keys() and _missing(body, choice) is None:
             options |= _as_options(advise(body))
         return Choice(self.name, variant, options)
@@ -88,7 +80,7 @@ class Schedule(Remedy):
             return Assessment(False, obstacle)
         code = (body.finding or {}).get("code")
         if choice.variant == "warmup":
-            return _assess_warmup(body, choice, code)
+            return warmup.assess(body, int(choice.options["steps"]), _advice(body, choice))
         if choice.variant == "cap":
             rise = rise_of(body)
             rose = "" if rise is None else f"the program raises the rate to {rise.largest:.2g}: "
@@ -115,7 +107,8 @@ class Schedule(Remedy):
         obstacle = _missing(body, choice)
         if obstacle is not None:
             raise Refused(obstacle)
-        held = body.memory.setdefault(_key(choice), {"held": [Held() for _ in body.optimizers]})
+        rates = RatesInForce([Held() for _ in body.optimizers])
+        rates = body.memory.setdefault(_key(choice), rates)
         if choice.variant == "warmup":
             what = f"learning rate warmed up over {choice.options['steps']} steps"
             return [_change(body, i, what) for i in range(len(body.optimizers))]
@@ -123,44 +116,40 @@ class Schedule(Remedy):
             what = f"learning rate held under {choice.options['lr']:g}"
             return [_change(body, i, what) for i in range(len(body.optimizers))]
         if _begins_at_zero(body, choice):
-            return [c for i, o in enumerate(body.optimizers) for c in _set_to(body, i, o, choice)]
+            rate = float(choice.options["lr"])
+            return [rates.set_to(body, i, rate) for i in range(len(body.optimizers))]
         advice = _advice(body, choice)
         if advice.factors is None:
-            held["measure"] = (body.finding or {}).get("code") in TOO_LARGE
+            body.memory[_key(choice), "unmeasured"] = set(range(len(body.optimizers)))
             what = "learning rate set by its first step"
-            undo = functools.partial(_undo_all, held.setdefault("undo", []))
-            return [_change(body, i, what, undo) for i in range(len(body.optimizers))]
-        changes = []
-        held["factors"] = {}
-        for i, (optimizer, factors) in enumerate(zip(body.optimizers, advice.factors, strict=True)):
-            changes += _set(body, held, i, optimizer, factors)
-        return changes
+            return [_change(body, i, what, rates.undo_all) for i in range(len(body.optimizers))]
+        rates.factors.clear()
+        return [c for i, factors in enumerate(advice.factors) for c in rates.multiply(body, i, factors)]
 
     def at_step(self, body: Body, choice: Choice, step: int, optimizer: Optimizer) -> None:
-        state = body.memory.get(_key(choice))
+        rates: RatesInForce | None = body.memory.get(_key(choice))
         place = _place(body, optimizer)
-        if state is None or place is None:
+        if rates is None or place is None:
             return
         if choice.variant == "warmup":
             factor = min(1.0, (step + 1) / int(choice.options["steps"]))
-            state["held"][place].before(optimizer, [factor] * len(optimizer.param_groups))
+            rates.held[place].before(optimizer, [factor] * len(optimizer.param_groups))
             return
         if choice.variant == "cap":
-            state["held"][place].before(optimizer, factors_under(optimizer, float(choice.options["lr"])))
+            rates.held[place].before(optimizer, factors_under(optimizer, float(choice.options["lr"])))
             return
-        if "measure" in state and place not in state.setdefault("measured", set()):
-            state["measured"].add(place)
-            sizes = largest_by_group(optimizer, body.model, tried_sizes(optimizer, body.model))
-            factors = (from_sizes([sizes], [target_of(optimizer)], state["measure"]).factors or ((),))[0]
-            state["undo"] += [change.undo for change in _set(body, state, place, optimizer, factors)]
-        _notice_by_hand(state, place, optimizer)
-        if place in state.get("factors", {}):
-            state["held"][place].before(optimizer, state["factors"][place])
+        unmeasured = body.memory.get((_key(choice), "unmeasured"), set())
+        if place in unmeasured:
+            unmeasured.discard(place)
+            rates.undoing += [c.undo for c in rates.multiply(body, place, _measured_factors(body, optimizer))]
+        rates.notice_by_hand(place, optimizer)
+        if place in rates.factors:
+            rates.held[place].before(optimizer, rates.factors[place])
 
     def after_step(self, body: Body, choice: Choice, step: int, optimizer: Optimizer) -> None:
-        state, place = body.memory.get(_key(choice)), _place(body, optimizer)
-        if state is not None and place is not None:
-            state["held"][place].after()
+        rates, place = body.memory.get(_key(choice)), _place(body, optimizer)
+        if rates is not None and place is not None:
+            rates.held[place].after()
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
         found: list[Edit] = []
@@ -171,7 +160,7 @@ class Schedule(Remedy):
             elif choice.variant == "cap":
                 found.append(cap_edit(optimizer, step, choice.options["lr"]))
             elif changed := [c for c in changes if c.where.startswith(f"optimizer {i}")]:
-                found.append(rate_edit(body.memory.get(_key(choice), {}), i, made, changed))
+                found.append(rate_edit(body.memory.get(_key(choice)), i, made, changed))
         return found
 
 
@@ -185,11 +174,6 @@ def _place(body: Body, optimizer: Optimizer) -> int | None:
 
 def _change(body: Body, i: int, what: str, undo: Callable[[], None] = lambda: None) -> Change:
     return Change(f"optimizer {i}", what, undo, body.sources.get(f"optimizer:{i}"))
-
-
-def _undo_all(undoing: list[Callable[[], None]]) -> None:
-    for undo in reversed(undoing):
-        undo()
 
 
 def _as_options(advice: Advice) -> dict[str, Any]:
@@ -223,71 +207,23 @@ def _advice(body: Body, choice: Choice) -> Advice:
     return Advice(factors, why, known.before, None if known.before is None else known.before * most)
 
 
-def _set(
-    body: Body, state: dict[str, Any], i: int, optimizer: Optimizer, factors: Sequence[float]
-) -> list[Change]:
-    """Multiply the rates of an optimizer, for good or beside its scheduler, and say so of each group."""
-    if all(factor == 1 for factor in factors):
-        return []
-    scheduled = is_scheduled(optimizer)
-    olds = [group["lr"] for group in optimizer.param_groups]
-    if scheduled:
-        state.setdefault("factors", {})[i] = list(factors)
-        undo = lambda: state["factors"].pop(i, None)  # noqa: E731
-    else:
-        undo = multiply(optimizer, factors)
-    news = [float(scaled(old, factor)) for old, factor in zip(olds, factors, strict=False)]
-    if not scheduled:
-        state.setdefault("set", {})[i] = SetRates(news, list(factors))
-    if len(set(news)) == 1 and all(factor != 1 for factor in factors):
-        # What a scheduler has made of a rate is not the program's argument.
-        first = optimizer.param_groups[0].get("initial_lr", olds[0])
-        state.setdefault("arguments", {})[i] = float(scaled(first, factors[0])) if scheduled else news[0]
-    changes = []
-    for g, (old, factor) in enumerate(zip(olds, factors, strict=False)):
-        if factor != 1:
-            where = f"optimizer {i}" + (f", group {g}" if len(olds) > 1 else "")
-            also = " at every step of its schedule" if scheduled else ""
-            what = f"learning rate {float(old):g} → {float(scaled(old, factor)):g}{also}"
-            changes.append(Change(where, what, undo, body.sources.get(f"optimizer:{i}")))
-    return changes
-
-
 def _begins_at_zero(body: Body, choice: Choice) -> bool:
     """Whether a rate is asked for in the place of one that is zero, which no factor raises."""
     groups = [group for optimizer in body.optimizers for group in optimizer.param_groups]
     return "lr" in choice.options and any(float(group.get("lr", 1)) == 0 for group in groups)
 
 
-def _set_to(body: Body, i: int, optimizer: Optimizer, choice: Choice) -> list[Change]:
-    """Set the rate of each group to the one that is asked for."""
-    state = body.memory[_key(choice)]
-    kept = [(group, group["lr"]) for group in optimizer.param_groups]
-    rate = float(choice.options["lr"])
-
-    def undo() -> None:
-        for group, old in kept:
-            group["lr"] = old
-
-    for group, _ in kept:
-        group["lr"] = rate
-    state.setdefault("arguments", {})[i] = rate
-    return [_change(body, i, f"learning rate {float(kept[0][1]):g} → {rate:g}", undo)]
+def _measured_factors(body: Body, optimizer: Optimizer) -> Sequence[float]:
+    """One for each group, by a step that is made on trial and taken back."""
+    sizes = largest_by_group(optimizer, body.model, tried_sizes(optimizer, body.model))
+    too_large = (body.finding or {}).get("code") in TOO_LARGE
+    return (from_sizes([sizes], [target_of(optimizer)], too_large).factors or ((),))[0]
 
 
 def _is_hopeless(advice: Advice, choice: Choice) -> bool:
     asked = {"factor", "lr"} & choice.options.keys() and advice.before is None
     factors = [f for fs in advice.factors or () for f in fs]
     return not asked and any(factor < SMALLEST_FACTOR for factor in factors)
-
-
-def _notice_by_hand(state: dict[str, Any], place: int, optimizer: Optimizer) -> None:
-    """Where the program sets the rate anew in its loop, it is multiplied at each step from then on."""
-    known = state.get("set", {}).get(place)
-    if known is not None and known.are_overwritten(optimizer):
-        state.setdefault("factors", {})[place] = state["set"].pop(place).factors
-        state.setdefault("by_hand", set()).add(place)
-        state.get("arguments", {}).pop(place, None)
 
 
 def _missing(body: Body, choice: Choice) -> str | None:
@@ -329,47 +265,3 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
     if code == "LG503" and (evidence.get("usual_update_over_weights") or 0) > 1e-5:
         return "the weights do move: what the model is told does not seem to depend on what it is shown"
     return None
-
-
-def _only_at_first(body: Body) -> bool:
-    """Whether steps were too large at the start, and not usually."""
-    finding = body.finding or {}
-    evidence = finding.get("evidence") or {}
-    usual, first = evidence.get("usual_update_over_weights"), evidence.get("first_such_step")
-    if finding.get("code") != "LG402" or usual is None or first is None:
-        return False
-    last = max(1, int(finding.get("last_step") or 1))
-    return usual < 0.1 * _LARGE and first < _SHARE_OF_RUN * last
-
-
-def _warmup_steps(body: Body) -> int:
-    """2/(1 − β₂) for Adam's kin, 500 for others; a fifth of the recorded run at most."""
-    memory = 0.0
-    for optimizer in body.optimizers:
-        for group in optimizer.param_groups:
-            betas = group.get("betas")
-            if betas:
-                memory = max(memory, 2 / max(1e-6, 1 - float(betas[-1])))
-    steps = ceil(memory - 1e-6) if memory else _USUAL_WARMUP
-    known = recorded(body)
-    if known is not None:
-        steps = min(steps, max(_SHORTEST_WARMUP, int(_SHARE_OF_RUN * float(known.pulses.step[-1] + 1))))
-    return steps
-
-
-def _assess_warmup(body: Body, choice: Choice, code: str | None) -> Assessment:
-    if code in TOO_SMALL or code == "LG401":
-        return Assessment(
-            False, "the steps are too small already, and a warm-up makes the first ones smaller"
-        )
-    advice = _advice(body, choice)
-    evidence = (body.finding or {}).get("evidence") or {}
-    usual = evidence.get("usual_update_over_weights")
-    before = {} if advice.before is None else {"update_over_weights": advice.before}
-    steps = int(choice.options["steps"])
-    after = {} if advice.before is None else {"update_over_weights": advice.before / steps}
-    if code == "LG402" and usual is not None and usual > _LARGE:
-        reason = f"the usual step changes {usual:.2g} of the weights, not only the first ones: lower the rate"
-        return Assessment(False, reason, after, before)
-    works = True if code == "LG402" else None
-    return Assessment(works, f"the first step is 1/{steps} of what it was", after, before)
