@@ -10,6 +10,7 @@ from livegrad.dashboard.figures import connect, place
 from livegrad.dashboard.parts import Component, facts, link, table
 from livegrad.dashboard.shelf import Shelf
 from livegrad.diagnose.comparison import compare
+from livegrad.diagnose.naming import spoken
 from livegrad.diagnose.number import short
 from livegrad.errors import LivegradError
 from livegrad.run.reader import Run
@@ -133,7 +134,7 @@ def _changed(changes: list[Any]) -> Component:
         return None
     cells = [
         (
-            c["name"],
+            spoken(c["name"]),
             c["change"],
             *(" → ".join(short(v) for v in c[key]) for key in ("audibility", "turnover_steps")),
         )

@@ -11,6 +11,7 @@ from livegrad.dashboard.figures import place
 from livegrad.dashboard.note_parts import notes_frame
 from livegrad.dashboard.open_run import OpenRun, State
 from livegrad.dashboard.parts import Component, aria, facts, findings, layer_facts, link, table
+from livegrad.diagnose.naming import spoken
 from livegrad.diagnose.number import percent, short
 from livegrad.view.facts import key_facts
 from livegrad.view.finding_card import finding_cards
@@ -226,8 +227,7 @@ def layer_panel(document: Mapping[str, Any] | None, subject: str, layer: str | N
     if not layer:
         return None
     close = html.Button("Close", id="layer-close", n_clicks=0)
-    # A bare number, as nn.Sequential names its layers, is no heading.
-    heading = f"layer {layer}" if layer.isdecimal() else clean(shorten(layer, 200))
+    heading = clean(shorten(spoken(layer), 200))
     top = html.Div([html.H2(heading), close], className="drawer-top")
     if document is None or "failed" in document:
         return html.Div([top, html.P("There is no diagnosis yet.", className="calm")])
@@ -254,7 +254,7 @@ def _lines_of(document: Mapping[str, Any], subject: str, layer: str) -> list[tup
         return []
     names = (layer, layer.split(".", 1)[-1])
     return [
-        (row["name"], row["type"], row["decades"], row["expected"])
+        (row["title"], row["type"], row["decades"], row["expected"])
         for row in book["tree"]
         if row["name"] in names or row["name"].endswith(f".{layer}")
     ]
@@ -266,7 +266,7 @@ def _ledger_lines(document: Mapping[str, Any], subject: str) -> dict[str, Any]:
     if not book:
         return {}
     rows = [
-        ("\u2003" * row["level"] + row["name"], row["type"], row["decades"], row["expected"])
+        ("\u2003" * row["level"] + row["title"], row["type"], row["decades"], row["expected"])
         for row in book["tree"][:_STEPS]
     ]
     left = len(book["tree"]) - len(rows)

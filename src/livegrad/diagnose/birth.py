@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from livegrad.diagnose.naming import spoken
 from livegrad.run.schema import NonfiniteOrigin
 
 _MOST_OPERANDS = 3
@@ -70,7 +71,7 @@ def _what(origin: NonfiniteOrigin) -> str:
         return (
             f"{origin.note or 'a weight was not finite'}{f' ({chr(44).join(settings)})' if settings else ''}"
         )
-    where = f" in {origin.module}" if origin.module else ""
+    where = f" in {spoken(origin.module)}" if origin.module else ""
     name = operator(origin)
     if name is None:
         return origin.note or "not located"

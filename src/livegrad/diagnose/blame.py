@@ -13,6 +13,7 @@ from livegrad.diagnose.feeding import shrinker
 from livegrad.diagnose.finding import Cause
 from livegrad.diagnose.ledger import Entry, Ledger, Line, ledger
 from livegrad.diagnose.ledger_rows import bill_rows
+from livegrad.diagnose.naming import spoken
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.recurrence import step_cause
 from livegrad.diagnose.role import activation_of, line_of
@@ -117,9 +118,9 @@ class _Verdict:
         origin = shrinker(self.patient, scan, row)
         if origin is None or origin.layer is None:
             return None
-        named = f"{origin.layer.name} ({origin.layer.type})"
+        named = f"{spoken(origin.layer.name)} ({origin.layer.type})"
         words = f"{named} leaves {origin.factor:.2g} of the size of what it is given, and beside the biases "
-        words += f"of {item.example.name} that is nothing"
+        words += f"of {spoken(item.example.name)} that is nothing"
         return Cause(
             words, origin.layer.type, float(np.log10(origin.factor)), layers=(origin.layer.name,),
             source=self._made(origin.layer), bill=tuple(bill_rows(self.patient, self.book)),
@@ -292,5 +293,5 @@ def _operator(item: Line) -> str:
 
 def _counted(item: Line, of: int | None = None) -> str:
     count = f"{item.count}" if of in (None, item.count) else f"{item.count} of {of}"
-    name = f" ({item.layers[0]})" if item.count == 1 and item.layers[0] != item.label else ""
+    name = f" ({spoken(item.layers[0])})" if item.count == 1 and item.layers[0] != item.label else ""
     return f"{count} {item.label}{name}: {item.decades:+.1f} decades"

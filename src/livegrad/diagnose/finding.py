@@ -83,14 +83,3 @@ class Finding:
         remedies = [vars(remedy) for remedy in self.remedies]
         shown = {key: value for key, value in vars(self).items() if key != "covers"}
         return {**shown, "layers": list(self.layers), "cause": cause, "remedies": remedies}
-
-
-def layers_text(names: tuple[str, ...] | list[str]) -> str | None:
-    """Return layer names folded for reading: "a", "a and b", or "a … z (24 layers)"."""
-    if not names:
-        return None
-    if len(names) == 1:
-        return names[0]
-    if len(names) == 2:
-        return f"{names[0]} and {names[1]}"
-    return f"{names[0]} … {names[-1]} ({len(names)} layers)"

@@ -11,6 +11,7 @@ import numpy as np
 from livegrad.diagnose.depth_reach import DepthReach
 from livegrad.diagnose.finding import Finding
 from livegrad.diagnose.harm import MOSTLY, STARVED_AGAINST_OTHERS, STARVED_ALONE, harm_to
+from livegrad.diagnose.naming import spoken
 from livegrad.diagnose.number import short
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.rules.dead_units import ALL_DEAD
@@ -112,8 +113,9 @@ def _of_time(patient: Patient, finding: Finding) -> Omen | None:
         return Omen("LG102", "doubt", finding.message)
     drowned = reach.half_decades < -FLOOR_DECADES and way(patient) > FAR_WAY
     lost = (drowned or reach.half_decades < -resolution(patient)) and not is_gated(patient)
-    text = f"the recurrence {reach.name} hears about the latest {reach.reach} of its {reach.steps} time steps"
-    return Omen("LG102", "fatal" if lost else "doubt", text)
+    heard = f"about the latest {reach.reach} of its {reach.steps} time steps"
+    fate = "fatal" if lost else "doubt"
+    return Omen("LG102", fate, f"the recurrence {spoken(reach.name)} hears {heard}")
 
 
 def _saturated(patient: Patient, finding: Finding) -> str:

@@ -20,6 +20,7 @@ from livegrad.diagnose.depth_reach import DepthReach, depth_reach
 from livegrad.diagnose.design import Design, design_of
 from livegrad.diagnose.diagnose import diagnose, examine
 from livegrad.diagnose.finding import Cause, Finding
+from livegrad.diagnose.naming import span
 from livegrad.diagnose.number import short
 from livegrad.diagnose.omens import Omen, omens
 from livegrad.diagnose.patient import Patient
@@ -191,7 +192,7 @@ def _finding(patient: Patient, omen: Omen, reach: DepthReach | None) -> Finding:
         severity=_SEVERITY[omen.weight],
         subject=patient.subject.name,
         layers=names,
-        layers_text=f"{names[0]} … {names[-1]}" if names else None,
+        layers_text=span(*names) if names else None,
         source=patient.line(spine[0]) if spine else None,
         message=omen.text,
         cause=Cause(cause),

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from livegrad.diagnose.naming import spoken
 from livegrad.diagnose.number import count, duration, from_json, percent, short
 from livegrad.view.ink import STYLES, Ink
 
@@ -205,7 +206,7 @@ class _Sheet:
     def _name(self, row: Sequence[Mapping[str, Any]], width: int) -> str:
         first, last = (self.ink.text(row[i]["name"]) for i in (0, -1))
         if len(row) == 1:
-            return self.ink.short(first, width)
+            return self.ink.short(spoken(first), width)
         between = " … " if self.ink.unicode else " .. "
         full = f"{first}{between}{last} ({len(row)})"
         return full if len(full) <= width else self.ink.short(f"{first} ({len(row)})", width)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from livegrad.diagnose.naming import is_number
 from livegrad.diagnose.number import count, log10, percent, short
 from livegrad.view.bar import bar, decade_range, diverging_bar
 from livegrad.view.fold import Row, fold, subject_layers, worst_findings
@@ -67,10 +68,13 @@ def rows_of(document: Mapping[str, Any], subject: str | None, limit: int = 16) -
 
 
 def row_name(row: Row, ink: Ink, width: int) -> str:
-    """Return "act.3", or "act.3 … act.21 (19)" for a fold; "act.3 … (19)" where that is too wide."""
+    """Return "act.3", or "act.3 … act.21 (19)" for a fold; "act.3 … (19)" where that is too wide.
+    A number alone is told with its type: "3 (Tanh)".
+    """
     first, last = ink.text(row.first.get("name")), ink.text(row.last.get("name"))
     if row.count == 1:
-        return ink.short(first, width)
+        typed = f"{first} ({ink.text(row.first.get('type'))})" if is_number(first) else first
+        return ink.short(typed, width)
     between, number = (" … " if ink.unicode else " .. "), f" ({count(row.count)})"
     full = f"{first}{between}{last}{number}"
     if len(full) <= width:

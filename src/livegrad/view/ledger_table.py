@@ -5,6 +5,7 @@ expects.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from livegrad.diagnose.naming import is_number, spoken
 from livegrad.diagnose.number import count, from_json, short
 
 HEADINGS = ("", "decades", "expected", "at best", "each passes on", "needs")
@@ -47,7 +48,7 @@ def _cells(item: Mapping[str, Any]) -> tuple[str, ...]:
     # At best next to nothing is lost: true of most activations, and worth no column.
     best = from_json(item["best_decades"])
     return (
-        f"{count(item['count'])} {item['label']}",
+        f"{count(item['count'])} {'in ' if is_number(item['label']) else ''}{spoken(item['label'])}",
         decades(item["decades"]),
         decades(item["expected_decades"]),
         decades(best) if best is not None and best < -0.05 else "",
@@ -159,6 +160,7 @@ def _tree_row(name: str, kind: str, item: Mapping[str, Any], level: int) -> dict
     number = from_json(item["decades"])
     return {
         "name": name,
+        "title": spoken(name),
         "type": kind,
         "decades": "all" if number is not None and abs(number) == float("inf") else decades(item["decades"]),
         "expected": decades(item.get("expected_decades")),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from livegrad.diagnose.naming import span, spoken
 from livegrad.diagnose.number import count, log10, percent, short
 from livegrad.view.depth import Depth
 from livegrad.view.facts import subject_text
@@ -161,9 +162,11 @@ def _spine(rows: Sequence[Row], anchors: Mapping[str, str]) -> list[dict[str, An
 
 
 def row_title(row: Row) -> str:
-    """Return "act.3", or "act.3 … act.21 (19 layers)"."""
+    """Return "act.3", or "act.3 … act.21 (19 layers)"; of numbers "layer 3", "layers 3 to 21 (19 layers)"."""
     first, last = (shorten(str(layer["name"]), 60) for layer in (row.first, row.last))
-    return first if row.count == 1 else f"{first} … {last} ({count(row.count)} layers)"
+    if row.count == 1:
+        return spoken(first)
+    return f"{span(first, last)} ({count(row.count)} layers)"
 
 
 # The table

@@ -17,9 +17,10 @@ half: it cuts one step in ten, the largest. (Pascanu et al. 2013 take half to te
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
 from livegrad.diagnose.gradient_share import module_shares
 from livegrad.diagnose.harm import turnover
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.optimizer_kind import SCALE_FREE
 from livegrad.diagnose.patient import Patient
 
@@ -89,7 +90,7 @@ def _finding(patient: Patient, optimizer: int, rows: np.ndarray, factor: np.ndar
         message=f"the gradient is clipped at {share:.0%} of the steps, to {np.median(factor):.2g} of itself",
         cause=Cause(
             f"the limit {limit:g} lies far under the usual norm, {np.median(norms):.3g}"
-            + (f"; {names[0]} alone makes up {shares[names[0]]:.0%} of it" if names else "")
+            + (f"; {spoken(names[0])} alone makes up {shares[names[0]]:.0%} of it" if names else "")
         ),
         evidence={
             "clipped_steps_share": share,

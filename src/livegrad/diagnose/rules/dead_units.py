@@ -15,7 +15,8 @@ import numpy as np
 
 from livegrad.diagnose.expected import weight_norms
 from livegrad.diagnose.feeding import row_below
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.role import line_of, role
 from livegrad.diagnose.rules.saturation import persistent_layers
@@ -72,7 +73,8 @@ def find(patient: Patient) -> list[Finding]:
             layers=names,
             layers_text=layers_text(names),
             source=patient.line(worst),
-            message=f"{max(shares):.0%} of the units of {worst.name} are zero for every sample",
+            message=f"{max(shares):.0%} of the units of {spoken(worst.name, worst.type)} are zero for every "
+            "sample",
             cause=_cause(patient, scan, found[int(np.argmax(shares))], born, names),
             evidence={
                 "dead_share": max(shares),
@@ -116,9 +118,8 @@ def _cause(
         source = line_of(feeder, patient.tensors)
         spread = max(0.0, size**2 - mean**2) ** 0.5
         if mean < 0:
-            summary += (
-                f". What {feeder.name} hands to {layer.name} has mean {mean:.3g} and spread {spread:.3g}"
-            )
+            handed = f"has mean {mean:.3g} and spread {spread:.3g}"
+            summary += f". What {spoken(feeder.name)} hands to {spoken(layer.name)} {handed}"
             summary += _bias_words(patient, scan, feeder, mean)
     return Cause(
         summary, layer.type, kind="activation-saturated", layers=names, source=source or patient.line(layer)

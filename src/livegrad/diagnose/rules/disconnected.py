@@ -13,7 +13,8 @@ whose siblings of the same kind were.
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.places import source_of
 from livegrad.diagnose.role import activation_of, line_of
@@ -89,7 +90,7 @@ def _flat_operation(patient: Patient) -> Layer | None:
 
 
 def _flat(layer: Layer, patient: Patient) -> Cause:
-    text = f"{layer.name} passes on nothing at all: the slope of {layer.type} is zero everywhere"
+    text = f"{spoken(layer.name)} passes on nothing at all: the slope of {layer.type} is zero everywhere"
     return Cause(text, layer.type, layers=(layer.name,), source=line_of(layer, patient.tensors))
 
 

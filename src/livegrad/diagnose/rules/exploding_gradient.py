@@ -14,8 +14,9 @@ from itertools import pairwise
 import numpy as np
 
 from livegrad.diagnose.blame import blame
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
 from livegrad.diagnose.harm import harm_to, turnover
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.diagnose.role import line_of, role
 from livegrad.diagnose.rules.update_too_large import SINGLE_STEP, update_sizes
@@ -115,7 +116,7 @@ def _growth_cause(
     what = role(worst, patient.tensors)
     kind = {"weights": "weights-large", "norm": "normalization", "join": "residual-scale"}.get(what)
     each = "it multiplies" if len(blamed) == 1 else "each multiplies"
-    name = f" ({worst.name})" if len(blamed) == 1 else ""
+    name = f" ({spoken(worst.name)})" if len(blamed) == 1 else ""
     return Cause(
         f"{len(blamed)} {worst.type}{name}: the activations grow by {total:.1f} decades there, {each} the "
         f"size of its input by {factor:.3g}",
@@ -206,7 +207,7 @@ def _loudest(profile: SpineProfile) -> list[Layer]:
 
 def _message(profile: SpineProfile) -> str:
     relative = float(np.nanmax(profile.relative))
-    first, last = profile.layers[0].name, profile.layers[-1].name
+    first, last = (spoken(layer.name, layer.type) for layer in (profile.layers[0], profile.layers[-1]))
     if relative > HARMFUL_DECADES:
         return f"the gradient grows by {relative:.1f} decades from {last} back to {first}"
     size = float(np.nanmax(profile.absolute))

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.norm_history import norm_history
 from livegrad.diagnose.optimizer_kind import SCALE_FREE
 from livegrad.diagnose.patient import Patient
@@ -203,7 +204,7 @@ def _finding(patient: Patient, spike: Spike, clip: float, every: list[Spike]) ->
         message=f"the gradient at step {spike.step} was {times} what it is around it"
         + (", and the loss jumped after it" if spike.jump > 0 else ""),
         cause=Cause(
-            f"it grew most in {names[0]}, by {loudest[0][1]:.3g} times"
+            f"it grew most in {spoken(names[0])}, by {loudest[0][1]:.3g} times"
             if names
             else "one step's batch or weights"
         ),

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
 from livegrad.diagnose.gradient_share import module_shares
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer
@@ -124,12 +125,12 @@ def _flat_behind(patient: Patient, scan: Scan, near: list[int], most: float) -> 
     for row in near:
         for share, word in ((scan.saturated[row], "saturated"), (scan.dead[row], "dead")):
             if np.isfinite(share) and share > most:
-                return f"{share:.0%} of {patient.layers[int(scan.layer[row])].name} is {word}"
+                return f"{share:.0%} of {spoken(patient.layers[int(scan.layer[row])].name)} is {word}"
     return None
 
 
 def _size_behind(patient: Patient, scan: Scan, row: int, given: Given) -> str | None:
-    name = patient.layers[int(scan.layer[row])].name
+    name = spoken(patient.layers[int(scan.layer[row])].name)
     size, alike = float(scan.activation_rms[row]), float(scan.similarity[row])
     if given.fault == "alike":
         return (
@@ -147,9 +148,9 @@ def _pace_of_first(patient: Patient, first: Layer, given: Given) -> str | None:
         return None
     ratios = [patient.update_ratio[t] for t in first.tensors if t in patient.update_ratio]
     if ratios and max(ratios) > LARGE_STEP:
-        return f"a step changes {first.name} by {max(ratios):.0%} of itself"
+        return f"a step changes {spoken(first.name)} by {max(ratios):.0%} of itself"
     share = module_shares(patient, np.arange(len(patient.pulses.step))).get(first.module or first.name, 0.0)
-    return f"{first.name} makes up {share:.0%} of the gradient's norm" if share > DOMINATES else None
+    return f"{spoken(first.name)} makes up {share:.0%} of the gradient's norm" if share > DOMINATES else None
 
 
 _WORDS = {

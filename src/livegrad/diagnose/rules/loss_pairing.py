@@ -18,7 +18,8 @@ log-sigmoid before a cross-entropy may be meant to bound the scores: it is held 
 nothing is learnt.
 """
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text
 from livegrad.diagnose.patient import Patient
 from livegrad.run.schema import Pairing
 

@@ -13,7 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from livegrad.diagnose import birth
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient
 from livegrad.run.schema import Layer, NonfiniteOrigin
 
@@ -203,11 +204,11 @@ def _place(layer: Layer) -> str | None:
 
 def _cause(patient: Patient, first: int, origin: tuple[Layer, str] | None) -> str:
     if origin is not None and origin[1] == "forward":
-        return f"the first output that is not finite is that of {origin[0].name}"
+        return f"the first output that is not finite is that of {spoken(origin[0].name, origin[0].type)}"
     if origin is not None and origin[1] == "loss":
         return "the network's output is finite, and what the loss sends back to it is not"
     if origin is not None:
-        return f"on its way back the gradient stops being finite in {origin[0].name}"
+        return f"on its way back the gradient stops being finite in {spoken(origin[0].name, origin[0].type)}"
     norm, step = patient.scalars["gradient_norm"], patient.scalars["step"]
     before = norm[(step < first) & np.isfinite(norm)]
     if len(before) >= 2 and before[-1] > 100 * max(np.median(before[:-1]), 1e-300):

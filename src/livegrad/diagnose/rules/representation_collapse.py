@@ -27,7 +27,8 @@ whole sequence may mix its tokens as it likes.
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import WRONG, Patient, persists
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer
@@ -97,6 +98,7 @@ def _finding(patient: Patient, scan: Scan, row: int, begun: list[int | None], wh
     names = tuple(patient.layers[int(scan.layer[r])].name for r in rows)
     since = next(s.step for s, found in zip(patient.scans, begun, strict=True) if found is not None)
     rank = scan.effective_rank[row]
+    named = spoken(layer.name, layer.type)
     return Finding(
         code="LG203",
         name="representation-collapse",
@@ -105,8 +107,8 @@ def _finding(patient: Patient, scan: Scan, row: int, begun: list[int | None], wh
         layers=names,
         layers_text=layers_text(names),
         source=patient.line(layer),
-        message=f"from {layer.name} on all {who} look the same: mean cosine {alike[row]:.4f}",
-        cause=Cause(f"{layer.name} maps all {who} onto one direction", layer.type, layers=names),
+        message=f"from {named} on all {who} look the same: mean cosine {alike[row]:.4f}",
+        cause=Cause(f"{named} maps all {who} onto one direction", layer.type, layers=names),
         evidence={
             "similarity": float(alike[row]),
             "effective_rank": float(rank) if np.isfinite(rank) else None,

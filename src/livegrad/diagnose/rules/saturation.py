@@ -15,7 +15,8 @@ from collections.abc import Callable
 import numpy as np
 
 from livegrad.diagnose.feeding import enlarger, row_below
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer
@@ -77,7 +78,8 @@ def find(patient: Patient) -> list[Finding]:
             layers=names,
             layers_text=layers_text(names),
             source=patient.line(worst),
-            message=f"{max(shares):.0%} of {worst.name} is saturated: its slope there is next to zero",
+            message=f"{max(shares):.0%} of {spoken(worst.name, worst.type)} is saturated: its slope there is "
+            "next to zero",
             cause=_cause(patient, scan, found[int(np.argmax(shares))], names),
             evidence={
                 "saturated_share": max(shares),
@@ -111,7 +113,7 @@ def _cause(patient: Patient, scan: Scan, worst: tuple[Layer, int], names: tuple[
         summary += f": the data come in with an rms of {origin.factor:.3g}"
     elif origin is not None and origin.layer is not None:
         source = origin.source
-        named = f"{origin.layer.name} ({origin.layer.type})"
+        named = f"{spoken(origin.layer.name)} ({origin.layer.type})"
         summary += f": {named} makes what it is given {origin.factor:.3g} times as large"
     return Cause(
         summary, layer.type, kind="activation-saturated", layers=names, source=source or patient.line(layer)

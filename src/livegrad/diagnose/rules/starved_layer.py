@@ -12,8 +12,9 @@ either.
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
 from livegrad.diagnose.harm import turnover
+from livegrad.diagnose.naming import layers_text
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.places import source_of
 from livegrad.run.schema import Tensor

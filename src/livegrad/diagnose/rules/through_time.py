@@ -12,8 +12,9 @@ Of a fused module the first layer's lanes, in both directions, are read together
 
 import numpy as np
 
-from livegrad.diagnose.finding import Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Finding, Remedy
 from livegrad.diagnose.lanes import Lanes, is_lane, read_lanes
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.diagnose.recurrence import step_cause
 from livegrad.diagnose.time_profile import TimeProfile, time_profiles
@@ -102,7 +103,7 @@ def _vanishing(patient: Patient, profile: TimeProfile, early: float, members: li
     lost = f"{-early:.1f} decades" if np.isfinite(early) else "all of it, in this precision,"
     return _finding(
         patient, profile, early, members, "LG102", "vanishing-through-time", severity, silent,
-        f"what {profile.name} saw first loses {lost} over {profile.length} time steps",
+        f"what {spoken(profile.name)} saw first loses {lost} over {profile.length} time steps",
         "The gradient through time shrinks by the same factor at every step, so the network cannot learn "
         "to use what lies far back."
         + (" The loss falls all the same: this task does not need the reach." if severity == "info" else ""),
@@ -121,8 +122,8 @@ def _exploding(patient: Patient, profile: TimeProfile, early: float, members: li
     ]
     return _finding(
         patient, profile, early, members, "LG104", "exploding-through-time", severity, loud,
-        f"the gradient of {profile.name} grows by {early:.1f} decades back over {len(profile.layers)} "
-        "time steps",
+        f"the gradient of {spoken(profile.name)} grows by {early:.1f} decades back over "
+        f"{len(profile.layers)} time steps",
         "The gradient through time grows by the same factor at every step, so a small change long ago "
         "decides the output.",
         "Start the recurrent weights orthogonal (spectral radius 1), and clip the gradient by its global "
@@ -143,7 +144,7 @@ def _finding(
         severity=severity,
         subject=patient.subject.name,
         layers=(profile.name, *names),
-        layers_text=layers_text(names) or profile.name,
+        layers_text=layers_text(names) or layers_text((profile.name,)),
         source=cause.source,
         message=message,
         cause=cause,

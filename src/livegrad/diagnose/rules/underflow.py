@@ -21,7 +21,8 @@ import math
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer
@@ -86,7 +87,8 @@ def _finding(patient: Patient, under: list[Layer], lost: dict[int, float], sever
         layers=names,
         layers_text=layers_text(names),
         source=patient.line(worst),
-        message=f"{lost[worst.id]:.0%} of the gradient that reaches {worst.name} rounds to zero in float16",
+        message=f"{lost[worst.id]:.0%} of the gradient that reaches {spoken(worst.name, worst.type)} "
+        "rounds to zero in float16",
         cause=Cause(
             f"the loss scale of {scale:g} is too low for gradients of this size"
             if scaled

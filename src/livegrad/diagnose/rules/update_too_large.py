@@ -12,7 +12,8 @@ do: their first steps are larger than they are, and rightly so.
 
 import numpy as np
 
-from livegrad.diagnose.finding import Cause, Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Cause, Finding, Remedy
+from livegrad.diagnose.naming import layers_text
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.places import source_of
 from livegrad.run.schema import Tensor

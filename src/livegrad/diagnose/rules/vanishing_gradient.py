@@ -14,8 +14,9 @@ nothing is learnt, information where an adaptive optimizer makes up for it and t
 import numpy as np
 
 from livegrad.diagnose.blame import blame
-from livegrad.diagnose.finding import Finding, Remedy, layers_text
+from livegrad.diagnose.finding import Finding, Remedy
 from livegrad.diagnose.harm import Harm, harm_to, turnover
+from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.diagnose.spine_profile import SpineProfile
 from livegrad.theory.activation import CATALOGUE, backward_factor
@@ -141,7 +142,7 @@ def _lost(profile: SpineProfile) -> float:
 
 
 def _message(profile: SpineProfile, mask: np.ndarray, severity: str) -> str:
-    first, last = profile.layers[0].name, profile.layers[-1].name
+    first, last = (spoken(layer.name, layer.type) for layer in (profile.layers[0], profile.layers[-1]))
     exact = np.isneginf(profile.relative[mask]).any()
     lost = "all of it, in this precision," if exact else f"{_lost(profile):.1f} decades"
     if not np.any(profile.relative[mask] < HARMFUL_DECADES):

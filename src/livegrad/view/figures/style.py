@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from livegrad.diagnose.naming import spoken
 from livegrad.view.palette import token
 from livegrad.view.text import clean, shorten
 
@@ -20,13 +21,12 @@ _SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
 def label(name: object, width: int = 28) -> str:
     """Return a name as plotly shows it letter by letter: plotly would take `<b>` or `<a href>` for markup.
 
-    A bare number, as nn.Sequential names its layers, becomes "layer 3": plotly would take it for a position.
+    A bare number becomes "layer 3": plotly would take it for a position.
     """
     text = clean(name)
     if not text.strip():
         return "(no name)"
-    bare = text.replace(".", "").isdecimal()
-    return escape(shorten(f"layer {text}" if bare else text, width), quote=False)
+    return escape(shorten(spoken(text), width), quote=False)
 
 
 def unique(names: Iterable[str]) -> list[str]:

@@ -1,0 +1,50 @@
+"""How a sentence names layers: the numbers of a bare `nn.Sequential` say nothing alone."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+# "3", "3.0", and a lane, a repetition or a time step of such: "3.l0", "3#2", "3[t=5]".
+_NUMBER = re.compile(r"\d+(?:\.\d+)*(?:\.l\d+(?:_reverse)?)?(?:[\[#].*)?", re.ASCII)
+
+
+def is_number(name: str) -> bool:
+    """Tell whether a layer is called by its place alone, as in a bare `nn.Sequential`."""
+    return _NUMBER.fullmatch(name) is not None
+
+
+def spoken(name: str, type: str | None = None) -> str:
+    """Return a layer's name as a sentence has it: "encoder.fc1", but "layer 3" or "layer 3 (Linear)"."""
+    if not is_number(name):
+        return name
+    return f"layer {name}" if type is None else f"layer {name} ({type})"
+
+
+def span(first: str, last: str) -> str:
+    """Return all layers from one to another, for reading: "a … z", of numbers "layers 0 to 46"."""
+    if is_number(first) and is_number(last):
+        return f"layers {first} to {last}"
+    return f"{spoken(first)} … {spoken(last)}"
+
+
+def layers_text(names: Sequence[str]) -> str | None:
+    """Return layer names folded for reading: "a", "a and b", or "a … z (24 layers)"; of numbers "layer 3",
+    "layers 3 and 5", or "layers 0 to 46 (24 of them)"; None for no names.
+    """
+    if not names:
+        return None
+    if len(names) == 1:
+        return spoken(names[0])
+    if all(map(is_number, names)):
+        return _numbers(names)
+    if len(names) == 2:
+        return f"{spoken(names[0])} and {spoken(names[1])}"
+    return f"{span(names[0], names[-1])} ({len(names)} layers)"
+
+
+def _numbers(names: Sequence[str]) -> str:
+    if len(names) == 2:
+        return f"layers {names[0]} and {names[1]}"
+    whole = all(name.isdecimal() for name in names)
+    gapless = whole and all(int(after) - int(before) == 1 for before, after in pairwise(names))
+    return span(names[0], names[-1]) + ("" if gapless else f" ({len(names)} of them)")
