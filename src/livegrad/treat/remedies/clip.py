@@ -19,33 +19,29 @@ on by its momentum alone.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import inf
 from typing import ClassVar
 
-import numpy as np
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from livegrad.diagnose.optimizer_kind import SCALE_FREE
+from livegrad.diagnose.rules.update_too_large import USUAL_STEP as TOO_LARGE
 from livegrad.treat import clip_gradients, clip_through_time
 from livegrad.treat.ailment import vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.clip_edits import edits_of
-from livegrad.treat.clip_limit import FirstSteps, recorded_limit, round_number
+from livegrad.treat.clip_history import limit_from_history, loudest, recorded_norms, sound_norm, under_limit
+from livegrad.treat.clip_limit import FirstSteps
 from livegrad.treat.gradients import coalesce, largest_entry, leave_out, parameters_with_gradient, total_norm
 from livegrad.treat.own_clip import line_of_call, with_limit
-from livegrad.treat.rate_advice import FIRST_STEP_THAT_FOLLOWS
-from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.robust_threshold import RobustThreshold
-from livegrad.treat.update_size import sound_gradient_norm
 
 _SHARE = 0.01
 _LARGE_STEPS = ("LG106", "LG402")
 _SMALL_STEPS = ("LG302", "LG401", "LG503")
-# A step that changes the weights by more than this is too large; as in the finding LG402.
-_TOO_LARGE = 0.3
 
 
 @dataclass
@@ -81,7 +77,7 @@ class Clip(Remedy):
         variant = "norm" if choice.variant == AUTO else choice.variant
         self.require_variant(variant)
         options = dict(choice.options)
-        limit = _limit_from_history(body, variant) if "limit" not in options else None
+        limit = limit_from_history(body, variant) if "limit" not in options else None
         if limit is not None:
             options["limit"] = limit
         if variant == "norm" and (body.finding or {}).get("code") == "LG403":
@@ -93,9 +89,10 @@ class Clip(Remedy):
         if obstacle is not None:
             return Assessment(False, obstacle)
         code = (body.finding or {}).get("code")
-        before, predicted = _norms(body, choice)
+        limit, before = choice.options.get("limit"), recorded_norms(body)
+        predicted = under_limit(body, float(limit)) if limit is not None and choice.variant == "norm" else {}
         step = predicted.get("update_over_weights", 0.0)
-        if code in _LARGE_STEPS and step > _TOO_LARGE:
+        if code in _LARGE_STEPS and step > TOO_LARGE:
             reason = (
                 f"a step along a gradient of norm {choice.options['limit']:g} still changes the weights by "
                 f"{step:.2g} of themselves: lower the learning rate"
@@ -114,7 +111,7 @@ class Clip(Remedy):
             return _raise_own_limit(body, choice)
         body.memory[_key(choice)] = {}
         body.memory[_key(choice), "spared"] = _head(body)
-        body.memory[_key(choice), "most"] = {id(o): _sound(o, body) for o in body.optimizers}
+        body.memory[_key(choice), "most"] = {id(o): sound_norm(o, body) for o in body.optimizers}
         what = _what(choice)
         return [
             Change(f"optimizer {i}", what, _nothing, body.sources.get(f"step:{i}"))
@@ -196,31 +193,6 @@ def _learnt_limits(body: Body, choice: Choice) -> list[float | None]:
     ]
 
 
-def _limit_from_history(body: Body, variant: str) -> float | None:
-    finding = body.finding or {}
-    wanted = (finding.get("evidence") or {}).get("recommended_clip_limit")
-    if variant == "norm" and isinstance(wanted, (int, float)) and np.isfinite(wanted):
-        return float(f"{wanted:.1e}")
-    known = recorded(body)
-    if known is None or variant not in ("norm", "value"):
-        return None
-    rows = known.rows(0 if len(body.optimizers) == 1 else None)
-    sizes = (
-        known.scalars["gradient_norm"]
-        if variant == "norm"
-        else np.nanmax(np.nan_to_num(known.pulses.gradient_max, nan=0.0, posinf=inf), axis=1)
-    )
-    limit = recorded_limit(known.pulses.step[rows], sizes[rows], finding.get("first_step"))
-    if limit is None or variant != "norm":
-        return limit
-    return min([limit, *(_sound(optimizer, body) for optimizer in body.optimizers)])
-
-
-def _sound(optimizer: Optimizer, body: Body) -> float:
-    """The norm at which a step changes a weight matrix by a tenth, to two digits; infinite under Adam."""
-    return round_number(sound_gradient_norm(optimizer, body.model, FIRST_STEP_THAT_FOLLOWS))
-
-
 def _obstacle(body: Body, choice: Choice) -> str | None:
     """Why clipping cannot help, by closed form."""
     missing = _needs(body, choice)
@@ -267,49 +239,11 @@ def _needs(body: Body, choice: Choice) -> str | None:
     return None
 
 
-def _norms(body: Body, choice: Choice) -> tuple[dict[str, float], dict[str, float]]:
-    """Gradient norms as they were recorded, and what the limit makes of them."""
-    limit = choice.options.get("limit")
-    before: dict[str, float] = {}
-    predicted: dict[str, float] = {}
-    known = recorded(body)
-    if known is not None:
-        norms = known.scalars["gradient_norm"]
-        norms = norms[np.isfinite(norms)]
-        if len(norms):
-            before = {
-                "median_gradient_norm": float(np.median(norms)),
-                "largest_gradient_norm": float(norms.max()),
-            }
-            if limit is not None and choice.variant == "norm":
-                predicted["clipped_steps_share"] = float(np.mean(norms > limit))
-    if limit is not None and choice.variant == "norm":
-        predicted["largest_gradient_norm"] = float(limit)
-        step = _largest_step(body, float(limit))
-        if step is not None:
-            predicted["update_over_weights"] = step
-    return before, predicted
-
-
-def _largest_step(body: Body, limit: float) -> float | None:
-    """η c/(1 − β) over the norm of all weights, for SGD with momentum β; None for other optimizers."""
-    found = []
-    for optimizer in body.optimizers:
-        if type(optimizer).__name__ != "SGD":
-            continue
-        groups = optimizer.param_groups
-        size = sqrt(sum(float(p.detach().float().square().sum()) for g in groups for p in g["params"]))
-        rate = max(float(g["lr"]) / max(1e-3, 1 - float(g.get("momentum", 0))) for g in groups)
-        found.append(rate * limit / size if size > 0 else 0.0)
-    return max(found, default=None)
-
-
 def _said(body: Body, choice: Choice, code: str | None) -> str:
     text = _what(choice)
     if code == "LG103":
         text += "; it keeps the weights finite, and does not make an exploding gradient a useful one"
-    known = recorded(body)
-    loud = next(iter(known.shares().items()), None) if known is not None else None
+    loud = loudest(body)
     if loud is not None and loud[1] > 0.5 and choice.variant == "norm":
         text += f"; {loud[0]} alone uses {loud[1]:.0%} of the budget: clip=agc leaves the others theirs"
     return text
