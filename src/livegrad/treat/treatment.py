@@ -140,13 +140,16 @@ def treat_body(
     choices: Sequence[Choice],
     force: bool = False,
     refused: Callable[[Choice, Exception], None] | None = None,
+    *,
+    proven: bool = True,
 ) -> Treatment:
     """Apply `choices` to `body` in order; if one fails those before it are taken back.
 
     refused: called instead with one that is refused or fails, having changed nothing, and the others go on.
+    proven: with a certificate and edits, of which what is tried and thrown away needs neither.
     """
     with as_they_are(body.model):
-        return _treat_body(body, choices, force, refused)
+        return _treat_body(body, choices, force, refused, proven)
 
 
 def _treat_body(
@@ -154,10 +157,11 @@ def _treat_body(
     choices: Sequence[Choice],
     force: bool,
     refused: Callable[[Choice, Exception], None] | None,
+    proven: bool,
 ) -> Treatment:
     from livegrad.treat.remedy import Refused
 
-    measured = body.args is not None
+    measured = body.args is not None and proven
     before = _outputs(body) if measured else None
     decades = body.anatomy.decades if measured else math.nan
     resolved: list[Choice] = []
@@ -181,7 +185,7 @@ def _treat_body(
                 continue
             changes += made
             body.changed()
-            edits = _edits(cure, body, choice, made)
+            edits = _edits(cure, body, choice, made) if proven else ()
             parts.append(Applied(cure, choice, made, edits, replace(body, args=None, kwargs={})))
             resolved.append(choice)
             assessments.append(assessment)

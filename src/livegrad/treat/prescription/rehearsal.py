@@ -23,7 +23,8 @@ from torch import nn
 from livegrad.errors import LivegradError
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.probe.twin import make_twin
-from livegrad.run.reader import load
+from livegrad.run.reader import Run, load
+from livegrad.run.scans import Scan
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.gradients import all_finite
@@ -38,6 +39,7 @@ _CALL_HOOKS = (
 )  # fmt: skip
 _STEP_HOOKS = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
 _SERIOUS = ("error", "warning")
+_EXAMINED = ("anatomy", "sites")
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,8 @@ class Outcome:
     """What the first steps of a copy were like.
 
     losses: of each step. findings: all that the report of its steps holds; codes: of the serious ones.
-    decades: of the deepest layer's audibility after the treatment, before the first step. trouble: why it
-    broke off, or None. choices: those that changed anything.
+    decades: of the deepest layer's audibility at the first step. trouble: why it broke off, or None. choices:
+    those that changed anything.
     """
 
     losses: tuple[float, ...] = ()
@@ -120,21 +122,24 @@ class Stage:
         model = copies.models[self.patient]
         history = self.body.history if extent_of(choices) == EXTENTS[0] else None
         # As at run time, where nothing is known of a finding.
-        return replace(self.body, model=model, optimizers=trains, history=history, finding=None, memory={})
+        body = replace(self.body, model=model, optimizers=trains, history=history, finding=None, memory={})
+        # A copy is built as the original is; to find that out again would cost as much as steps do.
+        for name in _EXAMINED:
+            with suppress(Exception):  # whoever needs it will say what is the matter
+                body.__dict__[name] = getattr(self.body, name)
+        return body
 
     def treated(self, choices: Sequence[Choice]) -> tuple[Copies, Treatment]:
         """Treat fresh copies. Raises Refused."""
         copies = self.copies()
         body = self.body_of(copies, choices)
         with replayed(RandomState.now(_devices(copies.models))):
-            return copies, treat_body(body, choices)
+            return copies, treat_body(body, choices, proven=False)
 
     def rehearse(self, choices: Sequence[Choice], steps: int) -> Outcome:
         """Treat fresh copies, let them take the first steps, and say how that went. Raises Refused."""
         begun = time.perf_counter()
         copies, treatment = self.treated(choices)
-        done = treatment.certificate
-        decades = math.nan if done is None else done.decades_after
         folder = Path(tempfile.mkdtemp(prefix="livegrad-rehearsal-"))
         losses: list[float] = []
         trouble = None
@@ -150,7 +155,7 @@ class Stage:
                     trouble = f"{type(error).__name__}: {error}"
                 finally:
                     session.finish(None, None)
-            findings = _found(folder / "run")
+            findings, decades = _found(folder / "run", self.patient)
         finally:
             treatment.undo()
             shutil.rmtree(folder, ignore_errors=True)
@@ -267,6 +272,26 @@ def _devices(models: Sequence[nn.Module]) -> set[torch.device]:
     return {t.device for model in models for t in (*model.parameters(), *model.buffers())}
 
 
-def _found(path: Path) -> list[dict[str, Any]]:
-    """The findings of the run at `path`; none where nothing was recorded."""
-    return load(path).report().findings if path.exists() else []
+def _found(path: Path, patient: int) -> tuple[list[dict[str, Any]], float]:
+    """The findings of the run at `path`, and how far its patient's deepest layer was from being heard as the
+    output at the first step, in decades; none and NaN where nothing was recorded.
+    """
+    if not path.exists():
+        return [], math.nan
+    run = load(path)
+    subjects = run.subjects
+    known = subjects[patient].id if len(subjects) > patient else None
+    scan = next(iter(run.scans(known)), None)
+    return run.report().findings, math.nan if scan is None else _deepest(run, scan)
+
+
+def _deepest(run: Run, scan: Scan) -> float:
+    spine = {layer.id: layer.depth for layer in run.layers if layer.kind == "depth"}
+    rows = [i for i, layer in enumerate(scan.layer) if int(layer) in spine]
+    if not rows:
+        return math.nan
+    first = min(rows, key=lambda i: spine[int(scan.layer[i])])
+    heard, output = float(scan.audibility[first]), float(scan.audibility_output[first])
+    if not (heard >= 0 and output > 0):
+        return math.nan
+    return math.log10(heard / output) if heard else -math.inf
