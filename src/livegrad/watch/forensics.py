@@ -8,9 +8,7 @@ some microseconds in all. The search runs at most three times in a run.
 import math
 import time
 import traceback
-import weakref
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,22 +16,23 @@ import torch
 from torch import Tensor, nn
 
 from livegrad.probe.forensics.finding_out import Found, Notes, in_backward, in_forward
-from livegrad.probe.forensics.operand import Operand, describe, flaw
+from livegrad.probe.forensics.operand import flaw
 from livegrad.probe.forensics.replay import Call
-from livegrad.probe.forensics.script_part import lines_of, script_nodes
+from livegrad.probe.forensics.script_part import script_nodes
 from livegrad.probe.function_mode import next_number
 from livegrad.probe.module_calls import start_listening, stop_listening
 from livegrad.probe.obstacle import in_transform
 from livegrad.probe.operation import tensors_in
-from livegrad.probe.source import shown_path, user_line
+from livegrad.watch.broken_weight import Stepped, broken_weight
 from livegrad.watch.compilation import has_compiled
 from livegrad.watch.evidence import broken_tensors, speaks_of_nan
 from livegrad.watch.kept_calls import KeptCalls
-from livegrad.watch.loss_guard import MOST_NODES, Hit, LossGuard
+from livegrad.watch.loss_guard import MOST_NODES, LossGuard
 from livegrad.watch.loss_lines import LossLines
 from livegrad.watch.nesting import in_compiled_function
+from livegrad.watch.nonfinite_origins import NonfiniteOrigins
 from livegrad.watch.sentinel import Sentinels, is_broken
-from livegrad.watch.subjects import Plan, Subject, SubjectTable, parameters_of
+from livegrad.watch.subjects import Plan, SubjectTable, parameters_of
 
 MOST_SEARCHES = 3
 FEW_NODES = 16
@@ -41,7 +40,6 @@ MOST_UNFINISHED = 4
 PATIENCE = 8
 FIRST_BACKWARDS = 4
 BLACK_BOX = 64
-MOST_PLANS = 64
 
 
 class Forensics:
@@ -55,15 +53,13 @@ class Forensics:
         self.cost = 0.0
         self.closed = False
         self.searching = False
-        self._table = table
         self._calls = KeptCalls()
         self._calls.on_enter, self._calls.on_leave = self._entered, self._left
         self._lines = LossLines()
         self._guard = LossGuard()
         self._sentinels = Sentinels()
-        self._watched: dict[int, tuple[int, list[weakref.ref[Tensor]]]] = {}
-        self._optimizers: dict[int, weakref.ref[Any]] = {}
-        self._step_lines: dict[int, tuple[str, int] | None] = {}
+        self._stepped = Stepped()
+        self._origins = NonfiniteOrigins(table)
         self._backwards = 0
         self._began_at: int | None = None
         self._backward_at = 0
@@ -71,10 +67,7 @@ class Forensics:
         self._searches = 0
         self._steps = 0
         self._modules_called = False
-        self._gradient_was_finite = False
         self._losses: deque[float] = deque(maxlen=BLACK_BOX)
-        self._found: list[tuple[Found, dict[str, Any]]] = []
-        self._doubtful: tuple[Found, dict[str, Any]] | None = None
         self._late: nn.Module | None = None
         self._noted: Call | None = None
 
@@ -113,10 +106,10 @@ class Forensics:
 
     def _entered(self) -> None:
         self._lines.pause()
-        self._calls.forget(self._steps - (len(self._optimizers) or 1))
+        self._calls.forget(self._steps - (len(self._stepped) or 1))
 
     def _left(self) -> None:
-        if self._doubtful is not None and not has_compiled():
+        if self._origins.doubtful and not has_compiled():
             self._lines.wanted = True
         self._lines.begin()
 
@@ -129,7 +122,7 @@ class Forensics:
         self._lines.pause()
         plain = roots.__class__ is Tensor and roots.grad_fn is not None
         found = [roots] if plain else [t for t in tensors_in(roots) if t.grad_fn is not None]
-        if value is not None and not math.isfinite(value) and not self._found:
+        if value is not None and not math.isfinite(value) and not self._origins:
             self._search(lambda notes: self._in_forward(found, notes), inside_step)
             return
         if value is not None:
@@ -142,8 +135,10 @@ class Forensics:
         if self._backwards <= FIRST_BACKWARDS:
             self._sentinels.learn(root)
         if self._lines.wanted:
-            self._take_lines(root)
-        if found[0].is_cpu and not self._found:
+            program = self._lines.take(script_nodes([root], self._calls.made, beyond=True))
+            if program is not None:
+                self._origins.learn_line(program)
+        if found[0].is_cpu and not self._origins:
             # Where no call is kept (a compiled model) the loss is what lies nearest to its root.
             self._guard.arm(root, self._calls.made, MOST_NODES if self._calls.calls else FEW_NODES)
             self._began_at = root._sequence_nr()
@@ -154,18 +149,12 @@ class Forensics:
         scaler: the GradScaler that decides over this step, or None.
         """
         self._lines.pause()
-        if self.closed or self._found or plan is None or not plan.parts:
+        if self.closed or self._origins or plan is None or not plan.parts:
             return False
-        known = self._watched.get(id(plan))
-        if known is None or known[0] != self._sentinels.version:
-            known = (self._sentinels.version, self._watch_of(plan, optimizer))
-            self._watched = (
-                {id(plan): known} if len(self._watched) > 64 else {**self._watched, id(plan): known}
-            )
-            self._optimizers[id(optimizer)] = weakref.ref(optimizer)
-            self._step_lines[id(optimizer)] = user_line()
-        broken = bool(self._guard.hits) or is_broken(known[1])
-        self._gradient_was_finite = not broken and bool(known[1])
+        self._stepped.note(optimizer)
+        watched = self._sentinels.of(plan, optimizer)
+        broken = bool(self._guard.hits) or is_broken(watched)
+        self._stepped.gradient_was_finite = not broken and bool(watched)
         if broken and not is_scaled(scaler):
             self._search(lambda notes: self._in_gradient(optimizer, notes), False)
             return True
@@ -175,14 +164,14 @@ class Forensics:
         """The step has been taken; the next call of a module begins another."""
         self._steps += 1
         self._calls.step = self._steps
-        if self._found:
+        if self._origins:
             self._patience -= 1
-            if self._doubtful is None or not self._patience:
+            if not self._origins.doubtful or not self._patience:
                 self.close()  # the first is what counts: all that follows comes of it
                 return
         self._guard.clear()
         self._lines.forget()
-        few = self._steps < FIRST_BACKWARDS or self._doubtful is not None
+        few = self._steps < FIRST_BACKWARDS or self._origins.doubtful
         if few and not self._modules_called and not has_compiled():
             # No module was called: all there is to hear is what the program computes between two steps.
             self._lines.wanted = True
@@ -193,7 +182,7 @@ class Forensics:
 
         If something in them is not finite, find out why.
         """
-        if self.closed or self._found:
+        if self.closed or self._origins:
             return
         trace = error.__traceback__ if error is not None else None
         broken = broken_tensors(trace)
@@ -233,44 +222,19 @@ class Forensics:
 
     def root(self) -> nn.Module | None:
         """The model of what was found, where no subject is known; None if nothing was found."""
-        if not self._found or self._table.subjects:
-            return None
-        owner = self._found[0][0].owner
-        called = [m for call in self._calls.calls if (m := call.module()) is not None]
-        with_weights = [m for m in called if any(True for _ in m.parameters())]
-        return owner if owner is not None else next(iter(with_weights), None)
+        return self._origins.root(self._called())
 
     def to_json(self) -> list[dict[str, Any]]:
         """The origins as run.json holds them."""
-        return [{**entry, **self._whose(found)} for found, entry in self._found]
+        return self._origins.to_json()
 
-    def _whose(self, found: Found) -> dict[str, Any]:
-        """The subject of an origin, and its module's path in that subject."""
-        owner = found.owner
-        for subject in self._table.subjects:
-            root = subject.module()
-            if root is None or owner is None:
-                continue
-            path = next((name for name, module in root.named_modules() if module is owner), None)
-            if path is not None:
-                module = ".".join(part for part in (path, found.module) if part)
-                return {"subject": subject.id, "module": module or None}
-        return {}
-
-    def _involved(self) -> list[Subject]:
-        """The subjects whose modules were called in this step; all of them where none is known to be."""
-        called = {id(m) for call in self._calls.calls if (m := call.module()) is not None}
-        found = []
-        for subject in self._table.subjects:
-            root = subject.module()
-            if root is not None and any(id(module) in called for module in root.modules()):
-                found.append(subject)
-        return found or list(self._table.subjects)
+    def _called(self) -> list[nn.Module]:
+        return [module for call in self._calls.calls if (module := call.module()) is not None]
 
     # Searching.
 
     def _search(self, look: Any, inside_step: bool, unless_unknown: bool = False) -> None:
-        if self._searches >= MOST_SEARCHES or self._found:
+        if self._searches >= MOST_SEARCHES or self._origins:
             return
         self._searches += 1
         self.searching = True
@@ -278,8 +242,7 @@ class Forensics:
         notes = Notes([])
         try:
             with torch.enable_grad():
-                hits = self._guard.hits
-                found = self._hit(hits[0]) if hits else self._in_weights() or look(notes)
+                found = self._known() or look(notes)
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             notes.add(f"the search failed: {type(error).__name__}: {error} ({where.filename}:{where.lineno})")
@@ -287,32 +250,15 @@ class Forensics:
         finally:
             self.searching = False
         if found is not None or not unless_unknown:
-            self._keep(found or Found("?", certain=False, note="; ".join(notes.texts) or None), inside_step)
+            found = found or Found("?", certain=False, note="; ".join(notes.texts) or None)
+            self._origins.keep(found, self._called(), self._losses, inside_step)
         self.cost += time.perf_counter() - begun
 
-    def _keep(self, found: Found, inside_step: bool) -> None:
-        involved = self._involved()
-        step = min((s.iteration for s in involved), default=-1) + (0 if inside_step else 1)
-        if found.phase == "update":
-            step -= 1  # the step before made it
-        entry = {
-            "subject": min(involved, key=lambda s: s.iteration).id if involved else 0,
-            "step": step,
-            "phase": found.phase,
-            "operator": found.operator,
-            "module": found.module,
-            "source": found.source,
-            "made": found.made,
-            "inputs": [operand.to_json() for operand in found.inputs],
-            "propagators": list(found.propagators),
-            "certain": found.certain,
-            "note": found.note,
-            "losses": list(self._losses),
-        }
-        self._found.append((found, entry))
-        if found.nodes and found.at is not None and not (found.certain and found.source):
-            self._doubtful = (found, entry)
-        self._table.changed = True
+    def _known(self) -> Found | None:
+        """What needs no search: a derivative that was seen to break, or a weight that was broken before."""
+        if self._guard.hits:
+            return self._guard.origin(self._lines.programs)
+        return broken_weight(self._called(), self._stepped, self._steps)
 
     def _in_forward(self, roots: list[Tensor], notes: Notes) -> Found | None:
         found = in_forward(list(self._calls.calls), roots, self._lines.programs, notes)
@@ -330,70 +276,6 @@ class Forensics:
         bad = {id(p): "" for p in parameters_of(optimizer) if p.grad is not None and flaw(p.grad)}
         return in_backward(calls, bad, self._began_at, notes)
 
-    def _hit(self, hit: Hit) -> Found:
-        nodes = sorted(self._guard.nodes)
-        names = tuple(name for _, name in nodes)
-        lines, sure = lines_of(names, self._lines.programs)
-        at = next((i for i, (number, _) in enumerate(nodes) if number == hit.number), None)
-        line = lines[at] if at is not None else None
-        return Found(
-            "backward",
-            hit.name,
-            None,
-            None if line is None else f"{shown_path(line[0])}:{line[1]}",
-            hit.made,
-            hit.operands,
-            certain=at is not None and sure[at],
-            note=f"in the derivative of {hit.operator}, in the script's own part of the step",
-            nodes=names,
-            at=at,
-        )
-
-    def _in_weights(self) -> Found | None:
-        """A weight that is not finite before anything has been computed with it."""
-        seen: set[int] = set()
-        for call in self._calls.calls:
-            module = call.module()
-            if module is None or id(module) in seen:
-                continue
-            seen.add(id(module))
-            bad = [(name, p) for name, p in module.named_parameters() if flaw(p)]
-            if bad:
-                return self._weight(module, bad)
-        return None
-
-    def _weight(self, module: nn.Module, bad: Sequence[tuple[str, Tensor]]) -> Found:
-        name, parameter = bad[0]
-        operand = describe(f"parameter {name}", parameter)
-        many = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        if not self._steps:
-            note = f"{name}{many} was not finite before the first step"
-            return Found("weight", None, None, None, flaw(parameter), (operand,), note=note, owner=module)
-        optimizer = next((o for r in self._optimizers.values() if (o := r()) and _holds(o, parameter)), None)
-        if optimizer is None:
-            note = f"{name}{many} was not finite when the step began; no optimizer in sight holds it"
-            return Found("weight", None, None, None, flaw(parameter), (operand,), note=note, owner=module)
-        kind, finite = type(optimizer).__name__, self._had_finite_gradient(optimizer, parameter)
-        line = self._step_lines.get(id(optimizer))
-        source = None if line is None else f"{shown_path(line[0])}:{line[1]}"
-        operands = (operand, *_settings(optimizer, parameter))
-        made = flaw(parameter)
-        if finite is False:
-            note = f"the gradient of {name}{many} was not finite when {kind} applied it, unseen"
-            return Found("weight", kind, None, source, made, operands, (), False, note, module)
-        note = f"{kind}'s update made {name}{many} not finite, from a finite gradient"
-        return Found("update", kind, None, source, made, operands, (), finite is True, note, module)
-
-    def _had_finite_gradient(self, optimizer: Any, parameter: Tensor) -> bool | None:
-        """Whether the last gradient of `parameter` was finite; None if nothing tells."""
-        if parameter.grad is not None:
-            return not flaw(parameter.grad)
-        state = optimizer.state.get(parameter, {})
-        for key in ("exp_avg", "momentum_buffer"):
-            if isinstance(state.get(key), Tensor):
-                return not flaw(state[key])
-        return True if self._gradient_was_finite else None
-
     def _after_crash(self, broken: list[Tensor], notes: Notes) -> Found | None:
         calls = list(self._calls.calls)
         broken_off = bool(calls) and calls[-1].last is None
@@ -403,28 +285,6 @@ class Forensics:
         if found is not None:
             return found
         return in_backward(calls, {}, self._began_at, notes)
-
-    # Bookkeeping.
-
-    def _take_lines(self, root: Any) -> None:
-        program = self._lines.take(script_nodes([root], self._calls.made, beyond=True))
-        if program is None or self._doubtful is None:
-            return
-        found, entry = self._doubtful
-        # The same operations in the same order as on the step that broke: these are their lines.
-        if program.names[-len(found.nodes) :] == found.nodes and found.at is not None:
-            line = program.lines[len(program.lines) - len(found.nodes) + found.at]
-            if line is not None:
-                entry.update(source=f"{shown_path(line[0])}:{line[1]}", certain=True)
-                self._table.changed = True
-            self._doubtful = None
-
-    def _watch_of(self, plan: Plan, optimizer: Any) -> list[weakref.ref[Tensor]]:
-        known = self._sentinels.among(plan.members)
-        if known:
-            return known
-        small = [p for p in parameters_of(optimizer) if p.requires_grad and p.numel() <= 4096]
-        return [weakref.ref(p) for p in dict.fromkeys((*small[:1], *small[-1:]))]
 
 
 def number_of(tensor: Tensor) -> int:
@@ -438,19 +298,3 @@ def is_scaled(scaler: Any) -> bool:
     """
     scale = getattr(scaler, "_scale", None)
     return isinstance(scale, Tensor) and scale.item() > 1
-
-
-def _holds(optimizer: Any, parameter: Tensor) -> bool:
-    return any(p is parameter for p in parameters_of(optimizer))
-
-
-def _settings(optimizer: Any, parameter: Tensor) -> tuple[Operand, ...]:
-    group = next(g for g in optimizer.param_groups if any(p is parameter for p in g["params"]))
-    found = []
-    for key in ("lr", "eps"):
-        value = group.get(key)
-        if isinstance(value, (int, float)):
-            finite = math.isfinite(value)
-            number = float(value) if finite else None
-            found.append(Operand(key, (), "float", number, number, 0 if finite else 1))
-    return tuple(found)

@@ -5,14 +5,16 @@ Losses made of operations whose derivative is finite wherever they are (a cross-
 cost a look at two or three nodes and no hook.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from livegrad.probe.forensics.finding_out import read_node
+from livegrad.probe.forensics.finding_out import Found, read_node
 from livegrad.probe.forensics.operand import Operand, flaw
+from livegrad.probe.forensics.script_part import Program, lines_of
+from livegrad.probe.source import shown_path
 
 MOST_NODES = 200
 MOST_HOOKS = 24
@@ -76,6 +78,26 @@ class LossGuard:
                 if child is not None and child not in seen:
                     seen.add(child)
                     waiting.append(child)
+
+    def origin(self, programs: Sequence[Program]) -> Found:
+        """What the first hit says. programs: those seen on other steps, which have the script's lines."""
+        hit, nodes = self.hits[0], sorted(self.nodes)
+        names = tuple(name for _, name in nodes)
+        lines, sure = lines_of(names, programs)
+        at = next((i for i, (number, _) in enumerate(nodes) if number == hit.number), None)
+        line = lines[at] if at is not None else None
+        return Found(
+            "backward",
+            hit.name,
+            None,
+            None if line is None else f"{shown_path(line[0])}:{line[1]}",
+            hit.made,
+            hit.operands,
+            certain=at is not None and sure[at],
+            note=f"in the derivative of {hit.operator}, in the script's own part of the step",
+            nodes=names,
+            at=at,
+        )
 
     def clear(self) -> None:
         self.hits = []

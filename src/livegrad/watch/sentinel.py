@@ -13,10 +13,13 @@ from torch import Tensor
 
 from livegrad.probe.forensics.operand import flaw
 from livegrad.probe.operation import is_rearranging, operator_name
+from livegrad.watch.subjects import Plan, parameters_of
 
 MOST_SENTINELS = 4
 MOST_ENTRIES = 32768
 MOST_NODES = 20000
+MOST_PLANS = 64
+SMALL = 4096
 
 
 def choose_sentinels(root: Any) -> list[Tensor]:
@@ -74,7 +77,8 @@ class Sentinels:
 
     def __init__(self) -> None:
         self._watched: dict[int, weakref.ref[Tensor]] = {}
-        self.version = 0
+        self._version = 0
+        self._by_plan: dict[int, tuple[int, list[weakref.ref[Tensor]]]] = {}
 
     def learn(self, root: Any) -> None:
         """Choose for a backward pass that is about to run from `root`."""
@@ -82,11 +86,27 @@ class Sentinels:
             known = self._watched.get(id(parameter))
             if known is None or known() is not parameter:
                 self._watched[id(parameter)] = weakref.ref(parameter)
-                self.version += 1
+                self._version += 1
+
+    def of(self, plan: Plan, optimizer: Any) -> list[weakref.ref[Tensor]]:
+        """The parameters to look at before this optimizer's step: the first and the last small one of its own
+        where a backward pass has shown none.
+        """
+        known = self._by_plan.get(id(plan))
+        if known is None or known[0] != self._version:
+            known = (self._version, self.among(plan.members) or _ends(optimizer))
+            kept = {} if len(self._by_plan) > MOST_PLANS else self._by_plan
+            self._by_plan = {**kept, id(plan): known}
+        return known[1]
 
     def among(self, members: frozenset[int]) -> list[weakref.ref[Tensor]]:
         """Those that are among the parameters `members` (ids)."""
         return [reference for key, reference in list(self._watched.items()) if key in members]
+
+
+def _ends(optimizer: Any) -> list[weakref.ref[Tensor]]:
+    small = [p for p in parameters_of(optimizer) if p.requires_grad and p.numel() <= SMALL]
+    return [weakref.ref(p) for p in dict.fromkeys((*small[:1], *small[-1:]))]
 
 
 def is_broken(parameters: list[weakref.ref[Tensor]]) -> bool:
