@@ -5,6 +5,7 @@ With f_l a block, x_{l+1} = x_l + s f_l(x_l), or f_l(x_l) + α x_l where α begi
 
 from collections.abc import Callable
 from contextlib import suppress
+from math import log10
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from livegrad.treat.stream import SCALE
 from livegrad.treat.swapped_calls import Rewired
 
 _FEWEST = 3
+# Decades that a signal may lose and still be heard; see docs/how-it-decides.md.
+_HEARD = 3.0
 
 
 class AroundBlock(Rewired):
@@ -80,7 +83,7 @@ def blocks_in_a_row(body: Body) -> list[list[str]]:
         calls.close()
         rows = [row for row in _rows(twin, calls) if len(row) >= _FEWEST]
         outer = [row for row in rows if not any(_is_inside(row[0], name) for r in rows for name in r)]
-        return [row for row in outer if not any(_has_way(twin, name, calls) for name in (row[0], row[-1]))]
+        return [row for row in outer if not _is_heard(twin, row, calls)]
 
 
 def _rows(twin: nn.Module, calls: _Calls) -> list[list[str]]:
@@ -129,19 +132,29 @@ def _is_inside(name: str, other: str) -> bool:
     return name != other and name.startswith(f"{other}.")
 
 
-def _has_way(twin: nn.Module, name: str, calls: _Calls) -> bool:
-    """Whether anything of its input comes through a block whose weight matrices are zero."""
+def _is_heard(twin: nn.Module, row: list[str], calls: _Calls) -> bool:
+    """Whether what goes past the weights of a row's blocks, each as much as its first or last, is heard at
+    the row's end. Blocks that take their whole stream times a small number have no way around to speak of.
+    """
+    passed = max(_past_weights(twin, name, calls) for name in (row[0], row[-1]))
+    return passed > 0 and len(row) * log10(passed) > -_HEARD
+
+
+def _past_weights(twin: nn.Module, name: str, calls: _Calls) -> float:
+    """The share of a change of its input that comes through a block whose weight matrices are zero; 1 where
+    that cannot be found out.
+    """
     x, args, kwargs, _ = calls.seen[name]
     block = twin.get_submodule(name)
     kept = {p: p.detach().clone() for p in block.parameters() if p.dim() > 1}
-    other = x + x.float().std().clamp_min(1e-3).to(x) * torch.randn_like(x)
+    change = x.float().std().clamp_min(1e-3).to(x) * torch.randn_like(x)
     with suppress(Exception):
         for p in kept:
             p.zero_()
         block.eval()
-        first, second = block(x, *args[1:], **kwargs), block(other, *args[1:], **kwargs)
+        first, second = block(x, *args[1:], **kwargs), block(x + change, *args[1:], **kwargs)
         block.train(True)
         for p, value in kept.items():
             p.copy_(value)
-        return not torch.equal(first, second)
-    return True
+        return float((second - first).float().norm() / change.float().norm())
+    return 1.0

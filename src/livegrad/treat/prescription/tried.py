@@ -15,7 +15,7 @@ from livegrad.treat.prescription.proposal import Proposal, Refusal
 from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, rank_unseen, shortlist
 from livegrad.treat.prescription.rates import OF_RATE, climb, rates_from_zero
 from livegrad.treat.prescription.rehearsal import Outcome, Stage
-from livegrad.treat.prescription.variety import are_alike, unlike, varied
+from livegrad.treat.prescription.variety import are_alike, of_each_kind, unlike, varied
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment
 
@@ -23,6 +23,8 @@ from livegrad.treat.remedy import Assessment
 # patience.
 FIRST_LOOK, LONGER_LOOK, LAST_LOOK = 16, 64, 192
 FINALISTS = 4
+# Shares of patience that have gone after the first looks, once rates are found, and after the longer look.
+FIRST_SHARE, RATES_SHARE, LONGER_SHARE = 0.5, 0.7, 0.85
 # Kinds of treatment that are tried at other learning rates.
 RATED = 3
 # A loss that was halved, in nats.
@@ -108,20 +110,20 @@ class Tried:
         """
         contest = stage.is_contest
         control = stage.rehearse((), FIRST_LOOK)
+        look = control.seconds
         first, untried = self._first_looks(stage, trials, control, contest)
         if not contest and not any(j.cures and j.progress > ENOUGH for j in first):
             first = self._at_other_rates(stage, first, control)
         looked = [j for j in first if j.trial.outcome is not None]
         finalists = shortlist(looked, FINALISTS)
         others = [j for j in rank(first) if j not in finalists]
-        for steps, share in ((LONGER_LOOK, 0.85), (LAST_LOOK, 1.0)):
+        for steps, share in ((LONGER_LOOK, LONGER_SHARE), (LAST_LOOK, 1.0)):
             if not finalists or (steps == LAST_LOOK and _is_clear(finalists)):
                 break
-            if self._watch.share_gone > share:
+            if self._watch.left(share) < 2 * look * steps / FIRST_LOOK:  # the untreated copy and one more
                 break
             control = stage.rehearse((), steps)
-            again = [self._tried(stage, j.trial, steps, share) for j in finalists]
-            finalists = rank([judge(t, control, self._wanted, contest) for t in again if t is not None])
+            finalists = self._looked_longer(stage, finalists, control, steps, share)
         last = [self._proposal(trial, None) for trial in untried]
         every = [*finalists, *others]
         if self._is_born_later(control):
@@ -130,6 +132,21 @@ class Tried:
             )
             every = rank_unseen(every)
         return [self._proposal(j.trial, j) for j in varied(every)] + last
+
+    def _looked_longer(
+        self, stage: Stage, judged: Sequence[Judged], control: Outcome, steps: int, share: float
+    ) -> list[Judged]:
+        """Them after more steps, the best first; those for which there is no time stay as they were, behind
+        those that have proven themselves.
+        """
+        found, rest = list[Judged](), list[Judged]()
+        for j in judged:
+            if self._watch.share_gone > share:
+                rest.append(j)
+            elif (again := self._tried(stage, j.trial, steps, share)) is not None:
+                found.append(judge(again, control, self._wanted, stage.is_contest))
+        good = [j for j in found if j.cures]
+        return [*rank(good), *rank([j for j in (*found, *rest) if j not in good])]
 
     def _is_born_later(self, control: Outcome) -> bool:
         """Whether the untreated copy is well as far as it went, and the fault is of those that come later."""
@@ -144,13 +161,14 @@ class Tried:
         sound = [j for j in sound if all(c.remedy != "schedule" for c in j.trial.choices)]
         found, steps = list(judged), FIRST_LOOK
         starts = unlike(rank(sound), RATED)
-        if not any(j.learns for j in sound):
+        longer = control.seconds * LONGER_LOOK / FIRST_LOOK
+        if not any(j.learns for j in sound) and longer * RATED < self._watch.left(RATES_SHARE):
             steps, control = LONGER_LOOK, stage.rehearse((), LONGER_LOOK)
 
         def followed(trial: Trial) -> Judged | None:
-            if self._watch.share_gone > 0.7:
+            if self._watch.share_gone > RATES_SHARE:
                 return None
-            tried = self._tried(stage, trial, steps, 0.7)
+            tried = self._tried(stage, trial, steps, RATES_SHARE)
             return None if tried is None else judge(tried, control, self._wanted)
 
         for known in starts:
@@ -175,17 +193,23 @@ class Tried:
         """
         found: list[Judged] = []
         untried: list[Trial] = []
-        for trial in sorted(trials, key=lambda t: (size_of_change(t.choices)[0], t.order)):
+        for trial in self._in_order(trials, control):
             extent, _ = size_of_change(trial.choices)
             stage_of_its_own = EXTENTS[extent] == "stage"  # costs more than all rehearsals together
             if stage_of_its_own or self._is_enough(found, trial, extent):
                 untried.append(trial)
                 continue
-            tried = self._tried(stage, trial, FIRST_LOOK, 0.5)
+            tried = self._tried(stage, trial, FIRST_LOOK, FIRST_SHARE)
             if tried is None:
                 continue
             found.append(judge(tried, control, self._wanted, contest))
         return found, untried
+
+    def _in_order(self, trials: Sequence[Trial], control: Outcome) -> list[Trial]:
+        """The smallest change first if there is time for all, else one of each kind, as the lists have it."""
+        if control.seconds * len(trials) > self._watch.left(FIRST_SHARE):
+            return of_each_kind(trials)
+        return sorted(trials, key=lambda t: (size_of_change(t.choices)[0], t.order))
 
     @staticmethod
     def _is_enough(found: Sequence[Judged], trial: Trial, extent: int) -> bool:
@@ -240,6 +264,10 @@ class _Stopwatch:
     def share_gone(self) -> float:
         wall, worked = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
         return min(wall, worked) / self._seconds
+
+    def left(self, share: float) -> float:
+        """Seconds until this share has gone."""
+        return self._seconds * max(0.0, share - self.share_gone)
 
 
 def _is_clear(finalists: Sequence[Judged]) -> bool:

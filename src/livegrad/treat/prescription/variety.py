@@ -7,7 +7,7 @@ from math import isfinite
 
 from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
-from livegrad.treat.prescription.ranking import Judged
+from livegrad.treat.prescription.ranking import Judged, Trial
 from livegrad.treat.prescription.rates import CLEAR
 
 # Settings that go along with another remedy.
@@ -39,6 +39,15 @@ def varied(judged: Sequence[Judged]) -> list[Judged]:
         found.append(following)
         rest.remove(following)
     return [*found, *rest]
+
+
+def of_each_kind(trials: Sequence[Trial]) -> list[Trial]:
+    """The same in turns: the first of each kind, then the second of each; for where not all can be tried."""
+    kinds: dict[frozenset[str], list[Trial]] = {}
+    for trial in sorted(trials, key=lambda t: t.order):
+        kinds.setdefault(_kinds(trial.choices), []).append(trial)
+    turns = [(turn, place, t) for place, ts in enumerate(kinds.values()) for turn, t in enumerate(ts)]
+    return [trial for _, _, trial in sorted(turns, key=lambda entry: entry[:2])]
 
 
 def unlike(judged: Sequence[Judged], number: int) -> list[Judged]:

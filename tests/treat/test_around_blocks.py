@@ -1,0 +1,37 @@
+"""Which blocks have a way around them already, and which only a faint one."""
+
+import torch
+from torch import nn
+
+from livegrad.treat.around_blocks import blocks_in_a_row
+from livegrad.treat.body import Body
+
+
+class Damped(nn.Module):
+    """share · (x + f(x)): a residual block whose stream is made smaller too."""
+
+    def __init__(self, share):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+        self.share = share
+
+    def forward(self, x):
+        return self.share * (x + torch.tanh(self.layer(x)))
+
+
+def rows(share, depth=8):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), *[Damped(share) for _ in range(depth)], nn.Linear(8, 2))
+    return blocks_in_a_row(Body(model, (), (torch.randn(5, 4),)))
+
+
+def test_residual_blocks_have_a_way_around_them():
+    assert rows(1.0) == []
+
+
+def test_a_stream_that_each_block_makes_a_fifth_is_not_heard_behind_eight_of_them():
+    assert rows(0.2) == [[str(place) for place in range(1, 9)]]  # 8 · log10 0.2 = −5.6 decades
+
+
+def test_what_a_stream_loses_grows_with_depth():
+    assert rows(0.5) == [] and len(rows(0.5, depth=12)[0]) == 12  # 2.4 decades, and 3.6
