@@ -39,6 +39,12 @@ class Node:
     high: float
     paths: tuple[Path, ...] = ()
 
+    @property
+    def severity(self) -> str:
+        """Of the worst finding that names it, "error" or "warning"; "" for less and for none."""
+        severity = str(self.row.finding["severity"]) if self.row.finding is not None else ""
+        return severity if severity in ("error", "warning") else ""
+
 
 @dataclass(frozen=True)
 class Flow:

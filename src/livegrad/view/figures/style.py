@@ -57,6 +57,14 @@ def decades(values: np.ndarray) -> np.ndarray:
     return np.where(np.isinf(values), np.nan, logs)
 
 
+def power(log: float) -> str:
+    """Return ten to the `log` as plotly shows it."""
+    if abs(log) < 0.05:
+        return "1"
+    exponent = f"{log:.0f}" if abs(log) >= 9.5 else f"{log:.1f}"
+    return f"10<sup>{exponent.replace('-', '−')}</sup>"
+
+
 def numbers(values: np.ndarray, digits: int = 2) -> list[Any]:
     """Return finite values rounded, as nested lists; anything else as None, which plotly leaves blank."""
     rounded = np.round(np.asarray(values, dtype=np.float64), digits)
