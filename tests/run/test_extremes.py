@@ -96,7 +96,9 @@ def test_what_one_step_did_is_seen_wherever_it_stands(tmp_path, at):
         writer.pulse(replace(row, update_sum_squares=np.array([1e-6, 1e6 if step == at else 1e-6])))
     found = load(tmp_path).extremes(limit=16)
     assert found.high[at // found.stride].tolist() == [1.0, 1e9]
-    assert found.turnover_low.tolist() == pytest.approx([1e3, 1e-3])
+    assert found.turnover_low[at // found.stride].tolist() == pytest.approx([1e3, 1e-3])
+    others = np.delete(found.turnover_low, at // found.stride, axis=0)
+    assert others == pytest.approx(np.full(others.shape, 1e3))
 
 
 def test_tensors_of_several_optimizers_keep_their_places(tmp_path):

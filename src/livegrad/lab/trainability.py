@@ -41,9 +41,11 @@ def run(settings: Settings, progress: Progress) -> Result:
     # The rows stand one apart; a depth between two of them is a fraction of the way.
     known = np.log([depths[0] / 2, *depths, depths[-1] * 2])
     places = np.interp(np.log(np.maximum(reach, 1.0)), known, range(-1, len(depths) + 1))
-    under = line(fine, places, "6 ξ_c") | {"line": {"color": "#000000", "width": 6}}
-    over = line(fine, places, "6 ξ_c") | {"line": {"color": "#ffffff", "width": 3, "dash": "dash"},
-                                           "showlegend": False}  # fmt: skip
+    # White on black stays apart from every colour of the map; beside it the page's own ink is what shows.
+    under = line(fine, places, "6 ξ_c") | {"line": {"color": "#000000", "width": 6}, "showlegend": False}
+    over = under | {"line": {"color": "#ffffff", "width": 3, "dash": "dash"}}
+    named = line(np.array([np.nan]), np.array([np.nan]), "6 ξ_c, theory") | {
+        "line": {"color": token("ink"), "width": 3, "dash": "dash"}}  # fmt: skip
     right = [
         (a > 0.5) == (depth <= TRAINABLE_SCALES * phase("Tanh", float(v), _BIAS).correlation_scale)
         for depth, row in zip(depths, accuracy, strict=True)
@@ -68,5 +70,5 @@ def run(settings: Settings, progress: Progress) -> Result:
                  "range": [-0.5, len(depths) - 0.5], "showgrid": False}  # fmt: skip
     layout = frame("weight variance σ_w² = fan-in · Var W", "hidden layers", yaxis=rows_axis)
     return Result(
-        drawing(title, caption, [heat, under, over], layout), ("σ_w²", "depth", "accuracy"), rows, said
+        drawing(title, caption, [heat, under, over, named], layout), ("σ_w²", "depth", "accuracy"), rows, said
     )

@@ -21,8 +21,8 @@ class Extremes:
     tensor: (T,) ids, ascending. low, high: (B, T), of the gradient's norm where it is finite; NaN where it
     never was. broken: (B, T), where a NaN or an infinity was met. recorded: (B, T), where there was a row.
     turnover: (B, T) ‖W‖/‖ΔW‖ the first time that the update was sampled in the stretch, NaN where it was not.
-    turnover_low, turnover_high: (T,), over every sampled step. unread: recorded rows that are not among them
-    yet.
+    turnover_low, turnover_high: (B, T), over every sampled step of the stretch. unread: recorded rows that
+    are not among them yet.
     """
 
     steps: np.ndarray
@@ -56,7 +56,6 @@ class RunningExtremes:
         self._steps: list[int] = []
         self._tensor = np.empty(0, np.int64)
         self._tables = {name: _table(name, self._limit, 0) for name in _TABLES}
-        self._ends = {name: np.full(0, np.nan) for name in ("turnover_low", "turnover_high")}
 
     def extend(self, table: PulseTable, rows: np.ndarray, seconds: float | None = None) -> None:
         """Read those of `rows` (all of the subject's, ascending) that are new; seconds: for about so long."""
@@ -72,12 +71,11 @@ class RunningExtremes:
     def result(self, rows: int) -> Extremes:
         """What is known so far; rows: how many the subject has."""
         used = {name: values[: len(self._steps)].copy() for name, values in self._tables.items()}
-        ends = {name: values.copy() for name, values in self._ends.items()}
         steps = np.array(self._steps, np.int64)
         low, high = np.sqrt(used.pop("low")), np.sqrt(used.pop("high"))
         return Extremes(
             steps=steps, stride=self._stride, tensor=self._tensor.copy(), low=low, high=high,
-            unread=rows - self._rows, **used, **ends,
+            unread=rows - self._rows, **used,
         )  # fmt: skip
 
     def _add(self, steps: np.ndarray, lists: dict[str, np.ndarray]) -> None:
@@ -85,8 +83,6 @@ class RunningExtremes:
         for start, stop in _runs(lists["tensor"]):
             place = self._places(lists["tensor"][start])
             values = {name: column[start:stop] for name, column in lists.items()}
-            if "weight_sum_squares" in values:
-                self._add_turnover(place, values["weight_sum_squares"], values["update_sum_squares"])
             at = self._stretches(steps[start:stop])
             for first, last in _runs(at[:, None]):
                 # Only the stretches of the newest rows can have been joined since.
@@ -116,21 +112,21 @@ class RunningExtremes:
         tables["low"][at, place] = np.fmin(tables["low"][at, place], np.fmin.reduce(squares, axis=0))
         tables["high"][at, place] = np.fmax(tables["high"][at, place], np.fmax.reduce(squares, axis=0))
         tables["recorded"][at, place] = True
-        sampled = ~np.isnan(values["update_sum_squares"]).all(axis=1)
-        if sampled.any():
-            row = int(np.argmax(sampled))
-            now = _turnover(values["weight_sum_squares"][row], values["update_sum_squares"][row])
-            known = tables["turnover"][at, place]
-            tables["turnover"][at, place] = np.where(np.isnan(known), now, known)
+        if "weight_sum_squares" in values:
+            self._add_turnover(at, place, values["weight_sum_squares"], values["update_sum_squares"])
 
-    def _add_turnover(self, place: np.ndarray, weight: np.ndarray, update: np.ndarray) -> None:
+    def _add_turnover(self, at: int, place: np.ndarray, weight: np.ndarray, update: np.ndarray) -> None:
         sampled = np.flatnonzero(~np.isnan(update).all(axis=1))
         if not len(sampled):
             return
         turnover = _turnover(weight[sampled], update[sampled])
-        for name, choose in (("turnover_low", np.fmin), ("turnover_high", np.fmax)):
-            ends = self._ends[name]
-            ends[place] = choose(ends[place], choose.reduce(turnover, axis=0))
+        for name, now in (
+            ("turnover", turnover[0]),
+            ("turnover_low", np.fmin.reduce(turnover, axis=0)),
+            ("turnover_high", np.fmax.reduce(turnover, axis=0)),
+        ):
+            table = self._tables[name]
+            table[at, place] = _TABLES[name][1](table[at, place], now)
 
     def _places(self, ids: np.ndarray) -> np.ndarray:
         """Where these tensors stand; makes room for new ones."""
@@ -141,9 +137,6 @@ class RunningExtremes:
                 wider = _table(name, self._limit, len(tensor))
                 wider[:, old] = values
                 self._tables[name] = wider
-            for name, values in self._ends.items():
-                self._ends[name] = np.full(len(tensor), np.nan)
-                self._ends[name][old] = values
             self._tensor = tensor
         return np.searchsorted(self._tensor, ids)
 
@@ -168,6 +161,8 @@ _TABLES = {
     "broken": (False, np.logical_or),
     "recorded": (False, np.logical_or),
     "turnover": (np.nan, _first),
+    "turnover_low": (np.nan, np.fmin),
+    "turnover_high": (np.nan, np.fmax),
 }
 _READ = ("tensor", "gradient_sum_squares_by_tensor", "gradient_nonfinite", "update_sum_squares")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from livegrad.view.grid import pulse_limit
+from livegrad.view.grid import stretches_of
 
 if TYPE_CHECKING:
     from livegrad.run.reader import Run
@@ -23,8 +23,10 @@ class Progress:
         steps: (S,) at most about 1,000, with the extremes of the loss among them.
         loss: (S,), NaN where it is unknown or not finite.
         loss_broken: (S,), where a known loss was not finite.
-        update_steps: (U,) steps at which updates were sampled.
-        update_ratio: (3, U) ‖ΔW‖/‖W‖ of the weight matrices at their 5th, 50th and 95th percentile.
+        update_steps: (U,) steps at which updates were sampled; of long runs, the first of each stretch.
+        update_ratio: (4, U) ‖ΔW‖/‖W‖ of the weight matrices: the 5th percentile, the median, the 95th
+            percentile, and the largest. Of a stretch the median is that of one sampled step; the others are
+            over the least or the greatest that each matrix had in it, so that no spike is thinned away.
         sick_ratio: (U,) the median over the matrices of layers with a finding, or None without any.
     """
 
@@ -41,53 +43,59 @@ class Progress:
 
     @property
     def has_updates(self) -> bool:
-        return bool((self.update_ratio > 0).any())
+        return bool((self.update_ratio[:3] > 0).any())
 
     @classmethod
     def of(cls, run: "Run", subject: int, sick_tensors: Collection[int] = ()) -> "Progress":
         """Read all curves."""
         steps, loss, broken = _loss(run, subject)
-        tensors = sum(tensor.subject == subject for tensor in run.tensors)
-        pulses = run.pulses(subject, limit=pulse_limit(tensors))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = pulses.update_norm / pulses.weight_norm
-        # A tensor of zeros that moves has no ratio; a bias starts so.
-        ratio = np.where(np.isfinite(ratio), ratio, np.nan)
-        sampled = ~np.isnan(ratio).all(axis=1) if ratio.size else np.zeros(len(pulses), bool)
-        ratio = ratio[sampled]
-        ratio, ids = _of_matrices(run, ratio, pulses.tensor)
-        sick = np.isin(ids, list(sick_tensors))
+        found = stretches_of(run, subject)
+        matrices = _matrices(run, found.tensor)
+        most, usual, least = (
+            _ratio(turnover[:, matrices])
+            for turnover in (found.turnover_low, found.turnover, found.turnover_high)
+        )
+        sampled = ~np.isnan(usual).all(axis=1) if usual.size else np.zeros(len(found.steps), bool)
+        most, usual, least = most[sampled], usual[sampled], least[sampled]
+        sick = np.isin(found.tensor[matrices], list(sick_tensors))
+        parts = ((least, 5), (usual, 50), (most, 95), (most, 100))
         return cls(
             steps,
             loss,
             broken,
-            pulses.step[sampled],
-            _percentiles(ratio, (5, 50, 95)),
-            _percentiles(ratio[:, sick], (50,))[0] if sick.any() and not sick.all() else None,
+            found.steps[sampled],
+            np.array([_percentile(ratio, at) for ratio, at in parts]),
+            _percentile(usual[:, sick], 50) if sick.any() and not sick.all() else None,
         )
 
     @classmethod
     def of_loss(cls, run: "Run", subject: int) -> "Progress":
         """Read the loss alone, which is far quicker: without updates."""
-        return cls(*_loss(run, subject), np.empty(0, np.int64), np.empty((3, 0)), None)
+        return cls(*_loss(run, subject), np.empty(0, np.int64), np.empty((4, 0)), None)
 
 
-def _of_matrices(run: "Run", ratio: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the columns of tensors with two axes or more: a bias starts at zero and says little of the pace.
+def _matrices(run: "Run", ids: np.ndarray) -> np.ndarray:
+    """Return which (T,) tensors have two axes or more: a bias starts at zero and says little of the pace.
 
-    Where a model has none, all columns.
+    Where a model has none, all.
     """
-    matrices = [tensor.id for tensor in run.tensors if len(tensor.shape) > 1]
-    chosen = np.isin(ids, matrices)
-    return (ratio[:, chosen], ids[chosen]) if chosen.any() else (ratio, ids)
+    matrices = np.isin(ids, [tensor.id for tensor in run.tensors if len(tensor.shape) > 1])
+    return matrices if matrices.any() else np.ones(len(ids), bool)
 
 
-def _percentiles(ratio: np.ndarray, at: tuple[int, ...]) -> np.ndarray:
-    """Return percentiles (len(at), U) over the tensors of (U, T); NaN where a row holds none."""
-    found = np.full((len(at), len(ratio)), np.nan)
+def _ratio(turnover: np.ndarray) -> np.ndarray:
+    """Return ‖ΔW‖/‖W‖. A tensor of zeros that moves has none; a bias starts so."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = 1 / turnover
+    return np.where(np.isfinite(ratio), ratio, np.nan)
+
+
+def _percentile(ratio: np.ndarray, at: float) -> np.ndarray:
+    """Return a percentile (U,) over the tensors of (U, T); NaN where a row holds none."""
+    found = np.full(len(ratio), np.nan)
     rows = ~np.isnan(ratio).all(axis=1) if ratio.size else np.zeros(len(ratio), bool)
     if rows.any():
-        found[:, rows] = np.nanpercentile(ratio[rows], at, axis=1)
+        found[rows] = np.nanpercentile(ratio[rows], at, axis=1)
     return found
 
 

@@ -41,7 +41,8 @@ class Turnovers:
             (t for t in matrices if t.id in place), key=lambda t: order.get(t.id, (1 << 30, t.id))
         )
         columns = [place[t.id] for t in chosen]
-        low, high = found.turnover_low[columns], found.turnover_high[columns]
+        low = np.fmin.reduce(found.turnover_low[:, columns], axis=0, initial=np.nan)
+        high = np.fmax.reduce(found.turnover_high[:, columns], axis=0, initial=np.nan)
         # Weights of zero that do not move have no turnover; a step that was not sampled says nothing.
         middle = np.array([_median(found.turnover[:, column]) for column in columns])
         return cls(

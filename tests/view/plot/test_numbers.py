@@ -8,6 +8,7 @@ import pytest
 from livegrad import plot
 from livegrad.errors import UsageError
 from livegrad.view.depth import Depth
+from livegrad.view.figures.gain_heatmap import gain_heatmap
 from livegrad.view.figures.profile import profile
 from livegrad.view.figures.style import thinned
 from livegrad.view.grid import Grid, gain_grid
@@ -194,3 +195,15 @@ def test_norms_that_are_zero_or_not_finite_stand_at_the_edges(broken_run):
     broken = np.flatnonzero(~np.isfinite(run.scalars()["gradient_norm"]))
     marks = named(figure, "NaN")
     assert list(marks[0].x if marks else []) == broken.tolist()
+
+
+def test_a_diverging_heatmap_is_dotted_where_more_comes_out_than_went_in():
+    rng = np.random.default_rng(0)
+    logs = rng.uniform(-1.0, 0.0, size=(100, 300))
+    logs[57, 211] = 2.0
+    rows = tuple((f"act.{i}",) for i in range(100))
+    drawn = gain_heatmap(Grid(rows, np.arange(300) * 10, logs, np.zeros(logs.shape, bool)), {}).plot
+    dots = drawn["data"][-1]
+    assert dots["mode"] == "markers" and (dots["x"], dots["y"]) == ([2110], ["act.57"])
+    silent = Grid(rows, np.arange(300), np.where(logs > 0, -0.5, logs), np.zeros(logs.shape, bool))
+    assert len(gain_heatmap(silent, {}).plot["data"]) == 1

@@ -15,9 +15,9 @@ def audibility_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Dr
     """Return the figure; the colours are centred on the output's own audibility, 10^0."""
     caption = (
         f"Audibility over the output's. Each row is {row_words(grid)}, input at the top; blue is quieter "
-        "than the output, orange is louder."
+        "than the output; orange, dotted, is louder."
     )
-    plot = heatmap(grid, worst, *diverging(grid, HEALTHY_DECADES), "audibility / output's")
+    plot = heatmap(grid, worst, *diverging(grid, HEALTHY_DECADES), "audibility / output's", dotted=True)
     return Drawing(
         f"Audibility over the scans: {of_cells(grid.logs, grid.nonfinite)}",
         caption + (SICK if worst else ""),

@@ -1,4 +1,4 @@
-"""What each layer passes back of the gradient, over the scans: blue takes from it, orange adds to it."""
+"""What each layer passes back of the gradient, over the scans: blue takes of it, dotted orange adds."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +15,10 @@ def gain_heatmap(grid: Grid, worst: Mapping[str, Mapping[str, Any]]) -> Drawing:
     """Return the figure; the colours are centred on a gain of 1, which leaves the gradient as it is."""
     caption = (
         "Backward gain: the norm of the gradient below a layer over that above it. "
-        f"Each row is {row_words(grid)}, input at the top; blue passes on less than it was given, orange "
-        "more."
+        f"Each row is {row_words(grid)}, input at the top; blue passes on less than it was given; "
+        "orange, dotted, more."
     )
-    plot = heatmap(grid, worst, *diverging(grid, _LEAST), "gain")
+    plot = heatmap(grid, worst, *diverging(grid, _LEAST), "gain", dotted=True)
     logs = grid.logs[:, -1:]
     said = of_cells(logs, grid.nonfinite[:, -1:])
     return Drawing(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from livegrad.view.figures.stipple import stipple
 from livegrad.view.figures.style import (
     Figure,
     axis,
@@ -57,6 +58,7 @@ def heatmap(
     scale: Sequence[tuple[float, str]],
     limits: tuple[float, float],
     unit: str,
+    dotted: bool = False,
 ) -> Figure:
     """Return the figure.
 
@@ -66,6 +68,7 @@ def heatmap(
         scale: colours by share of `limits`.
         limits: the decimal logarithms at the ends of the colour scale.
         unit: what the logarithm is of, for the pointer's box.
+        dotted: whether cells over 10⁰ are dotted, which tells the two sides of a diverging scale in grey.
     """
     sick = [next((w for name in row if (w := worst.get(name)) is not None), None) for row in grid.rows]
     found = severities([str(i) for i in range(len(sick))], {str(i): w for i, w in enumerate(sick) if w})
@@ -87,7 +90,11 @@ def heatmap(
         trace["customdata"] = [[_ends(cell) for cell in row] for row in ends.tolist()]
     height = max(200, min(_ROW * len(names), 620) + 70)
     return {
-        "data": [trace, *_marks(grid, names)],
+        "data": [
+            trace,
+            *_marks(grid, names),
+            *(stipple(grid.logs, grid.steps, names, limits[1]) if dotted else ()),
+        ],
         "layout": layout(
             height,
             xaxis=axis(title=title("step"), showgrid=False, range=_step_range(grid.steps)),

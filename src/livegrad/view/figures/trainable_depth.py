@@ -8,6 +8,7 @@ import numpy as np
 
 from livegrad.theory.correlation_map import TRAINABLE_SCALES, Phase
 from livegrad.view.figures.drawing import Drawing
+from livegrad.view.figures.stipple import stipple
 from livegrad.view.figures.style import Figure, axis, label, layout, log_axis, numbers, title
 from livegrad.view.palette import token
 
@@ -28,10 +29,10 @@ def trainable_depth(
     """
     name = label(activation)
     caption = (
-        f"Background: decades by which the gradient falls (blue) or grows (orange) over so many layers, ½ L "
-        f"log10 χ₁, at σ_b² = {bias_variance:g}. ξ_c: the layers in which the likeness of two inputs "
-        "approaches its limit by a factor e; under 6 ξ_c such networks were seen to train (Schoenholz et al. "
-        "2017)."
+        f"Background: decades by which the gradient falls (blue) or grows (orange, dotted) over so many "
+        f"layers, ½ L log10 χ₁, at σ_b² = {bias_variance:g}. ξ_c: the layers in which the likeness of two "
+        "inputs approaches its limit by a factor e; under 6 ξ_c such networks were seen to train (Schoenholz "
+        "et al. 2017)."
     )
     if measured is not None:
         caption += " Dots: networks really trained, filled as far as they learnt."
@@ -54,6 +55,7 @@ def _plot(
     gradient = np.array([phase.gradient_scale for phase in phases])
     traces = [
         _field(weight, depth, field),
+        *stipple(np.clip(field, -_REACH, _REACH), np.round(weight, 4), np.round(depth, 4).tolist(), _REACH),
         _scale(weight, TRAINABLE_SCALES * scales, top, "6 ξ_c: trains below it", "ink", "solid", 3.0),
         _scale(weight, scales, top, "ξ_c: likeness of two inputs", "ink", "dash", 1.8),
         _scale(weight, gradient, top, "ξ_∇: gradient, squared, by e", "second", "dashdot", 1.8),
@@ -93,7 +95,7 @@ def _field(weight: np.ndarray, depth: np.ndarray, field: np.ndarray) -> Figure:
             "tickvals": [-6, -3, 0, 3, 6],
             "ticktext": ["≤ −6", "−3", "0", "+3", "≥ +6"],
             "tickfont": {"color": token("muted"), "size": 11},
-            "title": {"text": "decades of<br>the gradient", "font": {"color": token("muted"), "size": 12}},
+            "title": {"text": "decades of<br>the gradient<br> ", "font": {"color": token("muted"), "size": 12}},
             "xpad": 8,
         },
         "hovertemplate": "σ_w² %{x}<br>10<sup>%{y}</sup> layers<br>%{z} decades<extra></extra>",

@@ -29,10 +29,10 @@ def training(progress: Progress, findings: Sequence[Mapping[str, Any]]) -> Drawi
 
 
 def updates_panel(progress: Progress) -> Panel:
-    """Return ‖ΔW‖/‖W‖ of the weight matrices: the median, and the range of nine in ten."""
-    lower, middle, upper = (decades(row) for row in progress.update_ratio)
+    """Return ‖ΔW‖/‖W‖ of the weight matrices: the median, the range of nine in ten, and the largest."""
+    lower, middle, upper, largest = (decades(row) for row in progress.update_ratio)
     sick = None if progress.sick_ratio is None else decades(progress.sick_ratio)
-    drawn = [values for values in (lower, middle, upper, sick) if values is not None]
+    drawn = [values for values in (lower, middle, upper, largest, sick) if values is not None]
     known = np.concatenate([values[np.isfinite(values)] for values in drawn])
     low, high = (float(known.min()), float(known.max())) if known.size else (-4.0, -2.0)
     spare = 0.2 + max(0.0, 2.0 - (high - low)) / 2
@@ -43,6 +43,7 @@ def updates_panel(progress: Progress) -> Panel:
     traces = [
         edge | {"y": numbers(np.maximum(lower, floor), 3), "showlegend": False},
         edge | band | {"y": numbers(np.maximum(upper, floor), 3)},
+        _ratio(steps, largest, "largest of any", token("faint"), "dot"),
         _ratio(steps, middle, "median weight matrix", token("series"), "solid"),
     ]
     if sick is not None:
