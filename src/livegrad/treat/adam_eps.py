@@ -12,9 +12,8 @@ from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Change
 
 _UNDER_ROOT = 1e-3
-_SMALLEST_EPS = 1e-15
-# The square of less than this is zero in float32, so that √v̂ is zero whatever eps is.
-_SMALLEST_ROOT = 1e-22
+# The square of less than this is zero in float32: √v̂ is zero, and eps is all that is divided by.
+_SMALLEST = 1e-22
 
 
 def with_eps(body: Body) -> list[Optimizer]:
@@ -46,10 +45,10 @@ def present_roots(optimizer: Optimizer) -> dict[str, float]:
 
 def eps_under(roots: Mapping[str, float]) -> float | None:
     """A power of ten a thousand times under the smallest √v̂ that float32 can square; None without any."""
-    sizes = [root for root in roots.values() if isfinite(root) and root > _SMALLEST_ROOT]
+    sizes = [root for root in roots.values() if isfinite(root) and root > _SMALLEST]
     if not sizes:
         return None
-    return float(f"1e{floor(log10(max(_SMALLEST_EPS, _UNDER_ROOT * min(sizes))) + 1e-9)}")
+    return float(f"1e{floor(log10(max(_SMALLEST, _UNDER_ROOT * min(sizes))) + 1e-9)}")
 
 
 def predicted_share(body: Body, new: float | None) -> tuple[dict[str, float], dict[str, float]]:
@@ -62,6 +61,12 @@ def predicted_share(body: Body, new: float | None) -> tuple[dict[str, float], di
     old = max((float(g["eps"]) for o in with_eps(body) for g in o.param_groups), default=0.0)
     root = min(roots.values())
     return {"step_share": root / (root + old)}, {"step_share": root / (root + new)}
+
+
+def lies_under_eps(body: Body) -> bool:
+    """Whether half of each step or more was lost to eps in the recorded run: √v̂ ≤ eps."""
+    before, _ = predicted_share(body, 0.0)
+    return before.get("step_share", 1.0) <= 1 / 2
 
 
 def set_eps(body: Body, optimizer: Optimizer, eps: float) -> Change:

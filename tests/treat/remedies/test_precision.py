@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+import livegrad
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.remedies import remedy
@@ -240,13 +241,14 @@ def test_a_half_precision_model_computes_in_bfloat16_with_float32_weights():
     assert model[0].weight.dtype is torch.float16 and model(x).dtype is torch.float16
 
 
-def test_adams_eps_is_put_under_the_gradients_and_the_step_is_whole_again():
+@pytest.mark.parametrize("gradient", [1e-10, 1e-16])
+def test_adams_eps_is_put_under_the_gradients_and_the_step_is_whole_again(gradient):
     def first_step(treated):
         model = One(16, torch.float32)
         model.w = nn.Parameter(torch.ones(4, 4))
         optimizer = torch.optim.Adam([model.w], lr=1e-3)
         treatment = treat(model, "precision=eps", optimizer) if treated else None
-        model.w.grad = torch.full((4, 4), 1e-10)
+        model.w.grad = torch.full((4, 4), gradient)
         optimizer.step()
         eps = optimizer.param_groups[0]["eps"]
         if treatment is not None:
@@ -254,10 +256,30 @@ def test_adams_eps_is_put_under_the_gradients_and_the_step_is_whole_again():
             assert optimizer.param_groups[0]["eps"] == 1e-8
         return 1 - float(model.w.detach()[0, 0]), eps
 
-    # √v̂/(√v̂ + eps) = 1e-10/(1e-10 + 1e-8)
-    assert first_step(False)[0] == pytest.approx(1e-3 / 101, rel=0.01)
+    # √v̂/(√v̂ + eps); the spacing of float32 at one is 1.2e-7.
+    assert first_step(False)[0] == pytest.approx(1e-3 * gradient / (gradient + 1e-8), rel=0.01, abs=6e-8)
     step, eps = first_step(True)
-    assert eps == 1e-13 and step == pytest.approx(1e-3 / 1.001, rel=1e-3)
+    assert eps == pytest.approx(1e-3 * gradient) and step == pytest.approx(1e-3 / 1.001, rel=1e-3)
+
+
+def test_steps_that_float32_swallows_because_eps_divides_them_away_need_another_eps(tmp_path):
+    """A loss of 1e-12 under Adam: the step is 1e-4 of what it would be, and rounded away at that."""
+    torch.manual_seed(0)
+    model = net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    with livegrad.watch(model, optimizer, path=tmp_path / "run"):
+        for x in batches(4):
+            optimizer.zero_grad()
+            (1e-12 * model(x).square().mean()).backward()
+            optimizer.step()
+    finding = {"code": "LG401", "evidence": {"swallowed_share": 1.0, "dtype": "float32"}}
+    body = Body(model, (optimizer,), finding=finding, history=livegrad.load(tmp_path / "run"))
+    cure = remedy("precision")
+    choice = cure.resolve(body, Choice("precision"))
+    assert choice.variant == "eps" and 1e-22 <= float(choice.options["eps"]) < 1e-14
+    assert cure.assess(body, choice).works
+    body.history = None
+    assert cure.resolve(body, Choice("precision")).variant == "master"
 
 
 def test_a_sound_eps_stays():

@@ -22,6 +22,7 @@ from torch.optim import Optimizer
 
 from livegrad.treat.adam_eps import (
     eps_under,
+    lies_under_eps,
     predicted_share,
     present_roots,
     recorded_roots,
@@ -146,7 +147,7 @@ def _variant(body: Body) -> str:
     code, evidence = finding.get("code"), finding.get("evidence") or {}
     dtypes = {p.dtype for p in body.model.parameters()}
     half = bool(dtypes & set(_HALF))
-    if code == "LG401" and "under_eps_share" in evidence:
+    if code == "LG401" and ("under_eps_share" in evidence or (with_eps(body) and lies_under_eps(body))):
         return "eps"
     if code == "LG401":
         return "master"
@@ -181,9 +182,10 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
             "the gradient vanishes on its way: a format or an eps that holds smaller numbers postpones the "
             "zero, and amplifies noise"
         )
-    if code == "LG401" and choice.variant == "eps" and "under_eps_share" not in evidence:
+    under = "under_eps_share" in evidence or (code == "LG401" and lies_under_eps(body))
+    if code == "LG401" and choice.variant == "eps" and not under:
         return "√v̂ does not lie under eps"
-    if code == "LG401" and "swallowed_share" not in evidence and "under_eps_share" not in evidence:
+    if code == "LG401" and "swallowed_share" not in evidence and not under:
         return "no step is lost by its format: the learning rate of the group is what is small; take schedule"
     still = usual_size(body) if "swallowed_share" in evidence and body.optimizers else None
     if still is not None and still < STANDING_STILL and choice.variant != "eps":
