@@ -21,7 +21,7 @@ from livegrad.watch import patches
 from livegrad.watch.compilation import EagerStance, is_compiling, unseen_methods
 from livegrad.watch.every_step import schedule_for
 from livegrad.watch.failure import describe, guarded
-from livegrad.watch.findings import Announcer, judged, load_diagnosis
+from livegrad.watch.findings import load_diagnosis
 from livegrad.watch.info import counters, everything, open_record
 from livegrad.watch.lines import Lines
 from livegrad.watch.nesting import running_steps
@@ -30,6 +30,7 @@ from livegrad.watch.origin import Origins
 from livegrad.watch.record import Record
 from livegrad.watch.recorder import Recorder
 from livegrad.watch.subjects import SubjectTable
+from livegrad.watch.verdicts import Verdicts
 
 clock = time.perf_counter
 UNSEEN_STEPS = (
@@ -89,14 +90,13 @@ class Session:
         self._handles: list[Any] = []
         self._calls = False
         self._stance = EagerStance()
-        self._announcer = Announcer(lambda finding: self._say("finding", finding))
-        self._judged = 1  # one scan alone confirms nothing
         self._path: Path | None = None
         self._lines = Lines()
         table = SubjectTable(self._origins, lambda: schedule_for(options), models, self._lines)
         self._recorder = Recorder(
             table, self._origins, optimizers, self._open_record, self._run, lambda: self.cost, options.budget
         )
+        self._verdicts = Verdicts(self._recorder, lambda finding: self._say("finding", finding))
 
     @property
     def path(self) -> Path | None:
@@ -154,9 +154,8 @@ class Session:
         self._recorder.finish()
         failed = error is not None or exit_code not in (None, 0)
         record.renew(**everything(self._recorder), **self._more)
-        explainable = self._recorder.scans.counterfactuals.kept.any and not self._announcer.failed
-        if explainable and not failed:
-            self._explain(record, judged(record.writer.path))
+        if not failed:
+            self._verdicts.explain_all(record)
         status = "failed" if failed else "finished"
         record.writer.close(status=status, exit_code=exit_code, error=error)
 
@@ -303,8 +302,8 @@ class Session:
                 renewing = recorder.table.changed or begun > record.renewal_at
                 if renewing:
                     self._renew(record)
-                if record.scan_count > self._judged and (renewing or recorder.scans.odd):
-                    self._judge(record)
+                if (renewing or recorder.scans.odd) and self._verdicts.are_due(record):
+                    self._verdicts.look(record)
                 if recorder.scans.counterfactuals.kept.large:
                     recorder.scans.counterfactuals.kept.let_go()
             if recorder.calls_wanted() is not self._calls:
@@ -320,25 +319,6 @@ class Session:
             fields = everything if table.changed else counters
             table.changed = False
             record.renew(**fields(self._recorder), **self._more)
-
-    def _judge(self, record: Record) -> None:
-        """Have the run judged if a scan looks wrong, or if there is time for it."""
-        recorder = self._recorder
-        entries = len(recorder.table.tensors.entries) + len(recorder.scans.layers.entries)
-        if self._announcer.affordable(recorder.scans.odd, entries):
-            self._judged = record.scan_count
-            with recorder.lock:
-                found = self._announcer.ask(record.writer.path)
-                # What does no harm can wait for the end.
-                self._explain(record, [finding for finding in found if finding["severity"] != "info"])
-        recorder.scans.odd = False
-
-    def _explain(self, record: Record, findings: list[dict[str, Any]]) -> None:
-        """Have the causes of the findings tried on a copy of the step they were seen in."""
-        scans = self._recorder.scans
-        tried = scans.counterfactuals
-        if tried.try_causes(findings, self._recorder.table.subjects, scans.layers.entries):
-            record.renew(counterfactuals=tried.entries)
 
     def _watch_calls(self) -> None:
         self._calls = self._recorder.calls_wanted()
