@@ -7,53 +7,30 @@ product for audibility), after_backward() when the true gradients have passed, c
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
-from livegrad.probe.aside import aside_layers
 from livegrad.probe.audibility import GradientTap, gaussian_probe, open_ends, send_probe
 from livegrad.probe.collection import no_collection
 from livegrad.probe.cut import parameters_cut_off
+from livegrad.probe.depth_axis import DepthAxis, StepFlow
 from livegrad.probe.eager import Eager
-from livegrad.probe.graph import (
-    DataGraph,
-    StepGraph,
-    data_flow,
-    data_graph,
-    heights,
-    nodes_under,
-    parameters_of,
-    step_graph,
-)
+from livegrad.probe.graph import StepGraph, step_graph
 from livegrad.probe.inputs import with_input_rows
-from livegrad.probe.layers import (
-    MOST_LAYERS,
-    LayerNames,
-    LayerNode,
-    LayerSpec,
-    choose_layers,
-    credit_enclosed,
-    is_cut,
-    is_hand_written_norm,
-)
+from livegrad.probe.layers import MOST_LAYERS, LayerNames, LayerNode, LayerSpec
 from livegrad.probe.loops import LoopScan
 from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
-from livegrad.probe.output import OutputChoice, used_outputs
-from livegrad.probe.output_link import link_layers
+from livegrad.probe.output import used_outputs
 from livegrad.probe.pairing import PairingSpec, as_json, find_pairings
 from livegrad.probe.path_rows import PathRow, path_rows, with_paths
 from livegrad.probe.path_tap import PathTap
 from livegrad.probe.reach import PROBE, TRUTH, RecurrentReach
-from livegrad.probe.record import Record
 from livegrad.probe.rerun import unchanged_by_rerun
 from livegrad.probe.script_trace import ScriptTrace
-from livegrad.probe.segments import open_segments
 from livegrad.probe.similarity import likeness, token_likeness
-from livegrad.probe.spine import find_spine
 from livegrad.probe.squares import is_measurable, row_squares
 from livegrad.probe.target import Target, in_output_units, read_target
 from livegrad.probe.time_rows import TimeRow, with_time_rows
@@ -210,32 +187,25 @@ class StepScan:
                 "the model's forward pass did not run before backward, so it could not be followed"
             )
             return
-        beyond = _beyond(graph, record)
-        flow = data_flow(graph, record.is_data, beyond)
-        uses_parameters = partial(parameters_of, graph, flow, beyond=beyond)
-        start = OutputChoice(graph, flow, heights(graph, flow), record, uses_parameters).choose()
-        if isinstance(start, str):
-            self.reason = record.trouble or start
+        flow = StepFlow(graph, record)
+        output = flow.output()
+        if isinstance(output, str):
+            self.reason = record.trouble or output
             return
         self._stop_watching()
-        data = data_graph(graph, flow, start[0], beyond)
-        credit_enclosed(record, data)
-        spine = find_spine(data, [is_cut(record, data, i) for i in range(len(data.nodes))])
-        paths = open_segments(data, spine.chain, partial(_known_by, record, data), spine.in_time)
-        layers = choose_layers(record, data, spine, self._names, paths, self._most_layers)
-        self._out = next(i for i, layer in enumerate(layers) if layer.node is data.nodes[0])
-        layers = [*layers, *aside_layers(record, graph, flow, beyond, layers, self._names)]
-        self._layers = [*layers, *link_layers(record, graph, flow, layers, self._names)]
+        axis = flow.axis(output, self._names, self._most_layers)
+        self._layers, self._out = axis.layers, axis.out
         self._tap = GradientTap((layer.node for layer in self._layers), record.batch)
-        self._probe(data, start[1])
-        self._paths = path_rows(data, paths, self._layers)
-        self._path_tap = PathTap(data, paths if self._paths else (), record.batch)
-        self._loops = LoopScan(data, record, spine.loops) if spine.loops else None
+        self._probe(axis)
+        # These listen to the true backward pass alone.
+        self._paths = path_rows(axis.data, axis.paths, self._layers)
+        self._path_tap = PathTap(axis.data, axis.paths if self._paths else (), record.batch)
+        self._loops = LoopScan(axis.data, record, axis.loops) if axis.loops else None
         self._outputs = used_outputs(record.outputs, graph)
         ids = self._names.tensor_ids
         self._cut_off = parameters_cut_off(record.cuts, self._trace.without_grad_at, self._reached, ids)
         if target is None:
-            self._read_loss(loss, data.nodes[0])
+            self._read_loss(loss, axis.data.nodes[0])
         else:
             self._target = target
 
@@ -257,7 +227,8 @@ class StepScan:
         with contextlib.suppress(Exception):
             self._pairings = find_pairings(loss, output)
 
-    def _probe(self, data: DataGraph, number: int) -> None:
+    def _probe(self, axis: DepthAxis) -> None:
+        data, number = axis.data, axis.number
         record, output = self._trace.record, self._layers[self._out].operation
         hooked = not record.hooked_nodes().isdisjoint(data.nodes)
         obstacle = record.obstacle or (_HOOKED if hooked else None) or function_obstacle(data.nodes)
@@ -330,22 +301,3 @@ class StepScan:
             self._outputs,
             self._cut_off,
         )
-
-
-def _known_by(record: Record, graph: DataGraph, i: int) -> int | None:
-    """The node that stands for the operation node i belongs to; None if it is none, or a normalization's
-    own.
-    """
-    operation = record.operations.get(graph.nodes[i]) or record.enclosing(graph.nodes[i])
-    home = None if operation is None else graph.index.get(operation.node)
-    if operation is None or home is None or not is_cut(record, graph, home):
-        return None
-    return None if is_hand_written_norm(operation.module) else home
-
-
-def _beyond(graph: StepGraph, record: Record) -> set[int]:
-    """Nodes that made the model's inputs and under which the model itself did not run (its own earlier state
-    is no input).
-    """
-    outside = [graph.index[node] for node in record.outside if node in graph.index]
-    return {i for i in outside if record.operations.keys().isdisjoint(nodes_under(graph, i))}
