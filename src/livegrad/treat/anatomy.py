@@ -35,7 +35,9 @@ class Part:
     another weighted operation). activation_source: the user's line that calls that one. normalization: type
     of the normalization in between, or None. before: type of the last activation in front of it, None where
     its input comes from no activation (the model's own input, a join, another weighted operation or a
-    normalization). source: the user's line that calls it, made: that creates its module.
+    normalization). source: the user's line that calls it, made: that creates its module. between: types of
+    the operations on the way to the next weighted operation of the spine, where no known activation is among
+    them: a function of the program's own.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Part:
     before: str | None = None
     source: str | None = None
     made: str | None = None
+    between: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,8 @@ def _stand_in(output: Any) -> torch.Tensor:
 def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
     parts = []
     contexts = _contexts([spec.type for spec in specs])
-    for spec, carries, (before, normalization, behind) in zip(specs, weighted, contexts, strict=True):
+    several = zip(specs, weighted, contexts, strict=True)
+    for place, (spec, carries, (before, normalization, behind)) in enumerate(several):
         if not carries or spec.type.startswith(_NORMALIZATIONS):
             continue
         following = specs[behind] if behind is not None else None
@@ -135,9 +139,27 @@ def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
                 before=before,
                 source=spec.source,
                 made=spec.made,
+                between=_between(specs, weighted, place) if spec.kind == "depth" else (),
             )
         )
     return tuple(parts)
+
+
+def _between(specs: list[Any], weighted: list[bool], place: int) -> tuple[str, ...]:
+    """What stands on the spine between the operation at `place` and the next weighted one; () where a known
+    activation is among it, or nothing follows.
+    """
+    found: list[str] = []
+    for i in range(place + 1, len(specs)):
+        kind = specs[i].type
+        if kind.startswith(_NORMALIZATIONS) or specs[i].kind != "depth" or kind in _PASSED_OVER:
+            continue
+        if weighted[i]:
+            return tuple(found)
+        if kind in CATALOGUE:
+            break
+        found.append(kind)
+    return ()
 
 
 def _as_registered(model: nn.Module) -> tuple[Part, ...]:

@@ -1,5 +1,5 @@
 """Layers scaled, in order of execution, so that each one's output has variance one on the batch (LSUV;
-Mishkin & Matas 2016).
+Mishkin & Matas 2016), or less where a function of the program's own is to be met at small signals.
 """
 
 import copy
@@ -15,13 +15,13 @@ from livegrad.treat.remedy import Refused
 from livegrad.treat.weights import Weight
 
 
-def unit_variance(body: Body, weights: Sequence[Weight]) -> list[Drawn]:
+def of_variance(body: Body, weights: Sequence[Weight], variance: float = 1.0) -> list[Drawn]:
     """Scale the weights, whose biases are zero, in one pass: dividing an output by its spread is dividing the
     weights by it. Raises Refused without a batch.
     """
     if body.args is None:
         raise Refused("lsuv measures on a batch: give one, treat(model, 'init=lsuv', inputs=batch)")
-    spreads = _spreads(body, weights)
+    spreads = _spreads(body, weights, math.sqrt(variance))
     generator = body.generator()
     return [
         redrawn(
@@ -29,7 +29,7 @@ def unit_variance(body: Body, weights: Sequence[Weight]) -> list[Drawn]:
             Draw("scaled", 1 / spreads[id(w.module)]),
             generator,
             f"{w.name}.weight",
-            f"weights: divided by {spreads[id(w.module)]:.3g}, for unit variance on the batch",
+            f"weights: divided by {spreads[id(w.module)]:.3g}, for variance {variance:g} on the batch",
             w.part.made,
         )
         for w in weights
@@ -37,12 +37,13 @@ def unit_variance(body: Body, weights: Sequence[Weight]) -> list[Drawn]:
     ]
 
 
-def _spreads(body: Body, weights: Sequence[Weight]) -> dict[int, float]:
+def _spreads(body: Body, weights: Sequence[Weight], wanted: float) -> dict[int, float]:
+    """Module -> its output's spread over the one that is wanted."""
     assert body.args is not None
     spreads: dict[int, float] = {}
 
     def scaled(module: nn.Module, args: object, output: Tensor) -> Tensor:
-        spread = float(output.detach().double().std())
+        spread = float(output.detach().double().std()) / wanted
         if id(module) in spreads or not math.isfinite(spread) or spread == 0:
             return output
         spreads[id(module)] = spread

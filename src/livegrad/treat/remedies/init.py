@@ -14,6 +14,7 @@ front of* it, g = (E φ²)^-½ (1 for the model's own input). Forward and backwa
                       layers: isometry at small signals, for tanh nets of any depth
     xavier, he, lecun as published: σ² = 2/(fan-in + fan-out), 2/fan-in, 1/fan-in
     lsuv              orthogonal, then each layer scaled to unit output variance on the batch; Mishkin & Matas
+                      2016. Behind a function unknown to theory, to the variance that passes most back
     residual          own-gain, and the last layer of each of L residual branches times 1/√L
     fixup             residual branches without normalization: their last layer and the classifier zero, the
                       others times L^(-1/(2m-2)); Zhang et al. 2019
@@ -27,6 +28,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
+
+from torch import nn
 
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.theory.activation import moments
@@ -46,7 +49,7 @@ from livegrad.treat.initialization.gains import (
     is_odd,
     predicted,
 )
-from livegrad.treat.initialization.lsuv import unit_variance
+from livegrad.treat.initialization.lsuv import of_variance
 from livegrad.treat.initialization.measuring import input_power
 from livegrad.treat.initialization.suitable import assess_branches, obstacle_among
 from livegrad.treat.initialization.transformer import deepnorm, t_fixup
@@ -62,8 +65,11 @@ _FLOOR_DECADES = 3.0
 _AS_GOOD = 0.5
 # Variants that draw by the residual branches there are.
 _BY_BRANCH = {"fixup": fixup, "deepnorm": deepnorm, "t-fixup": t_fixup}
+# Variances at which a function may be nearly linear, if it is not at one.
+_VARIANCES = (1e-2, 1e-4, 1e-6)
 # An odd activation has no mean but for rounding.
 _NO_MEAN = 1e-9
+_RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
 class Init(Remedy):
@@ -80,7 +86,10 @@ class Init(Remedy):
         "own-gain", "orthogonal", "delta-orthogonal", "critical", "centred", "edge", "xavier", "he", "lecun",
         "lsuv", "residual", "fixup", "deepnorm", "t-fixup",
     )  # fmt: skip
-    options: ClassVar = {"seed": "of the draw; by default one more than torch's own"}
+    options: ClassVar = {
+        "seed": "of the draw; by default one more than torch's own",
+        "variance": "of each layer's output on the batch (lsuv; default 1)",
+    }
 
     def preserves_function(self, choice: Choice) -> bool:
         return False
@@ -91,18 +100,35 @@ class Init(Remedy):
         """
         if choice.variant != AUTO:
             self.require_variant(choice.variant)
-            return choice
+            return self._at_best_variance(body, choice) if choice.variant == "lsuv" else choice
         candidates = self._candidates(body)
         if body.args is None or len(candidates) == 1:
             return Choice(self.name, candidates[0], choice.options)
-        measured = {variant: abs(_decades_with(body, self, variant, choice)) for variant in candidates}
-        best = min(size if math.isfinite(size) else math.inf for size in measured.values())
-        plainest = next(v for v in candidates if not measured[v] > best + _AS_GOOD)
-        return Choice(self.name, plainest, choice.options)
+        drawn = [Choice(self.name, variant, choice.options) for variant in candidates]
+        drawn = [self._at_best_variance(body, c) if c.variant == "lsuv" else c for c in drawn]
+        measured = [abs(_decades_with(body, self, c)) for c in drawn]
+        best = min(size if math.isfinite(size) else math.inf for size in measured)
+        return next(c for c, size in zip(drawn, measured, strict=True) if not size > best + _AS_GOOD)
+
+    def _at_best_variance(self, body: Body, choice: Choice) -> Choice:
+        """The choice with the largest variance at which the deepest layer is heard, where what stands between
+        the layers is a function of the program's own.
+        """
+        unknown = _usual_activation(body.anatomy.parts) is None and any(p.between for p in body.anatomy.parts)
+        if body.args is None or not unknown or "variance" in choice.options:
+            return choice
+        several = [Choice(self.name, "lsuv", {**choice.options, "variance": v}) for v in _VARIANCES]
+        measured: list[float] = []
+        for c in (choice, *several):
+            measured.append(abs(_decades_with(body, self, c)))
+            if measured[-1] <= _FLOOR_DECADES:
+                return c
+        sizes = [size if math.isfinite(size) else math.inf for size in measured]
+        return (choice, *several)[sizes.index(min(sizes))]
 
     def assess(self, body: Body, choice: Choice) -> Assessment:
         weights = list(weights_of(body.model, body.anatomy.parts))
-        obstacle = _obstacle(body, choice, weights)
+        obstacle = _obstacle(body, choice, weights) or _not_the_recurrence(body, weights)
         if obstacle is not None:
             return Assessment(False, obstacle)
         if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
@@ -149,7 +175,7 @@ class Init(Remedy):
         for weight, gains in zip(weights, drawn, strict=True):
             changes += draw_layer(weight, gains, generator)
         if choice.variant == "lsuv":
-            changes += unit_variance(body, weights)
+            changes += of_variance(body, weights, float(choice.options.get("variance", 1.0)))
         if choice.variant == "residual":
             changes += shrink_branches(body, weights)
         return changes
@@ -239,6 +265,16 @@ def _obstacle(body: Body, choice: Choice, weights: Sequence[Weight]) -> str | No
     return None
 
 
+def _not_the_recurrence(body: Body, weights: Sequence[Weight]) -> str | None:
+    """Why it is no answer to what a recurrence does, where that runs inside one layer of torch."""
+    finding = body.finding or {}
+    in_time = finding.get("code") in ("LG102", "LG104") or (finding.get("cause") or {}).get("kind") == "time"
+    if not in_time or any(weight.part.kind == "time" for weight in weights):
+        return None
+    inside = next((type(m).__name__ for m in body.model.modules() if isinstance(m, _RECURRENT)), None)
+    return None if inside is None else f"it leaves the weights of nn.{inside} as they are: take recurrent"
+
+
 def _depth(body: Body) -> int:
     return max(1, sum(part.kind == "depth" for part in body.anatomy.parts))
 
@@ -249,12 +285,12 @@ def _fits_delta(weight: Weight) -> bool:
     return odd and getattr(module, "groups", 1) == 1
 
 
-def _decades_with(body: Body, remedy: Remedy, variant: str, choice: Choice) -> float:
-    """The deepest layer's audibility after this variant, tried on a copy of the body."""
+def _decades_with(body: Body, remedy: Remedy, choice: Choice) -> float:
+    """The deepest layer's audibility after this choice, tried on a copy of the body."""
     trial = Body(copy.deepcopy(body.model), (), body.args, body.kwargs, body.finding, seed=body.seed)
     with replayed(RandomState.now({p.device for p in body.model.parameters()})):
         try:
-            remedy.apply(trial, Choice(remedy.name, variant, choice.options))
+            remedy.apply(trial, choice)
             return examine(trial.model, trial.args, trial.kwargs).decades
         except Refused:
             return math.inf

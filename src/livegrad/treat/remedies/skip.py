@@ -82,6 +82,8 @@ class Skip(Remedy):
             number = sum(map(len, rows))
             return Assessment(None, f"around {number} blocks that are given what the one before them gives")
         links = [link.part for chain in chains for link in chain[1:]]
+        if all(part.before is None and part.normalization is None for part in links):
+            return Assessment(None, f"around {len(links)} layers; theory has no name for what is between")
         activation = Counter(part.before for part in links).most_common(1)[0][0] or "ReLU"
         sigma, blocks = median_gain(body.model, body.anatomy.parts), len(links)
         now = backward_gain(activation, sigma, depth=blocks)
@@ -160,6 +162,8 @@ def _chains(body: Body) -> list[list[_Link]]:
 
 def _linked(first: Part, second: Part, shapes: Mapping[str, tuple[torch.Size, torch.Size]]) -> bool:
     through = first.activation is not None and first.activation == second.before
+    # A function of the program's own has no name, but leads to the next layer of the spine all the same.
+    through = through or (bool(first.between) and second.before is None)
     return through and shapes[first.module or ""][1] == shapes[second.module or ""][1]
 
 
