@@ -37,6 +37,9 @@ def test_only_a_bare_number_needs_a_word_beside_it(name: str, told: str) -> None
         (["7", "8", "9"], "layers 7 to 9"),
         (["1", "3", "5"], "layers 1 to 5 (3 of them)"),
         (["0.0", "0.1", "0.2"], "layers 0.0 to 0.2 (3 of them)"),
+        (["rnn[t=0]", "rnn[t=1]", "rnn[t=2]"], "rnn, time steps 0 to 2"),
+        (["0[t=0]", "0[t=4]"], "layer 0, time steps 0 to 4 (2 of them)"),
+        (["a[t=0]", "b[t=1]"], "a[t=0] and b[t=1]"),
         (["0", "1", "head"], "layer 0 … head (3 layers)"),
     ],
 )

@@ -8,6 +8,9 @@ from itertools import pairwise
 _NUMBER = re.compile(r"\d+(?:\.\d+)*(?:\.l\d+(?:_reverse)?)?(?:[\[#].*)?", re.ASCII)
 
 
+_TIME = re.compile(r"(?P<whose>.*)\[t=(?P<step>\d+)\]", re.ASCII | re.DOTALL)
+
+
 def is_number(name: str) -> bool:
     """Tell whether a layer is called by its place alone, as in a bare `nn.Sequential`."""
     return _NUMBER.fullmatch(name) is not None
@@ -29,12 +32,15 @@ def span(first: str, last: str) -> str:
 
 def layers_text(names: Sequence[str]) -> str | None:
     """Return layer names folded for reading: "a", "a and b", or "a … z (24 layers)"; of numbers "layer 3",
-    "layers 3 and 5", or "layers 0 to 46 (24 of them)"; None for no names.
+    "layers 3 and 5", or "layers 0 to 46 (24 of them)"; of time steps "rnn, time steps 0 to 66"; None for no
+    names.
     """
     if not names:
         return None
     if len(names) == 1:
         return spoken(names[0])
+    if (times := _times(names)) is not None:
+        return times
     if all(map(is_number, names)):
         return _numbers(names)
     if len(names) == 2:
@@ -48,3 +54,14 @@ def _numbers(names: Sequence[str]) -> str:
     whole = all(name.isdecimal() for name in names)
     gapless = whole and all(int(after) - int(before) == 1 for before, after in pairwise(names))
     return span(names[0], names[-1]) + ("" if gapless else f" ({len(names)} of them)")
+
+
+def _times(names: Sequence[str]) -> str | None:
+    """Time steps of one recurrence; None where these names are anything else."""
+    found = [match for name in names if (match := _TIME.fullmatch(name)) is not None]
+    if len(found) < len(names) or len({match["whose"] for match in found}) > 1:
+        return None
+    steps = [int(match["step"]) for match in found]
+    gapless = all(after - before == 1 for before, after in pairwise(steps))
+    count = "" if gapless else f" ({len(steps)} of them)"
+    return f"{spoken(found[0]['whose'])}, time steps {steps[0]} to {steps[-1]}{count}"
