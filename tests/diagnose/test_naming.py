@@ -25,6 +25,13 @@ def test_only_a_bare_number_needs_a_word_beside_it(name: str, told: str) -> None
     assert spoken(name, "Linear") == told
 
 
+def test_a_sentence_stays_readable_beside_a_name_that_does_not() -> None:
+    name = "encoder." + "x" * 5000 + ".attention.out_proj"
+    assert len(spoken(name)) == 80 and spoken(name).endswith(".attention.out_proj")
+    assert len(str(layers_text(["stem", name, name]))) < 120
+    assert spoken("a" * 80) == "a" * 80
+
+
 @pytest.mark.parametrize(
     ("names", "told"),
     [

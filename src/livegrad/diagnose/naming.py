@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+_LONGEST = 80
 # "3", "3.0", and a lane, a repetition or a time step of such: "3.l0", "3#2", "3[t=5]".
 _NUMBER = re.compile(r"\d+(?:\.\d+)*(?:\.l\d+(?:_reverse)?)?(?:[\[#].*)?", re.ASCII)
 
@@ -17,7 +18,13 @@ def is_number(name: str) -> bool:
 
 
 def spoken(name: str, type: str | None = None) -> str:
-    """Return a layer's name as a sentence has it: "encoder.fc1", but "layer 3" or "layer 3 (Linear)"."""
+    """Return a layer's name as a sentence has it: "encoder.fc1", but "layer 3" or "layer 3 (Linear)".
+
+    Of a name too long to be read in a sentence the middle is left out, and more of its end is kept: in a
+    dotted name that tells layers apart.
+    """
+    if len(name) > _LONGEST:
+        name = f"{name[: _LONGEST // 3]}…{name[-(_LONGEST - _LONGEST // 3 - 1) :]}"
     if not is_number(name):
         return name
     return f"layer {name}" if type is None else f"layer {name} ({type})"
