@@ -80,6 +80,23 @@ def test_the_edge_keeps_the_signal_of_two_hundred_tanh_layers(batch):
     assert abs(proof.decades_after) < 0.5
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "readout"), [(torch.optim.Adam, math.sqrt(201)), (torch.optim.SGD, 1.0)]
+)
+def test_small_signals_are_read_out_at_full_size_where_steps_do_not_grow_with_them(batch, optimizer, readout):
+    """E h² is 1/(3L) behind L layers; orthonormal rows times √L make outputs of mean square 1/3 of it. Plain
+    gradient steps grow with the readout's square, L-fold; Adam's do not.
+    """
+    torch.manual_seed(0)
+    model = stack(nn.Tanh, depth=200, width=64)
+    treat(model, "init=edge", optimizer(model.parameters(), lr=1e-5), inputs=batch[:, :64])
+    rows = model[-1].weight.detach().double()
+    assert torch.linalg.svdvals(rows).numpy() == pytest.approx(readout, rel=1e-3)
+    with torch.no_grad():
+        power = float(model(batch[:, :64]).square().mean())
+    assert power == pytest.approx(readout**2 / (3 * 201), rel=0.5)
+
+
 def test_delta_orthogonal_tanh_keeps_the_gradient_at_places_without_a_signal():
     """At its own gain a place of zeros stays zero and passes back 1.59 times the gradient per layer."""
     torch.manual_seed(0)

@@ -11,7 +11,8 @@ front of* it, g = (E φ²)^-½ (1 for the model's own input). Forward and backwa
     critical          σ_w, σ_b with χ₁ = 1 at a fixed length q*       Schoenholz et al. 2017
     centred           orthogonal, σ_w = (Var φ)^-½, and biases that take the mean E φ away
     edge              orthogonal, σ_w = 1/φ'(0), σ_b = 0, and the first layer scaled to E z² = 1/L over L
-                      layers: isometry at small signals, for tanh nets of any depth
+                      layers: isometry at small signals, for tanh nets of any depth. Under Adam and
+                      its kin the readout √L larger, so that outputs are not as small
     xavier, he, lecun as published: σ² = 2/(fan-in + fan-out), 2/fan-in, 1/fan-in
     lsuv              orthogonal, then each layer scaled to unit output variance on the batch; Mishkin & Matas
                       2016. Behind a function unknown to theory, to the variance that passes most back
@@ -26,7 +27,6 @@ front of* it, g = (E φ²)^-½ (1 for the model's own input). Forward and backwa
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 from torch import nn
@@ -50,7 +50,7 @@ from livegrad.treat.initialization.gains import (
     predicted,
 )
 from livegrad.treat.initialization.lsuv import of_variance
-from livegrad.treat.initialization.measuring import input_power
+from livegrad.treat.initialization.small_signals import at_small_signals
 from livegrad.treat.initialization.suitable import assess_branches, obstacle_among
 from livegrad.treat.initialization.transformer import deepnorm, t_fixup
 from livegrad.treat.optimizers import begun
@@ -168,10 +168,8 @@ class Init(Remedy):
             return _BY_BRANCH[choice.variant](body, weights, branches_of(body, weights), generator)
         drawn = [gains_of(weight, choice.variant) for weight in weights]
         activation = _usual_activation(body.anatomy.parts)
-        small = activation is not None and has_small_signals(choice.variant, activation)
-        if small and weights[0].part.before is None:
-            power = input_power(body, weights[0].module)
-            drawn[0] = replace(drawn[0], weight=(power * _depth(body)) ** -0.5)
+        if activation is not None and has_small_signals(choice.variant, activation):
+            drawn = at_small_signals(body, weights, drawn, _depth(body))
         for weight, gains in zip(weights, drawn, strict=True):
             changes += draw_layer(weight, gains, generator)
         if choice.variant == "lsuv":
