@@ -1,6 +1,7 @@
 """Looking for the rate that a treatment needs, and for a second proposal of another kind."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from torch import nn
 
 from livegrad.treat.choice import parse_choices
 from livegrad.treat.prescription.ranking import Judged, Trial
-from livegrad.treat.prescription.rates import climb, rates_from_zero
+from livegrad.treat.prescription.rates import climb, rates_from_zero, rates_that_rise
 from livegrad.treat.prescription.rehearsal import Outcome
 from livegrad.treat.prescription.variety import are_alike, unlike, varied
 
@@ -89,3 +90,10 @@ def test_the_second_proposal_is_of_another_kind_and_so_is_the_third():
 def test_another_kind_that_does_not_learn_is_not_put_before_a_variant_that_does():
     order = [judged("init=he", 2.0), judged("init=lsuv", 1.0), judged("skip", -1.0, cures=False)]
     assert [str(j.trial.choices[0]) for j in varied(order)] == ["init=he", "init=lsuv", "skip"]
+
+
+def test_a_rate_that_one_step_raises_is_held_at_what_it_usually_is():
+    steps = [SimpleNamespace(rates=((0.05,),)) for _ in range(23)]
+    assert rates_that_rise(steps) == []
+    (held,) = rates_that_rise([*steps, SimpleNamespace(rates=((30.0,),))])
+    assert str(held) == "schedule=cap:lr=0.05"

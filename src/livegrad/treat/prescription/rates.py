@@ -7,6 +7,8 @@ sound one standing still. So a treatment is tried at powers of ten of the rate, 
 
 import math
 from collections.abc import Callable, Sequence
+from statistics import median
+from typing import Any
 
 from torch.optim import Optimizer
 
@@ -16,6 +18,10 @@ from livegrad.treat.prescription.ranking import Judged
 
 # Findings that a rate of another size can end.
 OF_RATE = frozenset({"LG105", "LG106", "LG301", "LG402", "LG503"})
+# Findings that a rate which rises in the middle can make.
+OF_RISES = frozenset({"LG105", "LG106", "LG202", "LG301", "LG402"})
+# A rate that rises by less is not what a fault comes from.
+_RISES = 2.0
 _RUNGS = 3
 # Nats gained that need no finer search: the loss is halved.
 CLEAR = 0.7
@@ -66,6 +72,16 @@ def _is_too_fast(judged: Judged) -> bool:
         return True
     risen = not outcome.last < outcome.losses[0] + abs(outcome.losses[0]) * 0.01
     return risen or bool(outcome.codes & (OF_RATE - {"LG503"}))
+
+
+def rates_that_rise(lessons: Sequence[Any]) -> list[Choice]:
+    """A bound on the rate where the program's own first steps raise it over twice what it usually is in them;
+    [] where they do not. lessons: with the rates of each step, by optimizer and group.
+    """
+    rates = [rate for lesson in lessons for group in lesson.rates for rate in group if rate > 0]
+    if not rates or max(rates) <= _RISES * (usual := median(rates)):
+        return []
+    return [Choice("schedule", "cap", {"lr": float(f"{usual:.2g}")})]
 
 
 def rates_from_zero(optimizers: Sequence[Optimizer]) -> list[Choice]:

@@ -1,7 +1,6 @@
 """The candidates for one body's findings, tried on copies as far as patience goes, and put in order."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -13,8 +12,10 @@ from livegrad.treat.prescription.candidates import candidates
 from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change
 from livegrad.treat.prescription.proposal import Proposal, Refusal
 from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, rank_unseen, shortlist
-from livegrad.treat.prescription.rates import OF_RATE, climb, rates_from_zero
+from livegrad.treat.prescription.rates import OF_RATE, OF_RISES, climb, rates_from_zero, rates_that_rise
 from livegrad.treat.prescription.rehearsal import Outcome, Stage
+from livegrad.treat.prescription.resorts import resorts
+from livegrad.treat.prescription.stopwatch import Stopwatch
 from livegrad.treat.prescription.variety import are_alike, of_each_kind, unlike, varied
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment
@@ -32,6 +33,9 @@ ENOUGH = math.log(2)
 # Findings of faults that may be born in the middle of a training.
 BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
 
+# Treatments, each with the codes that it may answer.
+Listed = list[tuple[tuple[Choice, ...], tuple[str, ...]]]
+
 
 class Tried:
     """The candidates for `findings` of one body. refused, notes: what is said beside the proposals."""
@@ -45,20 +49,15 @@ class Tried:
         self._stage = stage
         self._wanted = frozenset(str(f["code"]) for f in findings)
         self._findings = findings
-        self._watch = _Stopwatch(patience)
+        self._watch = Stopwatch(patience)
         self._seen: list[tuple[Choice, ...]] = []
         self._courses: set[tuple[float, ...]] = set()
         self._said: dict[tuple[str, str], tuple[Choice, Assessment]] = {}
 
     def proposals(self) -> list[Proposal]:
         """The candidates that were not refused, the best first."""
-        lists = candidates(self._findings)
-        if slow := tuple(sorted(self._wanted & {"LG401", "LG503"})):
-            lists = [*(((rate,), slow) for rate in rates_from_zero(self._body.optimizers)), *lists]
-        pairs = enumerate(lists)
-        trials = [
-            t for order, (choices, codes) in pairs if (t := self._trial(order, choices, codes)) is not None
-        ]
+        lists = [*self._of_rates(), *candidates(self._findings)]
+        trials = self._trials(lists)
         if self._stage is not None:
             try:
                 return self._rehearsed(self._stage, trials)
@@ -67,6 +66,21 @@ class Tried:
         trials = [t for t in trials if self._assessed(t.choices[0], t.answers[0])[1].works is not False]
         trials.sort(key=lambda t: (size_of_change(t.choices), t.order))
         return [self._proposal(t, None) for t in trials]
+
+    def _of_rates(self) -> Listed:
+        """What the rates that the program sets ask for: another than zero, a bound on those that rise."""
+        found: Listed = []
+        if rise := tuple(sorted(self._wanted & OF_RISES)):
+            lessons = () if self._stage is None else self._stage.lessons
+            found += [((cap,), rise) for cap in rates_that_rise(lessons)]
+        if slow := tuple(sorted(self._wanted & {"LG401", "LG503"})):
+            found += [((rate,), slow) for rate in rates_from_zero(self._body.optimizers)]
+        return found
+
+    def _trials(self, lists: Listed, first: int = 0) -> list[Trial]:
+        pairs = enumerate(lists, first)
+        found = [self._trial(order, choices, codes) for order, (choices, codes) in pairs]
+        return [trial for trial in found if trial is not None]
 
     def _trial(self, order: int, choices: tuple[Choice, ...], codes: tuple[str, ...]) -> Trial | None:
         """The candidate with its first variant filled in, or None where it is refused."""
@@ -112,6 +126,10 @@ class Tried:
         control = stage.rehearse((), FIRST_LOOK)
         look = control.seconds
         first, untried = self._first_looks(stage, trials, control, contest)
+        if not self._is_born_later(control) and not any(j.cures and j.progress > ENOUGH for j in first):
+            more = self._trials(resorts(self._findings), len(trials))
+            others, left_out = self._first_looks(stage, more, control, contest)
+            first, untried = [*first, *others], [*untried, *left_out]
         if not contest and not any(j.cures and j.progress > ENOUGH for j in first):
             first = self._at_other_rates(stage, first, control)
         looked = [j for j in first if j.trial.outcome is not None]
@@ -251,23 +269,6 @@ class Tried:
             }
         _, said = self._assessed(trial.choices[0], trial.answers[0])
         return Proposal(trial.choices, trial.answers, said.reason, said.before, said.predicted, measured)
-
-
-class _Stopwatch:
-    """Counts the time that this process works, not that in which others keep it waiting."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._begun = time.perf_counter(), time.process_time()
-
-    @property
-    def share_gone(self) -> float:
-        wall, worked = time.perf_counter() - self._begun[0], time.process_time() - self._begun[1]
-        return min(wall, worked) / self._seconds
-
-    def left(self, share: float) -> float:
-        """Seconds until this share has gone."""
-        return self._seconds * max(0.0, share - self.share_gone)
 
 
 def _is_clear(finalists: Sequence[Judged]) -> bool:
