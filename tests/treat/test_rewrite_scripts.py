@@ -654,6 +654,7 @@ PROGRAMS = {
     "recurrent, identity": Program("recurrent=identity", RNN, ('nonlinearity="relu"',), 1),
     "GRU, orthogonal": Program("recurrent=orthogonal", GRU, ("for tensor in tensors:",)),
     "recurrent, chrono": Program("recurrent=chrono", RNN, (".uniform_(1, 19, generator=generator)",)),
+    "GRU, hold": Program("recurrent=hold", GRU, ("] = 2.94",)),
     "GPT, residual init": Program("init=residual", GPT, ("initialize(self)",)),
     "two files, activation": Program("activation=relu", TWO_FILES, ("from torch import nn",), 2),
     "two files, init": Program("init=own-gain", TWO_FILES, ("initialize(net)",)),

@@ -1,5 +1,7 @@
 """recurrent: the factor per step, measured through time, is the predicted one."""
 
+from math import e
+
 import pytest
 import torch
 from torch import nn
@@ -124,6 +126,39 @@ def test_the_two_bias_vectors_add_up_to_what_was_asked(batch):
         treat(model, "recurrent=forget:bias=2", inputs=batch, force=True)
         both = (model.rnn.bias_ih_l0 + model.rnn.bias_hh_l0).detach().chunk(gates)[1]
         assert torch.equal(both, torch.full((HIDDEN,), 2.0))
+
+
+@pytest.mark.parametrize(("kind", "gates", "shut"), [(nn.LSTM, 4, 0), (nn.LSTM, 4, 1), (nn.GRU, 3, 1)])
+def test_a_unit_that_holds_keeps_a_third_of_its_state_for_the_whole_sequence(kind, gates, shut, batch):
+    """(1 − 1/T)^T → 1/e in every unit, whichever gate was shut before; what goes round by the recurrent
+    weights comes on top.
+    """
+    model = Reader(kind)
+    with torch.no_grad():
+        model.rnn.bias_ih_l0.chunk(gates)[shut].fill_(-8.0)
+    treat(model, "recurrent=hold", inputs=batch)
+    for weights in model.rnn.weight_hh_l0.detach().chunk(gates):
+        assert torch.allclose(weights @ weights.T, torch.eye(HIDDEN), atol=1e-4)
+    with torch.no_grad():
+        model.rnn.weight_hh_l0.zero_()
+        model.rnn.weight_ih_l0.zero_()
+    assert measured(model.rnn, batch) ** STEPS == pytest.approx(1 / e, rel=0.01)
+
+
+def test_a_layer_without_reach_does_not_keep_the_others_from_theirs(batch):
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder, self.decoder = nn.GRU(1, 8, batch_first=True), nn.GRU(1, 8, batch_first=True)
+
+        def forward(self, x):
+            return self.decoder(x[:, :2], self.encoder(x)[1])[0]
+
+    model = Both()
+    before = model.decoder.bias_hh_l0.detach().clone()
+    treat(model, "recurrent=chrono", inputs=batch)
+    assert torch.equal(model.decoder.bias_hh_l0, before)
+    assert model.encoder.bias_hh_l0.detach().chunk(3)[1].min() >= 0
 
 
 def test_chrono_spans_reach_to_the_length_of_the_sequences(batch):

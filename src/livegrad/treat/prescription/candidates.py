@@ -19,9 +19,9 @@ _DEPTH = (
 )  # fmt: skip
 # What a gate that holds on for long lets in at a step is little: at a rate made for others it learns slowly.
 _TIME = (
-    "recurrent", "recurrent=chrono,schedule=rate:factor=10", "recurrent=orthogonal",
-    "recurrent=identity,clip=norm:limit=1", "recurrent,clip=norm:limit=1", "recurrent=forget",
-    "recurrent=identity", "init", "init=edge",
+    "recurrent", "recurrent=hold", "recurrent=chrono,schedule=rate:factor=10", "recurrent=orthogonal",
+    "recurrent=identity,clip=norm:limit=1", "recurrent,clip=norm:limit=1", "recurrent=hold,clip=norm:limit=1",
+    "recurrent=forget", "recurrent=identity", "init", "init=edge",
 )  # fmt: skip
 _GROWTH = (
     "init", "init=orthogonal", "init=lsuv", "init=delta-orthogonal", "init=residual", "init,skip",
@@ -110,6 +110,7 @@ _CANNOT: dict[str, dict[str, str]] = {
     "LG104": {
         "recurrent=forget": "a gate that keeps more does not end an explosion; the matrices do",
         "recurrent=chrono": "a gate that keeps more does not end an explosion; the matrices do",
+        "recurrent=hold": "a gate that keeps more does not end an explosion; the matrices do",
     },
     "LG302": {"clip": "clipping does not bring back what was rounded to zero"},
     "LG401": {"clip=robust": "it only ever makes a step smaller"},

@@ -60,10 +60,18 @@ def unlike(judged: Sequence[Judged], number: int) -> list[Judged]:
 
 
 def _kinds(choices: Sequence[Choice]) -> frozenset[str]:
-    names = frozenset(choice.remedy for choice in choices)
-    return (names - _BESIDE) or names
+    beside = frozenset(_kind(choice) for choice in choices if choice.remedy in _BESIDE)
+    kinds = frozenset(map(_kind, choices))
+    return (kinds - beside) or kinds
+
+
+def _kind(choice: Choice) -> str:
+    """The remedy; of a recurrence also the variant, for what they hold on to differs: where identity matrices
+    fail, orthogonal ones need not.
+    """
+    return str(Choice(choice.remedy, choice.variant)) if choice.remedy == "recurrent" else choice.remedy
 
 
 def _principal(choices: Sequence[Choice]) -> str:
     largest = max(choices, key=lambda choice: EXTENTS.index(extent_of((choice,))))
-    return largest.remedy
+    return _kind(largest)

@@ -1,6 +1,7 @@
 """How recurrent layers are started, variant by variant: what is written into their weights and biases."""
 
 from collections.abc import Callable, Iterator
+from math import log
 from typing import Any
 
 import torch
@@ -118,11 +119,34 @@ def chrono(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.G
     yield from _written(body, layer, "bias_ih", _zero, "bias: zero (the other vector has it)")
 
 
+def hold(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
+    """Let every unit keep its state for the whole sequence, and take in at each step as gates at rest do."""
+    yield from orthogonal(body, layer, choice, generator)
+    bias = float(f"{span_bias(layer.steps or STEPS):.3g}")
+
+    def held(tensor: Tensor) -> _New:
+        new = torch.zeros(tensor.shape)
+        gate_of(new, layer.kind, KEEPS).fill_(bias)
+        code = ("nn.init.zeros_({tensor})", f"{{tensor}}.data[{_rows(tensor, layer.kind, KEEPS)}] = {bias:g}")
+        return new, code
+
+    gate = "forget" if layer.kind == "LSTM" else "update"
+    yield from _written(
+        body, layer, "bias_hh", held, f"bias of the {gate} gate: {bias:g}, of the others: zero"
+    )
+    yield from _written(body, layer, "bias_ih", _zero, "bias: zero (the other vector has it)")
+
+
+def span_bias(steps: int) -> float:
+    """ln(T − 1): the bias at which a gate keeps 1/e of its state over T steps."""
+    return log(max(steps, 3) - 1)
+
+
 def _rows(tensor: Tensor, kind: str, number: int) -> str:
     """The place of a gate along the first axis, as a slice is written."""
     units = len(tensor) // GATES[kind]
     return f"{number * units}:{(number + 1) * units}"
 
 
-STARTS = {"orthogonal": orthogonal, "identity": identity, "forget": forget, "chrono": chrono}
+STARTS = {"orthogonal": orthogonal, "identity": identity, "forget": forget, "chrono": chrono, "hold": hold}
 """Variant -> (body, layer, choice, generator) -> what was changed, in order."""

@@ -4,6 +4,7 @@
     identity     W_hh = I, biases zero, φ = ReLU (a tanh RNN's is changed)       IRNN; Le et al. 2015
     forget       the gate that keeps the state gets the bias 1 (option bias)     Jozefowicz et al. 2015
     chrono       its bias is ln u, u ~ U(1, T − 1), an LSTM's input gate −ln u   Tallec & Ollivier 2018
+    hold         its bias is ln(T − 1) in every unit, all other biases zero, and W_hh orthogonal
 
 torch's layers add two bias vectors: what is set is set in `bias_hh`, and `bias_ih` is zeroed there. The
 factor per step is known beforehand for small states (livegrad.theory.recurrent); to the power of the T steps
@@ -26,13 +27,16 @@ from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
 from livegrad.treat.optimizers import begun
 from livegrad.treat.recurrence.layers import STEPS, RecurrentLayer, recurrent_layers
-from livegrad.treat.recurrence.starts import STARTS
+from livegrad.treat.recurrence.starts import STARTS, span_bias
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_recurrent import edits_of_recurrent
 
 # Decades over the sequence beyond which nothing arrives.
 _FLOOR = 3.0
 _SHORTEST = 4
+_OF_GATES = ("forget", "chrono", "hold")
+# They ask for the length of the sequences.
+_BY_SPAN = ("chrono", "hold")
 
 
 class Recurrent(Remedy):
@@ -45,7 +49,7 @@ class Recurrent(Remedy):
         "the task needs no reach, the weights are trained already, or the recurrence is written by hand; "
         "gate biases do not help against explosion, nor orthogonal weights a gated layer that forgets"
     )
-    variants = ("orthogonal", "identity", "forget", "chrono")
+    variants = ("orthogonal", "identity", "forget", "chrono", "hold")
     options: ClassVar = {
         "steps": "T, over which to keep the state; by default the length of the batch's sequences",
         "bias": "of the gate that keeps the state (forget; default 1)",
@@ -113,28 +117,32 @@ def _suited(layers: Sequence[RecurrentLayer], choice: Choice) -> list[RecurrentL
     """Those that the variant is for."""
     if choice.variant == "identity":
         return [layer for layer in layers if layer.kind == "RNN"]
-    if choice.variant in ("forget", "chrono"):
-        return [layer for layer in layers if layer.kind != "RNN"]
+    if choice.variant in _OF_GATES:
+        gated = [layer for layer in layers if layer.kind != "RNN"]
+        # Beside layers with reach those without stay as they are: a decoder of few steps.
+        far = [layer for layer in gated if layer.steps is None or layer.steps >= _SHORTEST]
+        return far if far and choice.variant in _BY_SPAN else gated
     return list(layers)
 
 
 def _obstacle(body: Body, layers: Sequence[RecurrentLayer], choice: Choice) -> str | None:
     if not layers:
-        kinds = {"identity": "nn.RNN", "forget": "nn.LSTM or nn.GRU", "chrono": "nn.LSTM or nn.GRU"}
+        kinds = {"identity": "nn.RNN", **dict.fromkeys(_OF_GATES, "nn.LSTM or nn.GRU")}
         return f"it has no {kinds.get(choice.variant, 'nn.RNN, nn.LSTM or nn.GRU')}"
     if begun(body.optimizers):
         return "training has begun, and what was learnt would be lost"
-    if choice.variant not in ("forget", "chrono"):
+    if choice.variant not in _OF_GATES:
         return None
     if (body.finding or {}).get("code") == "LG104":
         return "a gate that keeps more does not end an explosion, its matrices do: take recurrent=orthogonal"
     bare = next((layer for layer in layers if not layer.module.bias), None)
     if bare is not None:
         return f"{bare.name or bare.kind} has no biases"
-    if choice.variant == "chrono":
+    if choice.variant in _BY_SPAN:
         unknown = next((layer for layer in layers if layer.steps is None), None)
         if unknown is not None:
-            return "the length of its sequences is not known: give a batch, or recurrent=chrono:steps=100"
+            other = f"recurrent={choice.variant}:steps=100"
+            return f"the length of its sequences is not known: give a batch, or {other}"
         short = next((layer for layer in layers if (layer.steps or 0) < _SHORTEST), None)
         if short is not None:
             return (
@@ -161,6 +169,8 @@ def _factor_after(layer: RecurrentLayer, choice: Choice) -> float:
     gated = lstm_factor if layer.kind == "LSTM" else gru_factor
     if choice.variant == "forget":
         return gated(steps, float(choice.options.get("bias", 1.0)), layer.gain)
+    if choice.variant == "hold":
+        return gated(steps, span_bias(steps), 1.0)
     if layer.kind != "RNN":
         return gated(steps, layer.bias, 1.0)
     return plain_factor("ReLU" if layer.rectified else "Tanh", 1.0, layer.drive, steps)

@@ -15,6 +15,7 @@ _SAYS = {
     "identity": "Start the recurrent weights as the identity, and the biases at zero.",
     "forget": "Start with gates that keep the state.",
     "chrono": "Start with gates that keep the state over spans of many lengths.",
+    "hold": "Start with gates that keep the state for the whole sequence.",
 }
 
 
