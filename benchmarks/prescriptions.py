@@ -41,6 +41,7 @@ from livegrad.errors import LivegradError
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.prescribe import prescribe
+from livegrad.treat.prescription.enough_lessons import MOST, EnoughLessons
 from livegrad.treat.prescription.lessons import Lessons
 from livegrad.treat.prescription.proposal import Prescription
 from livegrad.treat.prescription.rehearsal import Stage, copies_of
@@ -49,7 +50,6 @@ from livegrad.treat.treatment import treat_body
 NOT_CURABLE = frozenset({"LG404", "LG502"})
 BY_HAND = ("nonfinite", "connection", "pairing", "learning")
 RATES = ("rate-zero", "rate-1e-5-sgd", "schedule-that-begins-and-stays-at-zero", "rate-2e-7-adam-text")
-LESSONS = 24
 
 
 @dataclass(frozen=True)
@@ -141,9 +141,12 @@ def prescription_for(case: Case, control: Watched, history: Path) -> Prescriptio
 
     handle = model.register_forward_pre_hook(before, with_kwargs=True)
     lessons = Lessons((model, *others), training.optimizers)
+    enough = EnoughLessons(first_call(case, control.patient))
     with lessons:
-        for _ in range(LESSONS):
+        for _ in range(MOST):
             training.step()
+            if enough.reached(len(lessons.lessons), len(training.optimizers)):
+                break
     args, kwargs = calls[0] if calls else (None, {})
     own = {id(p) for p in base.models[0].parameters()}
     mine = [o for o in base.optimizers if any(id(p) in own for g in o.param_groups for p in g["params"])]

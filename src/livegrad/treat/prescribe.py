@@ -57,7 +57,10 @@ def prescribe(
         for f in serious
         if str(f["code"]) not in answered and f.get("next")
     ]
-    return Prescription((*proposals, *said), (*refused, *tried.refused), (*notes, *tried.notes))
+    # What is refused as it stands may be proposed with an option of its own.
+    done = {(c.remedy, c.variant) for p in proposals if len(p.choices) == 1 for c in p.choices}
+    refused += [r for r in tried.refused if not {(c.remedy, c.variant) for c in r.choices} <= done]
+    return Prescription((*proposals, *said), tuple(refused), (*notes, *tried.notes))
 
 
 def _stage(body: Body, notes: list[str]) -> Stage | None:

@@ -17,6 +17,7 @@ from livegrad.probe.twin import CannotCopy
 from livegrad.run.reader import Run
 from livegrad.treat.body import Body
 from livegrad.treat.prescribe import PATIENCE, prescribe
+from livegrad.treat.prescription.enough_lessons import EnoughLessons
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.lessons import Lessons
 from livegrad.treat.prescription.proposal import Prescription
@@ -24,7 +25,6 @@ from livegrad.treat.prescription.rehearsal import Copies, Stage, copies_of
 from livegrad.watch.enough import EnoughSteps
 from livegrad.watch.onset import TrainingCall
 
-LESSONS = 24
 _SWALLOWED_STOPS = 3
 
 
@@ -41,16 +41,14 @@ class Prescriber:
     """Listens for models that begin to train (livegrad.watch.onset.Onset), and ends the program once their
     first steps are known. `prescriptions` is to be asked for after the program has ended.
 
-    findings: of the control run, as its report holds them; history: the run. lessons: steps per optimizer.
+    findings: of the control run, as its report holds them; history: the run.
     """
 
-    def __init__(
-        self, findings: Sequence[Mapping[str, Any]], history: Run | None = None, lessons: int = LESSONS
-    ) -> None:
+    def __init__(self, findings: Sequence[Mapping[str, Any]], history: Run | None = None) -> None:
         self.beginners: list[Beginner] = []
         self._findings = list(findings)
         self._history = history
-        self._wanted = lessons
+        self._enough = EnoughLessons()
         self._lessons = Lessons()
         self._lessons.heard = self._heard
         self._raised = 0
@@ -66,6 +64,7 @@ class Prescriber:
         """Copy the model and its optimizers as they are, and record what follows."""
         if not self.beginners:
             self._lessons.start()
+            self._enough = EnoughLessons((call.args, dict(call.kwargs)))
         new = [o for o in call.optimizers if all(o is not known for known in self._lessons.optimizers)]
         base, obstacle = None, None
         try:
@@ -81,7 +80,7 @@ class Prescriber:
     def _heard(self) -> None:
         if os.getpid() != self._pid:
             return
-        if len(self._lessons.lessons) >= self._wanted * max(1, len(self._lessons.optimizers)):
+        if self._enough.reached(len(self._lessons.lessons), len(self._lessons.optimizers)):
             self._lessons.stop()
             self._raised += 1
             if self._raised > _SWALLOWED_STOPS:
