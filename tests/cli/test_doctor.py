@@ -37,3 +37,19 @@ def test_a_missing_or_old_package_is_named_with_the_command_that_mends_it(call, 
 
 def test_looks_for_devices_only_when_asked(call):
     assert "accelerator" not in call("doctor")[1]
+
+
+def test_what_only_single_commands_need_is_no_fault_when_it_is_missing(call, monkeypatch):
+    real = metadata.version
+
+    def installed(name: str) -> str:
+        if name == "libcst":
+            raise metadata.PackageNotFoundError(name)
+        return real(name)
+
+    monkeypatch.setattr(metadata, "version", installed)
+    code, out, _ = call("doctor")
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if line.startswith("--  libcst")]
+    assert line.endswith("only for livegrad treat --diff and --write")
+    assert f"-> {sys.executable} -m pip install 'livegrad[rewrite]'" in out

@@ -191,6 +191,14 @@ def test_a_trial_is_resumed_by_its_folder(treat):
     assert code == 2 and "there is no trial in" in err and "Start one: livegrad treat train.py" in err
 
 
+@pytest.mark.parametrize("option", ["--diff", "--write"])
+def test_without_libcst_nothing_is_run_for_a_diff(treat, monkeypatch, option):
+    monkeypatch.setitem(sys.modules, "libcst", None)
+    code, _, err = treat(sick_until_cured(), option, "train.py")
+    assert code == 2 and "pip install 'livegrad[rewrite]'" in err
+    assert not treat.engines
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

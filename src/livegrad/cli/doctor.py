@@ -48,6 +48,16 @@ _REQUIRED = {
 }  # fmt: skip
 
 
+# What single commands need: package -> (extra that brings it, or None; what it is for).
+_OPTIONAL = {
+    "dash": ("view", "livegrad serve"),
+    "libcst": ("rewrite", "livegrad treat --diff and --write"),
+    "ray": ("ray", "livegrad treat --engine ray"),
+    "kaleido": ("png", "figures as .png, .svg and .pdf"),
+    "scikit-learn": (None, "the digits of livegrad lab"),
+}
+
+
 def _packages() -> Iterator[Check]:
     from livegrad import __version__
 
@@ -57,6 +67,8 @@ def _packages() -> Iterator[Check]:
     yield Check("python", upgrade is None, f"{sys.version.split()[0]} at {sys.executable}", upgrade)
     for name, lowest in _REQUIRED.items():
         yield _package(name, lowest)
+    for name, (extra, purpose) in _OPTIONAL.items():
+        yield _optional(name, extra, purpose)
 
 
 def _package(name: str, lowest: tuple[int, ...]) -> Check:
@@ -72,6 +84,16 @@ def _package(name: str, lowest: tuple[int, ...]) -> Check:
     if _numbers(version) < lowest:
         return Check(name, False, f"{version}, older than {needed}", install)
     return Check(name, True, version)
+
+
+def _optional(name: str, extra: str | None, purpose: str) -> Check:
+    from importlib import metadata
+
+    try:
+        return Check(name, True, metadata.version(name))
+    except metadata.PackageNotFoundError:
+        install = f"{sys.executable} -m pip install " + (f"'livegrad[{extra}]'" if extra else name)
+        return Check(name, None, f"not found; only for {purpose}", install)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -100,11 +122,12 @@ def _accelerators() -> Iterator[Check]:
 def _kernel() -> Check:
     import livegrad
 
-    found = sorted((Path(livegrad.__file__).parent / "probe").glob("_kernel*.so"))
+    folder = Path(livegrad.__file__).parent / "probe"
+    found = sorted(path for path in folder.glob("_kernel*") if path.suffix in (".so", ".pyd"))
     if found:
         return Check("compiled statistics", True, found[0].name)
     return Check(
-        "compiled statistics", None, "not built; plain torch is used, which costs more per step on the CPU",
+        "compiled statistics", None, "not built; numpy is used, which costs more per step on the CPU",
         "Install a C compiler and install livegrad again: pip install --force-reinstall --no-deps livegrad",
     )  # fmt: skip
 

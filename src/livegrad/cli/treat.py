@@ -92,6 +92,10 @@ def treat(
 
     if as_json and (only_diff or write):
         raise click.UsageError("--json holds the diff already; leave out --diff and --write.")
+    if write or only_diff:
+        from livegrad.treat.rewrite.source import require_libcst
+
+        require_libcst()  # rather than after minutes of runs
     program = None
     if resume is None or arguments or module or code:
         program = program_of("treat", module, code, arguments)
