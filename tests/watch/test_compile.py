@@ -51,7 +51,7 @@ def train(model, net, steps=14):
     return [p.detach().clone() for p in net.parameters()]
 
 
-@pytest.mark.filterwarnings("error")
+@pytest.mark.filterwarnings("error", "default:Guards may run slower on Python 3.13.0:RuntimeWarning")
 @pytest.mark.parametrize("style", ["wrapped", "fullgraph", "inplace", "a module of torch's"])
 def test_a_compiled_model_is_compiled_once_and_scanned_eagerly(watching, style):
     net, backend = Net(), Counting()
