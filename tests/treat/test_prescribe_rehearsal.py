@@ -84,6 +84,31 @@ def test_adversaries_take_turns_as_in_the_program():
     assert sum(again) == pytest.approx(sum(losses))
 
 
+def test_what_one_adversary_is_shown_the_other_goes_on_with():
+    """The maker's work is made once: the judge learns from it detached, then the maker through the judge."""
+    torch.manual_seed(0)
+    maker = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8))
+    judge = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+    makers, judges = (torch.optim.Adam(m.parameters(), lr=0.01) for m in (maker, judge))
+    losses = []
+
+    def program():
+        made = 0.5 * maker(torch.randn(16, 4))
+        loss = judge(made.detach()).mean() - judge(torch.randn(16, 8)).mean()
+        judges.zero_grad()
+        loss.backward()
+        judges.step()
+        losses.append(loss.item())
+        loss = -judge(made).mean() + 0.1 * made.square().mean()
+        makers.zero_grad()
+        loss.backward()
+        makers.step()
+        losses.append(loss.item())
+
+    _, again = rehearsed([maker, judge], [makers, judges], program)
+    assert again == losses
+
+
 def test_a_scaled_loss_is_unscaled_for_the_step():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))

@@ -1,6 +1,6 @@
 """`livegrad.prescribe(model, optimizer, inputs=batch)`: what can cure a model that is at hand."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,9 @@ class GivenLesson:
     rates: tuple[tuple[float, ...], ...] = ()
     clip: Clip | None = None
     scale: float = 1.0
+    lends: Set[int] = frozenset()
 
-    def losses(self, models: Sequence[nn.Module], parameters: Mapping[int, Tensor]) -> Iterator[Loss]:
+    def losses(self, models: Sequence[nn.Module], known: dict[int, Tensor]) -> Iterator[Loss]:
         """See Lesson."""
         output = models[0](*self.args, **dict(self.kwargs))
         value = self.loss(output) if self.targets is None else self.loss(output, self.targets)

@@ -22,6 +22,7 @@ from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.lessons import Lessons
 from livegrad.treat.prescription.proposal import Prescription
 from livegrad.treat.prescription.rehearsal import Copies, Stage, copies_of
+from livegrad.treat.prescription.several import together
 from livegrad.watch.enough import EnoughSteps
 from livegrad.watch.onset import TrainingCall
 
@@ -129,10 +130,9 @@ def _joined(several: Sequence[Copies]) -> Copies:
 
 
 def write(prescriptions: Sequence[tuple[str, Prescription]], path: Path) -> None:
-    """Write what was prescribed for each model as one JSON object, the first model's proposals at its top."""
-    first = prescriptions[0][1] if prescriptions else Prescription()
+    """Write what was prescribed for each model as one JSON object, all together at its top."""
     document = {
-        **first.to_dict(),
+        **together(prescriptions).to_dict(),
         "models": [{"model": name, **found.to_dict()} for name, found in prescriptions],
     }
     path.parent.mkdir(parents=True, exist_ok=True)

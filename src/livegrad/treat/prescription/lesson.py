@@ -5,7 +5,7 @@ The operations are kept as they were called, with the tensors they were given. F
 are done again with the copy's parameters in place of the program's, and with what follows from those.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
@@ -27,7 +27,8 @@ class Lesson(Protocol):
 
     rates: learning rate of each parameter group of each optimizer, in their order, as the program had set
     them by then. clip: how the program clips the gradient. scale: factor by which the program had scaled the
-    losses, taken off the gradients before the step. accumulates: gradients are left from the lesson before.
+    losses, taken off the gradients before the step. lends: ids of tensors that a later step goes on with, as
+    the second of two adversaries does with what the first was shown.
     """
 
     optimizers: tuple[int, ...]
@@ -35,9 +36,13 @@ class Lesson(Protocol):
     clip: "Clip | None"
     scale: float
 
-    def losses(self, models: Sequence[nn.Module], parameters: Mapping[int, Tensor]) -> Iterator["Loss"]:
-        """Compute each loss of the step for `models`; parameters: id of the program's -> the copy's. Raises
-        CannotReplay. A loss must be backpropagated before the next is asked for.
+    @property
+    def lends(self) -> Set[int]: ...
+
+    def losses(self, models: Sequence[nn.Module], known: dict[int, Tensor]) -> Iterator["Loss"]:
+        """Compute each loss of the step for `models`. A loss must be backpropagated before the next is asked
+        for. known: id of the program's tensor -> the copy's, of parameters and of what earlier steps lend;
+        what this one computes is added. Raises CannotReplay.
         """
         ...
 
@@ -105,11 +110,11 @@ class RecordedLesson:
     random: RandomState | None = None
     values: list[float] = field(default_factory=list)
     """The losses that the program had."""
+    lends: set[int] = field(default_factory=set)
 
-    def losses(self, models: Sequence[nn.Module], parameters: Mapping[int, Tensor]) -> Iterator[Loss]:
+    def losses(self, models: Sequence[nn.Module], known: dict[int, Tensor]) -> Iterator[Loss]:
         """See Lesson."""
         assert self.random is not None
-        known: dict[int, Tensor] = dict(parameters)
         with replayed(self.random):
             for operation in self.operations:
                 if operation.is_backward:
@@ -153,8 +158,9 @@ class StandIn:
     rates: tuple[tuple[float, ...], ...] = ()
     clip: Clip | None = None
     scale: float = 1.0
+    lends: Set[int] = frozenset()
 
-    def losses(self, models: Sequence[nn.Module], parameters: Mapping[int, Tensor]) -> Iterator[Loss]:
+    def losses(self, models: Sequence[nn.Module], known: dict[int, Tensor]) -> Iterator[Loss]:
         """See Lesson."""
         from livegrad.probe.output import output_tensors
 

@@ -1,6 +1,7 @@
 """Recording the first training steps of a program as lessons, while it takes them."""
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import FrameType
@@ -40,6 +41,7 @@ class Lessons:
         self._calls: list[tuple[int, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = []
         self._follows: set[int] = set()
         self._alive: list[Any] = []
+        self._before: deque[tuple[RecordedLesson, frozenset[int]]] = deque()
         self._listens = False
         self._mode = WatchOperations(self._seen, self._failed)
         self._hooks: list[Any] = []
@@ -119,9 +121,18 @@ class Lessons:
             devices = {p.device for model in self._models for p in model.parameters()}
             self._open.random = RandomState.now(devices)
             self._follows = {id(p) for model in self._models for p in model.parameters()}
+            self._follows.update(*(made for _, made in self._before))
             self._alive = []
 
+    def _borrow(self, value: Any) -> None:
+        """Note which of the tensors were made in an earlier step."""
+        for tensor in tensors_in(value):
+            for lesson, made in self._before:
+                if id(tensor) in made:
+                    lesson.lends.add(id(tensor))
+
     def _keep(self, operation: Operation) -> None:
+        self._borrow((operation.args, dict(operation.kwargs)))
         # A number that the program keeps in a tensor (a loss scale) is written to from step to step.
         given = tensors_in((operation.args, dict(operation.kwargs)))
         numbers = {id(t): t.detach().clone() for t in given if t.numel() == 1 and id(t) not in self._follows}
@@ -155,6 +166,7 @@ class Lessons:
         gradients = _several(args[1] if len(args) > 1 else kwargs.get("grad_tensors"))
         if self._open.random is not None and any(id(t) in self._follows for t in tensors):
             gradients = gradients or (None,) * len(tensors)
+            self._borrow(tensors)
             self._open.operations.append(Operation((tensors, gradients), {}))
             with torch.no_grad(), torch._C.DisableTorchFunction():
                 self._open.values.append(float(sum(t.detach().double().sum().item() for t in tensors)))
@@ -188,8 +200,17 @@ class Lessons:
         lesson.optimizers = tuple(i for i, o in enumerate(self._optimizers) if o is optimizer)
         lesson.rates = tuple(tuple(float(g["lr"]) for g in o.param_groups) for o in self._optimizers)
         self.lessons.append(lesson)
+        self._before.append((lesson, _made_in(lesson)))
+        while len(self._before) > len(self._optimizers):
+            self._before.popleft()
         self._listens = False
         self.heard()
+
+
+def _made_in(lesson: RecordedLesson) -> frozenset[int]:
+    """Ids of what was computed with a gradient; the lesson keeps them, so that no other tensor has them."""
+    found = (t for operation in lesson.operations for t in tensors_in(operation.output))
+    return frozenset(id(t) for t in found if t.requires_grad)
 
 
 def _versions(value: Any) -> tuple[int, ...]:

@@ -14,6 +14,8 @@ from livegrad.treat.prescription.rehearsal import Outcome
 NEARLY_AS_GOOD = 0.5
 # A rehearsal's loss has to lie this many standard errors, and this share, below the untreated one's.
 ERRORS, SHARE = 3.0, 0.01
+# Nats of the loss up to which one that does not clearly learn is no better or worse than another.
+UNFELT = 0.05
 # Decades within which the deepest layer is heard; see docs/how-it-decides.md.
 HEARD = 3.0
 
@@ -64,7 +66,7 @@ def shortlist(judged: Sequence[Judged], size: int) -> list[Judged]:
     """Those worth a longer look: that leave no finding, by how much they learn; the smallest change among
     those that learn is always there.
     """
-    found = sorted(judged, key=lambda j: (len(j.left), len(j.new), -j.progress, j.trial.order))[:size]
+    found = sorted(judged, key=lambda j: (len(j.left), len(j.new), -_felt(j), j.trial.order))[:size]
     sound = [j for j in judged if j.cures]
     if sound:
         least = min(sound, key=lambda j: (*size_of_change(j.trial.choices), -j.progress))
@@ -84,10 +86,16 @@ def rank(judged: Sequence[Judged]) -> list[Judged]:
         else:
             tier = 3 if j.learns else 4
         size = size_of_change(j.trial.choices) if tier == 0 else (0, 0)
-        progress = round(j.progress, 3) if math.isfinite(j.progress) else -1e9
+        progress = round(_felt(j), 3) if math.isfinite(j.progress) else -1e9
         return (tier, len(j.left) + len(j.new) if tier == 4 else 0, *size, -progress, j.trial.order)
 
     return sorted(judged, key=key)
+
+
+def _felt(judged: Judged) -> float:
+    """The progress of what learns or comes to harm. Of the others there is none: the lists' order counts."""
+    small = abs(judged.progress) < UNFELT and not judged.learns
+    return 0.0 if small else judged.progress
 
 
 def rank_unseen(judged: Sequence[Judged]) -> list[Judged]:

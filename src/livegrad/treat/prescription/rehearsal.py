@@ -172,6 +172,7 @@ class Course:
         self._copies = copies
         self._lessons = lessons
         self._rates: tuple[tuple[float, ...], ...] = ()
+        self._lent: dict[int, torch.Tensor] = {}
 
     def take(self, steps: int, losses: list[float]) -> None:
         """Take `steps` of the lessons, adding each one's loss to `losses`."""
@@ -187,9 +188,11 @@ class Course:
         for optimizer in copies.optimizers:
             optimizer.zero_grad()
         value = 0.0
-        for loss in lesson.losses(copies.models, copies.parameters):
+        known = {**copies.parameters, **self._lent}
+        for loss in lesson.losses(copies.models, known):
             value += loss.value / lesson.scale
             torch.autograd.backward(loss.tensors, loss.gradients)
+        self._lent.update((key, known[key]) for key in lesson.lends if key in known)
         losses.append(value)
         if not math.isfinite(value):
             raise _Broken

@@ -20,9 +20,9 @@ from livegrad.treat.prescription.variety import are_alike, of_each_kind, unlike,
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment
 
-# Steps of the first look, at all candidates, of the longer one at the best, and of the one at those that need
-# patience.
-FIRST_LOOK, LONGER_LOOK, LAST_LOOK = 16, 64, 192
+# Steps of the first look, at all candidates, and of the longer one at the best. Those that need patience are
+# followed for LAST_LOOK steps, or as many as the program takes up to MOST_STEPS, if there is time.
+FIRST_LOOK, LONGER_LOOK, LAST_LOOK, MOST_STEPS = 16, 64, 192, 1000
 FINALISTS = 4
 # Shares of patience that have gone after the first looks, once rates are found, and after the longer look.
 FIRST_SHARE, RATES_SHARE, LONGER_SHARE = 0.5, 0.7, 0.85
@@ -124,7 +124,6 @@ class Tried:
         """
         contest = stage.is_contest
         control = stage.rehearse((), FIRST_LOOK)
-        look = control.seconds
         first, untried = self._first_looks(stage, trials, control, contest)
         if not self._is_born_later(control) and not any(j.cures and j.progress > ENOUGH for j in first):
             more = self._trials(resorts(self._findings), len(trials))
@@ -135,13 +134,7 @@ class Tried:
         looked = [j for j in first if j.trial.outcome is not None]
         finalists = shortlist(looked, FINALISTS)
         others = [j for j in rank(first) if j not in finalists]
-        for steps, share in ((LONGER_LOOK, LONGER_SHARE), (LAST_LOOK, 1.0)):
-            if not finalists or (steps == LAST_LOOK and _is_clear(finalists)):
-                break
-            if self._watch.left(share) < 2 * look * steps / FIRST_LOOK:  # the untreated copy and one more
-                break
-            control = stage.rehearse((), steps)
-            finalists = self._looked_longer(stage, finalists, control, steps, share)
+        finalists, control = self._looked_on(stage, finalists, control)
         last = [self._proposal(trial, None) for trial in untried]
         every = [*finalists, *others]
         if self._is_born_later(control):
@@ -150,6 +143,32 @@ class Tried:
             )
             every = rank_unseen(every)
         return [self._proposal(j.trial, j) for j in varied(every)] + last
+
+    def _looked_on(
+        self, stage: Stage, finalists: Sequence[Judged], control: Outcome
+    ) -> tuple[list[Judged], Outcome]:
+        """The best after a longer look, and where none has halved the loss by then after one as long as there
+        is time for; and the untreated copy beside them.
+        """
+        found, steps, share = list(finalists), LONGER_LOOK, LONGER_SHARE
+        while found:
+            each = control.seconds / max(1, len(control.losses))
+            if share == 1.0:
+                steps = self._affordable(each, len(found) + 1)
+            if steps < LONGER_LOOK or self._watch.left(share) < 2 * each * steps:  # untreated, and one more
+                break
+            control = stage.rehearse((), steps)
+            found = self._looked_longer(stage, found, control, steps, share)
+            if share == 1.0 or _is_clear(found):
+                break
+            share = 1.0
+        return found, control
+
+    def _affordable(self, seconds: float, runs: int) -> int:
+        """Steps for so many runs at so many seconds a step, no more than the program itself takes."""
+        history = self._body.history
+        own = MOST_STEPS if history is None else max(LAST_LOOK, history.info.steps)
+        return int(min(MOST_STEPS, own, self._watch.left(1.0) / max(seconds * runs, 1e-9)))
 
     def _looked_longer(
         self, stage: Stage, judged: Sequence[Judged], control: Outcome, steps: int, share: float
