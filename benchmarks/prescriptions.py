@@ -141,11 +141,11 @@ def prescription_for(case: Case, control: Watched, history: Path) -> Prescriptio
 
     handle = model.register_forward_pre_hook(before, with_kwargs=True)
     lessons = Lessons((model, *others), training.optimizers)
-    enough = EnoughLessons(first_call(case, control.patient))
+    enough = EnoughLessons()
     with lessons:
         for _ in range(MOST):
             training.step()
-            if enough.reached(len(lessons.lessons), len(training.optimizers)):
+            if enough.reached(lessons.lessons, len(training.optimizers)):
                 break
     args, kwargs = calls[0] if calls else (None, {})
     own = {id(p) for p in base.models[0].parameters()}

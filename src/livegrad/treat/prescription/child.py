@@ -65,7 +65,7 @@ class Prescriber:
         """Copy the model and its optimizers as they are, and record what follows."""
         if not self.beginners:
             self._lessons.start()
-            self._enough = EnoughLessons((call.args, dict(call.kwargs)))
+            self._enough = EnoughLessons()
         new = [o for o in call.optimizers if all(o is not known for known in self._lessons.optimizers)]
         base, obstacle = None, None
         try:
@@ -81,7 +81,7 @@ class Prescriber:
     def _heard(self) -> None:
         if os.getpid() != self._pid:
             return
-        if self._enough.reached(len(self._lessons.lessons), len(self._lessons.optimizers)):
+        if self._enough.reached(self._lessons.lessons, len(self._lessons.optimizers)):
             self._lessons.stop()
             self._raised += 1
             if self._raised > _SWALLOWED_STOPS:
