@@ -36,8 +36,8 @@ class Part:
     of the normalization in between, or None. before: type of the last activation in front of it, None where
     its input comes from no activation (the model's own input, a join, another weighted operation or a
     normalization). source: the user's line that calls it, made: that creates its module. between: types of
-    the operations on the way to the next weighted operation of the spine, where no known activation is among
-    them: a function of the program's own.
+    the operations on the way to the next weighted operation of the spine, normalizations left out; () at its
+    end.
     """
 
     name: str
@@ -146,9 +146,7 @@ def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
 
 
 def _between(specs: list[Any], weighted: list[bool], place: int) -> tuple[str, ...]:
-    """What stands on the spine between the operation at `place` and the next weighted one; () where a known
-    activation is among it, or nothing follows.
-    """
+    """What stands on the spine between the operation at `place` and the next weighted one."""
     found: list[str] = []
     for i in range(place + 1, len(specs)):
         kind = specs[i].type
@@ -156,8 +154,6 @@ def _between(specs: list[Any], weighted: list[bool], place: int) -> tuple[str, .
             continue
         if weighted[i]:
             return tuple(found)
-        if kind in CATALOGUE:
-            break
         found.append(kind)
     return ()
 

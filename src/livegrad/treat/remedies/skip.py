@@ -133,7 +133,7 @@ class _Link:
 
 
 def _chains(body: Body) -> list[list[_Link]]:
-    """Runs of weighted layers, each fed by the one before through an activation, all of one output shape."""
+    """Runs of weighted layers of the spine, all of one output shape, with more than weights between them."""
     parts = body.anatomy.parts
     modules = dict(body.model.named_modules())
     uses = Counter(part.module for part in parts)
@@ -161,10 +161,9 @@ def _chains(body: Body) -> list[list[_Link]]:
 
 
 def _linked(first: Part, second: Part, shapes: Mapping[str, tuple[torch.Size, torch.Size]]) -> bool:
-    through = first.activation is not None and first.activation == second.before
-    # A function of the program's own has no name, but leads to the next layer of the spine all the same.
-    through = through or (bool(first.between) and second.before is None)
-    return through and shapes[first.module or ""][1] == shapes[second.module or ""][1]
+    # A function of the program's own has no name, and neighbours of a graph are averaged behind it: what
+    # stands between two layers of the spine leads from one to the other, whatever it is.
+    return bool(first.between) and shapes[first.module or ""][1] == shapes[second.module or ""][1]
 
 
 def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[_Link]]) -> str | None:
