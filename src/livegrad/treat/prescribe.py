@@ -14,6 +14,7 @@ from livegrad.diagnose.number import from_json
 from livegrad.probe.twin import CannotCopy
 from livegrad.run.reader import Run
 from livegrad.treat.body import Body
+from livegrad.treat.prescription.ascent import climbs
 from livegrad.treat.prescription.candidates import impossible, words
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.proposal import Prescription, advice
@@ -44,6 +45,8 @@ def prescribe(
     if not serious:
         return Prescription()
     body.history = history if history is not None else body.history
+    if (why := climbs(body.optimizers, codes := tuple(str(f["code"]) for f in serious))) is not None:
+        return Prescription((advice(why, codes),), tuple(impossible(serious)))
     refused = impossible(serious)
     said = [advice(text, (str(f["code"]),)) for f in serious if (text := words(f)) is not None]
     notes: list[str] = []
