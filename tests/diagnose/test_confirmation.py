@@ -104,6 +104,14 @@ def test_a_cause_that_is_not_confirmed_is_only_suspected(tmp_path):
     )
 
 
+def test_where_nothing_arrives_either_way_no_number_is_pretended(tmp_path):
+    nothing = tried(decades_before=-math.inf, decades_after=-math.inf)
+    cause = with_counterfactual(patient(tmp_path, nothing), finding(CAUSE)).cause
+    assert cause is not None
+    said = "not confirmed: without the 24 Sigmoid the same batch still loses everything"
+    assert cause.counterfactual == said
+
+
 def test_what_is_left_has_another_cause(tmp_path):
     cause = with_counterfactual(patient(tmp_path, tried(decades_after=-5.9)), finding(CAUSE)).cause
     assert cause is not None

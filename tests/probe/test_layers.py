@@ -135,7 +135,7 @@ def test_rows_are_bounded_and_both_ends_are_kept(scan_step):
         def forward(self, x):
             x = self.first(x)
             for _ in range(MOST_LAYERS + 500):
-                x = x * 1.0001
+                x = torch.tanh(x)
             return self.last(x)
 
     torch.manual_seed(0)

@@ -99,6 +99,8 @@ def _sentence(tried: Counterfactual, before: float, after: float) -> str:
     # Next to nothing has no direction.
     turned = (after > 0) != (before > 0) and abs(after) >= 0.05
     verb = "gains" if before > 0 else "loses"
+    if np.isinf(before) and before == after:
+        return f"{change} the same batch still {verb} everything{where}"
     if not turned:
         return f"{change} the same batch {verb} {_decades(after)}{where} instead of {_far(before)}"
     now, instead = ("loses", "gaining") if before > 0 else ("gains", "losing")

@@ -69,7 +69,7 @@ class StepFlow:
         layers = choose_layers(record, data, spine, names, paths, most_layers)
         out = next(i for i, layer in enumerate(layers) if layer.node is data.nodes[0])
         layers = [*layers, *aside_layers(record, *around, self._beyond, layers, names)]
-        layers = [*layers, *link_layers(record, *around, layers, names)]
+        layers = [*layers, *link_layers(record, *around, data, layers, names)]
         return DepthAxis(data, output[1], layers, out, paths, spine.loops)
 
 

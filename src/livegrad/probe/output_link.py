@@ -2,21 +2,27 @@
 
 from collections.abc import Sequence
 
-from livegrad.probe.graph import StepGraph
+from livegrad.probe.graph import DataGraph, StepGraph
 from livegrad.probe.label import label, numbered
 from livegrad.probe.layers import LayerNames, LayerNode, layer_spec
 from livegrad.probe.record import Record
 
 
 def link_layers(
-    record: Record, graph: StepGraph, flow: list[bool], layers: Sequence[LayerNode], names: LayerNames
+    record: Record,
+    graph: StepGraph,
+    flow: list[bool],
+    data: DataGraph,
+    layers: Sequence[LayerNode],
+    names: LayerNames,
 ) -> list[LayerNode]:
     """Return a branch layer for each activation above the output a model is judged by: its own output link.
 
-    Their depth is one more than the output's. A link that saturates as the network converges is no fault; one
-    that is flat where the answers are wrong is.
+    data: what lies under that output, of which `layers` may be a choice. Their depth is one more than the
+    output's. A link that saturates as the network converges is no fault; one that is flat where the answers
+    are wrong is.
     """
-    known = {layer.node for layer in layers}
+    known = {*data.index, *(layer.node for layer in layers)}
     top = max(layer.spec.depth for layer in layers if layer.spec.kind == "depth")
     found = [
         operation
