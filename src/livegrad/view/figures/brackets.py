@@ -30,7 +30,7 @@ def brackets(nodes: Sequence[Node], floor: float, top: float) -> tuple[list[Figu
         if code not in named and first >= free_from:
             named.add(code)
             free_from = first + _LABEL_SHARE * len(nodes)
-            to_the_left = first > 0.6 * len(nodes)
+            to_the_left = first > 0.4 * len(nodes)
             notes.append(_label(finding, last if to_the_left else first, top, to_the_left))
     return shapes, notes
 
@@ -59,6 +59,7 @@ def _bracket(first: float, last: float, floor: float, y: float, colour: str) -> 
 def _label(finding: Any, x: float, top: float, to_the_left: bool) -> Figure:
     sign = "✗" if finding["severity"] == "error" else "▲"
     return {
+        "name": "finding",
         "x": x,
         "y": top - 0.26,
         "xanchor": "right" if to_the_left else "left",

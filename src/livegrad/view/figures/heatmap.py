@@ -22,6 +22,8 @@ from livegrad.view.grid import Grid
 from livegrad.view.palette import token
 
 _ROW, _LABELS = 17, 32
+# Of a figure as tall as they become, and of a line of letters, pixels.
+_TALLEST, _LETTERS = 620, 15
 
 
 SICK = " Layers with an error (✗) or a warning (▲) are in bold, with a bar beside them."
@@ -88,7 +90,7 @@ def heatmap(
     if grid.low is not None and grid.high is not None:
         ends = np.stack([grid.low, grid.high], axis=-1)
         trace["customdata"] = [[_ends(cell) for cell in row] for row in ends.tolist()]
-    height = max(200, min(_ROW * len(names), 620) + 70)
+    height = max(200, min(_ROW * len(names), _TALLEST) + 70)
     return {
         "data": [
             trace,
@@ -147,9 +149,13 @@ def _ticks(names: Sequence[str], found: Sequence[str | None]) -> Figure:
     """Return which rows are named: all, or as many as fit, the ends of the sick stretches among them."""
     if len(names) <= _LABELS:
         return {"tickvals": list(names), "ticktext": list(names)}
-    chosen = set(np.linspace(0, len(names) - 1, _LABELS * 2 // 3).round().astype(int).tolist())
-    ends = {end for first, last, _ in stretches(found)[:5] for end in (first, last)}
-    chosen = {i for i in chosen if all(abs(i - end) > 2 for end in ends)} | ends
+    wanted = [end for first, last, _ in stretches(found)[:5] for end in (first, last)]
+    wanted += np.linspace(0, len(names) - 1, _LABELS * 2 // 3).round().astype(int).tolist()
+    apart = math.ceil(_LETTERS * len(names) / _TALLEST)
+    chosen: list[int] = []
+    for i in wanted:
+        if all(abs(i - other) >= apart for other in chosen):
+            chosen.append(i)
     return {"tickvals": (shown := [names[i] for i in sorted(chosen)]), "ticktext": shown}
 
 

@@ -181,13 +181,14 @@ def _sick(depth: Depth, worst: Mapping[str, Mapping[str, Any]]) -> tuple[list[Fi
             continue
         named |= codes
         sign = "✗" if severity == "error" else "▲"
+        to_the_left = first > 0.8 * len(names)
         notes.append(
             {
                 "xref": "x",
                 "yref": "paper",
-                "x": first - 0.5,
+                "x": last + 0.5 if to_the_left else first - 0.5,
                 "y": 1,
-                "xanchor": "left",
+                "xanchor": "right" if to_the_left else "left",
                 "yanchor": "top",
                 "showarrow": False,
                 "text": f"<b>{sign} {label(' '.join(sorted(codes)[:3]))}</b>",

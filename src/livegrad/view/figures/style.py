@@ -135,6 +135,7 @@ def layout(height: int, **more: Any) -> Figure:
             "y": 0,
             "yref": "container",
             "yanchor": "bottom",
+            "traceorder": "normal",
             "font": {"color": token("ink")},
         },
         "modebar": {

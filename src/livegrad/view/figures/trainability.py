@@ -101,7 +101,8 @@ def _depths(found: PhaseMap) -> Figure:
         "zmin": 0.0,
         "zmax": float(np.log10(_DEEPEST)),
         "colorscale": [[share, colour] for share, colour in VIRIDIS],
-        "colorbar": _bar("layers<br> ") | {"tickvals": [0, 1, 2, 3], "ticktext": ["1", "10", "100", "≥ 1000"]},
+        "colorbar": _bar("layers<br> ")
+        | {"tickvals": [0, 1, 2, 3], "ticktext": ["1", "10", "100", "≥ 1000"]},
         "customdata": numbers(depth, 0),
         "hovertemplate": "σ_w² %{x}<br>σ_b² %{y}<br>trains up to %{customdata} layers<extra></extra>",
     }

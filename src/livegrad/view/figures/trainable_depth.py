@@ -95,7 +95,10 @@ def _field(weight: np.ndarray, depth: np.ndarray, field: np.ndarray) -> Figure:
             "tickvals": [-6, -3, 0, 3, 6],
             "ticktext": ["≤ −6", "−3", "0", "+3", "≥ +6"],
             "tickfont": {"color": token("muted"), "size": 11},
-            "title": {"text": "decades of<br>the gradient<br> ", "font": {"color": token("muted"), "size": 12}},
+            "title": {
+                "text": "decades of<br>the gradient<br> ",
+                "font": {"color": token("muted"), "size": 12},
+            },
             "xpad": 8,
         },
         "hovertemplate": "σ_w² %{x}<br>10<sup>%{y}</sup> layers<br>%{z} decades<extra></extra>",

@@ -75,7 +75,7 @@ def _plot(bars: list[dict[str, Any]], book: Mapping[str, Any], of_gradient: bool
     ]
     low, high = min(edges), max(edges)
     spare = max(0.2 * (high - low), 0.35)
-    top, end = "output", "deepest layer reached" if of_gradient else "deepest layer heard"
+    top, end = "output", "deepest layer<br>reached" if of_gradient else "deepest layer<br>heard"
     rows = [top, *names, end]
     traces = [
         _bar_trace(bars, names, starts, sign)
@@ -89,7 +89,7 @@ def _plot(bars: list[dict[str, Any]], book: Mapping[str, Any], of_gradient: bool
     ]
     if expected:
         traces.append(_expected_trace(expected))
-    traces += [_values(bars, names, starts), _ends(top, end, total)]
+    traces += [_values(bars, names, starts), _ends(top, end, total, to_the_right=total <= (low + high) / 2)]
     return {
         "data": traces,
         "layout": layout(
@@ -109,6 +109,8 @@ def _plot(bars: list[dict[str, Any]], book: Mapping[str, Any], of_gradient: bool
                 showgrid=False,
             ),
             shapes=_connectors(starts, bars, total, len(rows)),
+            # The values beside the bars keep their size where the figure is narrow.
+            meta={"beside": True},
             bargap=0.32,
             barmode="overlay",
         ),
@@ -211,7 +213,7 @@ def _expected_trace(expected: Sequence[tuple[float, str, Mapping[str, Any]]]) ->
     }
 
 
-def _ends(top: str, end: str, total: float) -> Figure:
+def _ends(top: str, end: str, total: float, to_the_right: bool) -> Figure:
     return {
         "type": "scatter",
         "mode": "markers+text",
@@ -219,7 +221,7 @@ def _ends(top: str, end: str, total: float) -> Figure:
         "x": [0.0, total],
         "y": [top, end],
         "text": ["", f"  <b>{signed(total)} in all</b>  "],
-        "textposition": "middle right" if total <= 0 else "middle left",
+        "textposition": "middle right" if to_the_right else "middle left",
         "textfont": {"color": token("ink"), "size": 13},
         "marker": {"symbol": "line-ns", "size": 16, "line": {"width": 3, "color": token("ink")}},
         "cliponaxis": False,

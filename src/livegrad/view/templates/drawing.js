@@ -17,6 +17,12 @@ window.livegradDrawing = (() => {
     const step = Math.ceil(values.length / most);
     return values.filter((_, i) => i % step === 0 || (i === values.length - 1 && i % step > step / 2));
   };
+  // Whether a finding's label ends inside the figure; its letters are about seven pixels wide.
+  const hasRoom = (note, [low, high], pixels) => {
+    const share = (note.x - low) / (high - low);
+    const letters = note.text.replace(/<[^>]*>/g, "").length;
+    return letters * 7 < (note.xanchor === "right" ? share : 1 - share) * (pixels - 76) + (note.xanchor === "right" ? 64 : 0);
+  };
   const fitNarrow = (data, layout, pixels) => {
     const axis = layout.xaxis;
     const most = pixels < 420 ? 5 : 8;
@@ -28,6 +34,13 @@ window.livegradDrawing = (() => {
       if (trace.mode === "text" && trace.meta === "thin" && trace.x.length > 5) {
         for (const key of ["x", "y", "text"]) trace[key] = some(trace[key], 5);
       }
+    }
+    if (layout.meta?.beside) {
+      const [low, high] = axis.range;
+      axis.range = [low - 0.2 * (high - low), high + 0.2 * (high - low)];
+    }
+    for (const note of layout.annotations ?? []) {
+      if (note.name === "finding" && !hasRoom(note, axis.range, pixels)) note.text = note.text.replace(/<\/b>.*/s, "</b>");
     }
     const told = new Set(data.filter((trace) => trace.name && trace.showlegend !== false).map((trace) => trace.name));
     layout.height += 19 * Math.max(0, told.size - 1);
