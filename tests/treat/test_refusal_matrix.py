@@ -105,7 +105,7 @@ CASES = [
     ("skip", Attention, adam, "LG101", "side by side"),
     ("skip=highway", convolutions, adam, "LG101", "convolution|Conv2d"),
     ("recurrent", stack, adam, "LG102", "no nn.RNN"),
-    ("recurrent=orthogonal", Unrolled, adam, "LG102", "no nn.RNN"),
+    ("recurrent=chrono", Unrolled, adam, "LG102", "no nn.LSTM"),
     ("pretrain", convolutions, adam, "LG101", "only stacks of linear layers"),
     ("pretrain", Attention, adam, "LG101", "side by side"),
 ]  # fmt: skip

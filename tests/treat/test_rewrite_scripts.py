@@ -195,6 +195,40 @@ x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
     + LOOP
 }
 
+BY_HAND = {
+    "train.py": HEAD
+    + """
+
+class Elman(nn.Module):
+    def __init__(self, size):
+        super().__init__()
+        self.size = size
+        self.x2h = nn.Linear(2, size)
+        self.h2h = nn.Linear(size, size)
+        self.head = nn.Linear(size, 3)
+
+    def forward(self, x):
+        h = x.new_zeros(len(x), self.size)
+        for t in range(x.shape[1]):
+            h = torch.tanh(self.x2h(x[:, t]) + self.h2h(h))
+        return self.head(h)
+
+
+torch.manual_seed(3)
+model = Elman(16)
+optimizer = torch.optim.RMSprop(model.parameters(), lr=1e-3)
+x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
+"""
+    + LOOP
+}
+
+JOINED = {
+    "train.py": BY_HAND["train.py"]
+    .replace("self.x2h = nn.Linear(2, size)", "self.i2h = nn.Linear(2 + size, size)")
+    .replace("        self.h2h = nn.Linear(size, size)\n", "")
+    .replace("self.x2h(x[:, t]) + self.h2h(h)", "self.i2h(torch.cat([x[:, t], h], 1))")
+}
+
 FROZEN = {
     "train.py": HEAD
     + """
@@ -654,6 +688,10 @@ PROGRAMS = {
     "recurrent, identity": Program("recurrent=identity", RNN, ('nonlinearity="relu"',), 1),
     "GRU, orthogonal": Program("recurrent=orthogonal", GRU, ("for tensor in tensors:",)),
     "recurrent, chrono": Program("recurrent=chrono", RNN, (".uniform_(1, 19, generator=generator)",)),
+    "loop, orthogonal": Program("recurrent=orthogonal", BY_HAND, ("nn.init.orthogonal_(",)),
+    "loop, identity": Program("recurrent=identity", BY_HAND, ("h = torch.relu(self.x2h(",), 1),
+    "joined loop, orthogonal": Program("recurrent=orthogonal", JOINED, ("[:, 2:18] = state",)),
+    "joined loop, identity": Program("recurrent=identity", JOINED, ("state = torch.empty(16, 16)",), 1),
     "GRU, hold": Program("recurrent=hold", GRU, ("] = 2.94",)),
     "GPT, residual init": Program("init=residual", GPT, ("initialize(self)",)),
     "two files, activation": Program("activation=relu", TWO_FILES, ("from torch import nn",), 2),

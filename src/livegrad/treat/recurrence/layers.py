@@ -29,7 +29,7 @@ class RecurrentLayer:
     """
 
     name: str
-    module: nn.RNNBase | nn.RNNCellBase
+    module: nn.RNNBase | nn.RNNCellBase | nn.Linear
     kind: str
     steps: int | None
     power: float

@@ -11,6 +11,8 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.draw import Draw, put
 from livegrad.treat.recurrence.layers import GATES, KEEPS, STEPS, TAKES, RecurrentLayer, gate_of
+from livegrad.treat.recurrence.loop_starts import rectify_loop, start_loop
+from livegrad.treat.recurrence.loops import LoopedLayer
 from livegrad.treat.remedy import Change
 
 # A new tensor, and the statements that make it.
@@ -40,6 +42,9 @@ def orthogonal(
     """Make the recurrent matrix of each gate orthogonal, and in a stack what leads from one to the next:
     by torch's default that passes on 0.58 of what it is given.
     """
+    if isinstance(layer, LoopedLayer):
+        yield from start_loop(body, layer, Draw("orthogonal", 1.0), generator)
+        return
     draw = Draw("orthogonal", 1.0, blocks=GATES[layer.kind])
     each = " of each gate" if layer.kind != "RNN" else ""
     what = f"recurrent weights{each}: orthogonal"
@@ -58,6 +63,10 @@ def identity(
     body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator
 ) -> Iterator[Change]:
     """Make an IRNN: the identity, no biases, and ReLU."""
+    if isinstance(layer, LoopedLayer):
+        yield from rectify_loop(body, layer)
+        yield from start_loop(body, layer, None, generator)
+        return
     module: Any = layer.module
     if not layer.rectified:
         kept = {name: module.__dict__[name] for name in ("nonlinearity", "mode") if name in module.__dict__}

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from math import log10
 from typing import ClassVar
 
+from livegrad.theory.activation import IDENTITY, Activation
 from livegrad.theory.recurrent import (
     chrono_factor,
     gru_factor,
@@ -27,6 +28,7 @@ from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
 from livegrad.treat.optimizers import begun
 from livegrad.treat.recurrence.layers import STEPS, RecurrentLayer, recurrent_layers
+from livegrad.treat.recurrence.loops import LoopedLayer, looped_layers
 from livegrad.treat.recurrence.starts import STARTS, span_bias
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_recurrent import edits_of_recurrent
@@ -46,7 +48,7 @@ class Recurrent(Remedy):
     title = "initialize recurrent layers to keep their state"
     treats = ("LG102", "LG104")
     not_when = (
-        "the task needs no reach, the weights are trained already, or the recurrence is written by hand; "
+        "the task needs no reach, the weights are trained already, or gates are written by hand; "
         "gate biases do not help against explosion, nor orthogonal weights a gated layer that forgets"
     )
     variants = ("orthogonal", "identity", "forget", "chrono", "hold")
@@ -66,16 +68,18 @@ class Recurrent(Remedy):
         if choice.variant != AUTO:
             self.require_variant(choice.variant)
             return choice
-        layers = recurrent_layers(body, choice)
+        layers = _layers(body, choice)
         exploding = (body.finding or {}).get("code") == "LG104"
         if exploding or not layers:
             return Choice(self.name, "orthogonal", choice.options)
         if layers[0].kind != "RNN":
             return Choice(self.name, "chrono", choice.options)
-        return Choice(self.name, "identity" if layers[0].rectified else "orthogonal", choice.options)
+        first = layers[0]
+        rectify = first.rectified or (isinstance(first, LoopedLayer) and first.damps)
+        return Choice(self.name, "identity" if rectify else "orthogonal", choice.options)
 
     def assess(self, body: Body, choice: Choice) -> Assessment:
-        layers = _suited(recurrent_layers(body, choice), choice)
+        layers = _suited(_layers(body, choice), choice)
         obstacle = _obstacle(body, layers, choice)
         if obstacle is not None:
             return Assessment(False, obstacle)
@@ -96,7 +100,7 @@ class Recurrent(Remedy):
         return Assessment(True, said, predicted, before)
 
     def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
-        layers = _suited(recurrent_layers(body, choice), choice)
+        layers = _suited(_layers(body, choice), choice)
         obstacle = _obstacle(body, layers, choice)
         if obstacle is not None:
             raise Refused(obstacle)
@@ -111,6 +115,12 @@ class Recurrent(Remedy):
 def _numbers(factor: float, steps: int) -> dict[str, float]:
     decades = steps * log10(factor) if factor > 0 else float("-inf")
     return {"backward_gain_per_step": factor, "decades_over_sequence": decades}
+
+
+def _layers(body: Body, choice: Choice) -> list[RecurrentLayer]:
+    """Those of torch, or else the linear layers of a loop; option `steps` overrides the length seen."""
+    asked = choice.options.get("steps")
+    return recurrent_layers(body, choice) or looped_layers(body, None if asked is None else int(asked))
 
 
 def _suited(layers: Sequence[RecurrentLayer], choice: Choice) -> list[RecurrentLayer]:
@@ -128,7 +138,8 @@ def _suited(layers: Sequence[RecurrentLayer], choice: Choice) -> list[RecurrentL
 def _obstacle(body: Body, layers: Sequence[RecurrentLayer], choice: Choice) -> str | None:
     if not layers:
         kinds = {"identity": "nn.RNN", **dict.fromkeys(_OF_GATES, "nn.LSTM or nn.GRU")}
-        return f"it has no {kinds.get(choice.variant, 'nn.RNN, nn.LSTM or nn.GRU')}"
+        said = f"it has no {kinds.get(choice.variant, 'nn.RNN, nn.LSTM or nn.GRU')}"
+        return said if choice.variant in _OF_GATES else f"{said}, nor a loop of linear layers without gates"
     if begun(body.optimizers):
         return "training has begun, and what was learnt would be lost"
     if choice.variant not in _OF_GATES:
@@ -157,7 +168,7 @@ def _factor_now(layer: RecurrentLayer) -> float:
         return lstm_factor(steps, layer.bias, layer.gain)
     if layer.kind == "GRU":
         return gru_factor(steps, layer.bias, layer.gain)
-    return plain_factor("ReLU" if layer.rectified else "Tanh", layer.gain, layer.drive, steps)
+    return plain_factor(_activation_of(layer), layer.gain, layer.drive, steps)
 
 
 def _factor_after(layer: RecurrentLayer, choice: Choice) -> float:
@@ -173,4 +184,12 @@ def _factor_after(layer: RecurrentLayer, choice: Choice) -> float:
         return gated(steps, span_bias(steps), 1.0)
     if layer.kind != "RNN":
         return gated(steps, layer.bias, 1.0)
-    return plain_factor("ReLU" if layer.rectified else "Tanh", 1.0, layer.drive, steps)
+    # What feeds a loop that is written by hand is held to that.
+    drive = min(layer.drive, 1 / steps) if isinstance(layer, LoopedLayer) else layer.drive
+    return plain_factor(_activation_of(layer), 1.0, drive, steps)
+
+
+def _activation_of(layer: RecurrentLayer) -> str | Activation:
+    if isinstance(layer, LoopedLayer):
+        return layer.activation or IDENTITY
+    return "ReLU" if layer.rectified else "Tanh"
