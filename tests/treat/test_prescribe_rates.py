@@ -9,7 +9,7 @@ from torch import nn
 
 from livegrad.treat.choice import parse_choices
 from livegrad.treat.prescription.ranking import Judged, Trial
-from livegrad.treat.prescription.rates import climb, rates_from_zero, rates_that_rise
+from livegrad.treat.prescription.rates import at_rate, climb, is_rated, rates_from_zero, rates_that_rise
 from livegrad.treat.prescription.rehearsal import Outcome
 from livegrad.treat.prescription.variety import are_alike, unlike, varied
 
@@ -97,3 +97,23 @@ def test_a_rate_that_one_step_raises_is_held_at_what_it_usually_is():
     assert rates_that_rise(steps) == []
     (held,) = rates_that_rise([*steps, SimpleNamespace(rates=((30.0,),))])
     assert str(held) == "schedule=cap:lr=0.05"
+
+
+def test_a_rate_that_is_a_treatment_by_itself_is_multiplied_on():
+    (rate,) = parse_choices("schedule=rate:factor=10")
+    assert (
+        ",".join(map(str, at_rate(parse_choices("schedule=rate:factor=0.005"), rate)))
+        == "schedule=rate:factor=0.05"
+    )
+    assert ",".join(map(str, at_rate(parse_choices("init=he"), rate))) == "init=he,schedule=rate:factor=10.0"
+
+
+def test_a_rate_of_one_group_a_bound_and_a_warm_up_are_not():
+    assert is_rated(parse_choices("init,schedule=rate:factor=0.1"))
+    for other in (
+        "schedule=rate:factor=0.1:group=1",
+        "schedule=rate:lr=0.1",
+        "schedule=cap:lr=0.1",
+        "schedule=warmup",
+    ):
+        assert not is_rated(parse_choices(other))

@@ -1,4 +1,6 @@
-"""Weight decay on weight matrices alone, in the optimizer's own groups where it has them."""
+"""Weight decay on weight matrices alone, in the optimizer's own groups where it has them; and decay so strong
+that nothing is learnt against it.
+"""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -14,6 +16,10 @@ USUAL = 1e-5
 (0.1 · 1e-4) agree on it.
 """
 LARGEST = 0.01
+# Adam divides a decay in the gradient by the gradient's own size: this λ drowns gradients of a tenth of the
+# weights.
+_LARGEST_IN_GRADIENT = 0.1
+_THROUGH_ADAM = frozenset({"Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta"})
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,19 @@ def beside_step(optimizer: Optimizer, matrices: Collection[int], strength: float
         with torch.no_grad():
             for p in mine:
                 p.mul_(kept)
+
+
+def too_strong(optimizers: Sequence[Optimizer]) -> tuple[float, float] | None:
+    """The λ of a group whose weights decay faster than is learnt, by over 1 % a step, and that share; None
+    where none does.
+    """
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            strength, rate = float(group.get("weight_decay") or 0.0), float(group.get("lr") or 0.0)
+            beside = group.get("decoupled_weight_decay") or type(optimizer).__name__ not in _THROUGH_ADAM
+            if strength * rate > LARGEST if beside else strength > _LARGEST_IN_GRADIENT:
+                return strength, strength * rate
+    return None
 
 
 def usual(optimizer: Optimizer, group: int) -> float:

@@ -9,6 +9,7 @@ from torch import nn
 import livegrad
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
+from livegrad.treat.decay import too_strong
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat, treat_body
@@ -293,3 +294,26 @@ def test_the_edit_gives_the_optimizer_two_groups():
     groups = eval(edit.code.replace("{model}", "model"), {"model": model})
     mine = [(len(g["params"]), g["weight_decay"]) for g in optimizer.param_groups]
     assert [(len(g["params"]), g["weight_decay"]) for g in groups] == mine == [(1, 0.2), (3, 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "rate", "strength", "strong"),
+    [
+        (torch.optim.SGD, 0.1, 1e-4, False),
+        (torch.optim.SGD, 0.1, 1.0, True),  # a tenth of each weight a step
+        (torch.optim.AdamW, 1e-3, 0.1, False),
+        (torch.optim.AdamW, 0.01, 30.0, True),
+        (torch.optim.Adam, 1e-3, 1e-2, False),
+        (torch.optim.Adam, 1e-3, 1.0, True),  # drowns the gradient that it is divided with
+    ],
+)
+def test_decay_that_nothing_is_learnt_against_is_made_usual(kind, rate, strength, strong):
+    model = nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 2))
+    body = Body(model, [kind(model.parameters(), lr=rate, weight_decay=strength)], (torch.randn(3, 4),))
+    body.finding = {"code": "LG101", "first_step": 0}
+    assert (too_strong(body.optimizers) is not None) is strong
+    cure = remedy("regularize")
+    choice = cure.resolve(body, Choice("regularize", "decay"))
+    if strong:
+        assert choice.options["strength"] * rate == pytest.approx(1e-5)
+        assert cure.assess(body, choice).works is True

@@ -33,6 +33,29 @@ _FROM_ZERO = {True: 1e-3, False: 1e-1}
 Try = Callable[[Choice], Judged | None]
 
 
+def is_setting(choices: Sequence[Choice]) -> bool:
+    """Whether nothing but a rate is set."""
+    return all(choice.remedy == "schedule" for choice in choices)
+
+
+def is_rated(choices: Sequence[Choice]) -> bool:
+    """Whether all rates can be multiplied beside it, or already are."""
+    return all(_multiplies(choice) for choice in choices if choice.remedy == "schedule")
+
+
+def at_rate(choices: Sequence[Choice], rate: Choice) -> tuple[Choice, ...]:
+    """The treatment with all rates multiplied: by what it multiplies them with already, times `rate`."""
+    factor = rate.options["factor"]
+    for choice in choices:
+        factor *= choice.options["factor"] if _multiplies(choice) else 1.0
+    others = [choice for choice in choices if not _multiplies(choice)]
+    return (*others, Choice("schedule", "rate", {"factor": float(f"{factor:g}")}))
+
+
+def _multiplies(choice: Choice) -> bool:
+    return choice.remedy == "schedule" and choice.variant == "rate" and choice.options.keys() == {"factor"}
+
+
 def climb(start: Judged, attempt: Try) -> Judged:
     """Return the best of `start` and the same at other rates. attempt: judges it with this choice added;
     None where that is refused or there is no more time.
@@ -43,8 +66,12 @@ def climb(start: Judged, attempt: Try) -> Judged:
     best = best if best is not start else _along(start, attempt, then)
     if best.progress > CLEAR:
         return best
-    at = next((c.options["factor"] for c in best.trial.choices if c.remedy == "schedule"), 1.0)
+    at = _factor(best) / _factor(start)
     return _along(best, attempt, [f"{at * 3:g}"])
+
+
+def _factor(judged: Judged) -> float:
+    return next((c.options["factor"] for c in judged.trial.choices if _multiplies(c)), 1.0)
 
 
 def _along(start: Judged, attempt: Try, factors: Sequence[str]) -> Judged:

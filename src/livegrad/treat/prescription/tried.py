@@ -7,12 +7,22 @@ from typing import Any
 
 from livegrad.errors import LivegradError
 from livegrad.treat.body import Body
-from livegrad.treat.choice import Choice
+from livegrad.treat.choice import Choice, parse_choices
+from livegrad.treat.decay import too_strong
 from livegrad.treat.prescription.candidates import candidates
 from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change
 from livegrad.treat.prescription.proposal import Proposal, Refusal
 from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, rank_unseen, shortlist
-from livegrad.treat.prescription.rates import OF_RATE, OF_RISES, climb, rates_from_zero, rates_that_rise
+from livegrad.treat.prescription.rates import (
+    OF_RATE,
+    OF_RISES,
+    at_rate,
+    climb,
+    is_rated,
+    is_setting,
+    rates_from_zero,
+    rates_that_rise,
+)
 from livegrad.treat.prescription.rehearsal import Outcome, Stage
 from livegrad.treat.prescription.resorts import resorts
 from livegrad.treat.prescription.stopwatch import Stopwatch
@@ -30,6 +40,8 @@ FIRST_SHARE, RATES_SHARE, LONGER_SHARE = 0.5, 0.7, 0.85
 RATED = 3
 # A loss that was halved, in nats.
 ENOUGH = math.log(2)
+# What weights that decay to nothing lead to.
+OF_DECAY = frozenset({"LG101", "LG102", "LG202", "LG203", "LG401", "LG503"})
 # Findings of faults that may be born in the middle of a training.
 BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
 
@@ -51,12 +63,13 @@ class Tried:
         self._findings = findings
         self._watch = Stopwatch(patience)
         self._seen: list[tuple[Choice, ...]] = []
+        self._climbed: list[tuple[Choice, ...]] = []
         self._courses: set[tuple[float, ...]] = set()
         self._said: dict[tuple[str, str], tuple[Choice, Assessment]] = {}
 
     def proposals(self) -> list[Proposal]:
         """The candidates that were not refused, the best first."""
-        lists = [*self._of_rates(), *candidates(self._findings)]
+        lists = [*self._of_settings(), *candidates(self._findings)]
         trials = self._trials(lists)
         if self._stage is not None:
             try:
@@ -67,14 +80,19 @@ class Tried:
         trials.sort(key=lambda t: (size_of_change(t.choices), t.order))
         return [self._proposal(t, None) for t in trials]
 
-    def _of_rates(self) -> Listed:
-        """What the rates that the program sets ask for: another than zero, a bound on those that rise."""
+    def _of_settings(self) -> Listed:
+        """What the program's own settings ask for: a rate other than zero, a bound on rates that rise, weaker
+        decay.
+        """
         found: Listed = []
         if rise := tuple(sorted(self._wanted & OF_RISES)):
             lessons = () if self._stage is None else self._stage.lessons
             found += [((cap,), rise) for cap in rates_that_rise(lessons)]
         if slow := tuple(sorted(self._wanted & {"LG401", "LG503"})):
             found += [((rate,), slow) for rate in rates_from_zero(self._body.optimizers)]
+        faint = tuple(sorted(self._wanted & OF_DECAY))
+        if faint and too_strong(self._body.optimizers) is not None:
+            found.append((parse_choices("regularize=decay"), faint))
         return found
 
     def _trials(self, lists: Listed, first: int = 0) -> list[Trial]:
@@ -125,11 +143,13 @@ class Tried:
         contest = stage.is_contest
         control = stage.rehearse((), FIRST_LOOK)
         first, untried = self._first_looks(stage, trials, control, contest)
-        if not self._is_born_later(control) and not any(j.cures and j.progress > ENOUGH for j in first):
+        if not contest and not _is_clear(first):
+            first = self._at_other_rates(stage, first, control, alone=True)
+        if not self._is_born_later(control) and not _is_clear(first):
             more = self._trials(resorts(self._findings), len(trials))
             others, left_out = self._first_looks(stage, more, control, contest)
             first, untried = [*first, *others], [*untried, *left_out]
-        if not contest and not any(j.cures and j.progress > ENOUGH for j in first):
+        if not contest and not _is_clear(first):
             first = self._at_other_rates(stage, first, control)
         looked = [j for j in first if j.trial.outcome is not None]
         finalists = shortlist(looked, FINALISTS)
@@ -190,16 +210,20 @@ class Tried:
         well = not control.codes & self._wanted and math.isfinite(control.last)
         return well and self._wanted <= BORN_LATER
 
-    def _at_other_rates(self, stage: Stage, judged: Sequence[Judged], control: Outcome) -> list[Judged]:
+    def _at_other_rates(
+        self, stage: Stage, judged: Sequence[Judged], control: Outcome, alone: bool = False
+    ) -> list[Judged]:
         """The same, and the best rates of the three best kinds that let the signal through; where none has
-        learnt anything yet they are followed for longer, for many nets begin with a plateau.
+        learnt anything yet they are followed for longer, for many nets begin with a plateau. alone: of the
+        rate that is a treatment by itself.
         """
         sound = [j for j in judged if not (j.left | j.new) - OF_RATE and j.trial.outcome is not None]
-        sound = [j for j in sound if all(c.remedy != "schedule" for c in j.trial.choices)]
+        sound = [j for j in sound if is_rated(j.trial.choices) and j.trial.choices not in self._climbed]
         found, steps = list(judged), FIRST_LOOK
-        starts = unlike(rank(sound), RATED)
+        starts = [j for j in unlike(rank(sound), RATED) if not alone or is_setting(j.trial.choices)]
+        self._climbed += [j.trial.choices for j in starts]
         longer = control.seconds * LONGER_LOOK / FIRST_LOOK
-        if not any(j.learns for j in sound) and longer * RATED < self._watch.left(RATES_SHARE):
+        if not alone and not any(j.learns for j in sound) and longer * RATED < self._watch.left(RATES_SHARE):
             steps, control = LONGER_LOOK, stage.rehearse((), LONGER_LOOK)
 
         def followed(trial: Trial) -> Judged | None:
@@ -212,7 +236,7 @@ class Tried:
             start = known if steps == FIRST_LOOK else followed(known.trial) or known
 
             def attempt(choice: Choice, of: Trial = start.trial) -> Judged | None:
-                return followed(Trial((*of.choices, choice), of.answers, None, of.order, of.works))
+                return followed(Trial(at_rate(of.choices, choice), of.answers, None, of.order, of.works))
 
             best = climb(start, attempt)
             if best is not start:

@@ -67,7 +67,9 @@ class Regularize(Remedy):
         if code in ("LG102", "LG104") and any(m.recurrent for m in matrices_of(body)):
             options.setdefault("only", "recurrent")
         growth = _growth(body)
-        if variant == "decay" and "strength" not in options and growth > 0 and body.optimizers:
+        if variant == "decay" and "strength" not in options and decay.too_strong(body.optimizers):
+            options["strength"] = round_number(decay.usual(body.optimizers[0], 0), 2)
+        elif variant == "decay" and "strength" not in options and growth > 0 and body.optimizers:
             rate = max(float(g.get("lr", 0)) for g in body.optimizers[0].param_groups)
             if rate > 0:
                 options["strength"] = round_number(min(growth, decay.LARGEST) / rate, 2)
@@ -78,7 +80,8 @@ class Regularize(Remedy):
         if obstacle is not None:
             return Assessment(False, obstacle)
         before, predicted = _predicted(body, choice)
-        return Assessment(None, _said(body, choice), predicted, before)
+        works = True if _lessens(body, choice) else None
+        return Assessment(works, _said(body, choice), predicted, before)
 
     def apply(self, body: Body, choice: Choice) -> Sequence[Change]:
         missing = _missing(body, choice)
@@ -164,6 +167,8 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
     missing = _missing(body, choice)
     if missing is not None:
         return missing
+    if _lessens(body, choice):
+        return None
     finding = body.finding or {}
     code = finding.get("code")
     if vanishes(body) and choice.variant in _PULLING_DOWN:
@@ -180,6 +185,12 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
             "weights, or scale the data"
         )
     return None
+
+
+def _lessens(body: Body, choice: Choice) -> bool:
+    """Whether weights decay too fast now, and would decay less."""
+    known = decay.too_strong(body.optimizers)
+    return known is not None and 0 < float(choice.options.get("strength") or 0.0) < known[0]
 
 
 def _predicted(body: Body, choice: Choice) -> tuple[dict[str, float], dict[str, float]]:
@@ -205,6 +216,11 @@ def _said(body: Body, choice: Choice) -> str:
     if choice.variant == "decay":
         rate = max(float(g.get("lr", 0)) for g in body.optimizers[0].param_groups)
         share = rate * float(strength or decay.usual(body.optimizers[0], 0))
+        if (known := decay.too_strong(body.optimizers)) is not None and _lessens(body, choice):
+            return (
+                f"weight decay {known[0]:g} is stronger than what is learnt: with {strength:g} only "
+                f"{share:.1g} of a weight decays a step"
+            )
         return f"{share:.1g} of a weight decays a step, on {n} matrices, no bias and no normalization's scale"
     if choice.variant == "l1":
         return f"{strength:g} times the learning rate a step" if strength else "1e-5 of the mean |w| a step"
