@@ -1,6 +1,8 @@
 """Whole runs: odd ones, cut ones, broken ones, and each fault said once."""
 
 import json
+import os
+import socket
 
 import numpy as np
 import pytest
@@ -194,3 +196,23 @@ def test_a_document_is_strict_json(judge):
     report = judge.report(sick(ratio={"layers.0": 0.0}))
     assert json.loads(report.to_json(), parse_constant=pytest.fail) == report.to_dict()
     assert Report(report.to_dict()) == report
+
+
+@pytest.mark.parametrize("lost", ["rank0.arrows", "rank0.scans.arrows"])
+def test_what_is_missing_of_a_record_is_said_and_nothing_else_is_promised(judge, lost):
+    path = judge.run(healthy()).path
+    assert load(path).report().run["not_observed"] == []
+    (path / lost).unlink()
+    report = load(path).report()
+    assert report.run["not_observed"]
+    assert "Every layer" not in report.summary
+    assert report.verdict == ("warning" if lost == "rank0.arrows" else "healthy")
+
+
+def test_of_a_run_that_is_being_written_nothing_is_missing(judge):
+    path = judge.run(healthy()).path
+    (path / "rank0.arrows").unlink()
+    info = json.loads((path / "run.json").read_text())
+    info |= {"status": "running", "pid": os.getpid(), "host": socket.gethostname()}
+    (path / "run.json").write_text(json.dumps(info))
+    assert load(path).report().run["not_observed"] == []

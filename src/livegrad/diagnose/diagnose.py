@@ -9,6 +9,7 @@ import livegrad
 from livegrad.diagnose.commands import with_commands
 from livegrad.diagnose.confirmation import with_counterfactual
 from livegrad.diagnose.finding import Finding
+from livegrad.diagnose.gaps import is_blank, missing
 from livegrad.diagnose.interventions import interventions, with_guard
 from livegrad.diagnose.layer_rows import layer_rows
 from livegrad.diagnose.ledger_rows import ledgers
@@ -27,6 +28,8 @@ def diagnose(run: Run) -> Report:
     findings.sort(key=lambda finding: (severity_rank(finding.severity), finding.code))
     worst = min((severity_rank(f.severity) for f in findings), default=9)
     verdict = _VERDICT.get(("error", "warning", "info")[worst] if worst < 3 else "", "healthy")
+    if verdict == "healthy" and is_blank(run):
+        verdict = "warning"
     return Report(
         {
             "schema": 1,
@@ -109,6 +112,12 @@ def _summary(run: Run, findings: list[Finding], patients: list[Patient]) -> str:
         first = f"{names[0]} in {serious[0].layers_text}" if serious[0].layers_text else serious[0].message
         more = f"; also {', '.join(names[1:])}" if names[1:] else ""
         return f"{first[0].upper()}{first[1:]}{more}."
+    if is_blank(run):
+        return "Nothing can be said: no step was recorded, or none can be read."
+    if missing(run):
+        return "Nothing wrong was seen in what can be read, but part of the record is missing."
+    if not patients:
+        return "Nothing wrong was seen, but no model is known that trains."
     if run.info.scan_count == 0:
         return "Nothing wrong was seen, but no scan was taken: only parameters were watched."
     if findings:
@@ -151,7 +160,7 @@ def _run_part(run: Run, patients: list[Patient]) -> dict[str, Any]:
         "loss_last": judged[0].last if judged else (float("nan") if loss_known else None),
         "loss_best": judged[0].best if judged else None,
         "observed": _observed(run, recorded),
-        "not_observed": [note.text for note in info.notes if note.kind == "not_observed"],
+        "not_observed": [*missing(run), *(n.text for n in info.notes if n.kind == "not_observed")],
         **interventions(info),
     }
 
