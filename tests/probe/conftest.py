@@ -66,10 +66,10 @@ class Scanned:
         return {parameters[tensor]: layer.name for layer in self.layers for tensor in layer.tensors}
 
 
-def scan(model: nn.Module, forward: Forward, seed: int = 0, made_at: Any = lambda module: None) -> Scanned:
-    """Run one training step under a scan; forward() returns the loss."""
+def scan(model: nn.Module, forward: Forward, seed: int = 0, **options: Any) -> Scanned:
+    """Run one training step under a scan; forward() returns the loss. options: StepScan's own."""
     names = {module: name for name, module in model.named_modules()}
-    step = StepScan(model, names, {id(p): i for i, p in enumerate(model.parameters())}, seed, made_at)
+    step = StepScan(model, names, {id(p): i for i, p in enumerate(model.parameters())}, seed, **options)
     step.open()
     loss = forward()
     step.before_backward(loss)

@@ -447,7 +447,6 @@ def test_ten_thousand_operations(scan_step):
     scanned = scan_step(model, lambda: model(torch.ones(2, 4)).square().mean())
 
     assert scanned.reason is None
-    assert len(scanned.names()) <= 4000
     assert scanned.names()[-1] == "last"
 
 

@@ -16,7 +16,9 @@ from livegrad.probe.segments import Path
 from livegrad.probe.source import shown_path
 from livegrad.probe.spine import Spine
 
-MOST_LAYERS = 4000
+# What a layer passes back is only its own where its neighbours have rows too: of 10,000 layers with an
+# activation each, all are kept.
+MOST_LAYERS = 25_000
 MOST_TIME_ROWS = 600
 _QUIET_CALLS = frozenset(
     {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
