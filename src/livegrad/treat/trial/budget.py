@@ -40,8 +40,10 @@ class Budget:
 
 
 def patience_for(minutes: float) -> float:
-    """Return the seconds that trying on copies may take before the arms: a sixth of the whole, 10 to 60."""
-    return min(60.0, max(10.0, 10 * minutes))
+    """Return the seconds that trying on copies may take before the arms: a quarter of the whole, 15 to 180. A
+    first arm that is the right one is worth more than steps of several that are not.
+    """
+    return min(180.0, max(15.0, 15 * minutes))
 
 
 def cores() -> int:
