@@ -47,7 +47,7 @@ def _card(card: Mapping[str, Any], is_open: bool, guide: str) -> Component:
     code = card["code"]
     body: list[Component] = []
     shown = [("in your code", html.Code(_cell(card["source"])))] if card["source"] else []
-    shown += [("layers", _names(card["layers"]))] if card["layers"] else []
+    shown += [("layers", _cell(card["layers_text"]))] if card["layers_text"] else []
     shown += [("seen", card["steps"])] if card["steps"] else []
     body.append(facts([*shown, *card["facts"]], "evidence"))
     if why := _said(" ".join(part for part in (card["cause"], card.get("explanation")) if part)):
@@ -58,7 +58,7 @@ def _card(card: Mapping[str, Any], is_open: bool, guide: str) -> Component:
         body.append(html.P([html.Strong("Next. "), _said(card["next"])]))
     body += [html.Pre(html.Code(_said(command)), className="command") for command in card["commands"]]
     body += (
-        [facts([(r["name"], r["predicted"]) for r in card["remedies"]], "evidence")]
+        [facts([(r["name"], r["predicted"]) for r in card["remedies"]], "reasons")]
         if card["remedies"]
         else []
     )
@@ -73,11 +73,6 @@ def _card(card: Mapping[str, Any], is_open: bool, guide: str) -> Component:
     return html.Details(
         [html.Summary(head), *body], open=is_open, id=card["anchor"], className=f"finding {card['severity']}"
     )
-
-
-def _names(layers: Sequence[str]) -> str:
-    shown = ", ".join(clean(shorten(name, 80)) for name in layers[:4])
-    return f"{shown} and {len(layers) - 4} more" if len(layers) > 4 else shown
 
 
 def _bill(bill: Mapping[str, Any]) -> Component:
