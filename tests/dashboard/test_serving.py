@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from urllib.parse import urljoin
 
 import pytest
 from tests.dashboard.conftest import SICK
@@ -89,6 +90,12 @@ def test_no_file_is_served_but_the_applications_own(client, path):
 )  # fmt: skip
 def test_an_address_leads_to_nothing_else(client, path):
     assert "Nothing to show" in page(client, path)
+
+
+def test_the_guide_begins_at_its_folder_too(client):
+    answer = client.get("/guide/")
+    assert answer.status_code == 302 and urljoin("/guide/", answer.headers["Location"]) == "/guide/index.html"
+    assert "field guide" in client.get("/guide/index.html").get_data(as_text=True)
 
 
 def test_pages_say_what_may_run_in_them(client):

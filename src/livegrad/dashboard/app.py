@@ -91,6 +91,11 @@ def _frame(prefix: str) -> Any:
 def _routes(server: Flask) -> None:
     palettes = f"window.livegradPalettes = {script_json({'light': LIGHT, 'dark': DARK})};\n"
 
+    @server.get("/guide/")
+    def guide_start() -> Response:
+        # Relative, so that it holds behind a proxy's path as well.
+        return Response(status=302, headers={"Location": "index.html"})
+
     @server.get("/guide/<name>")
     def guide(name: str) -> Response:
         try:
