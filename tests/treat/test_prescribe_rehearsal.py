@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import parse_choices
-from livegrad.treat.prescription.lesson import CannotReplay, StandIn
+from livegrad.treat.prescription.lesson import CannotReplay, StandIn, own_steps
 from livegrad.treat.prescription.lessons import Lessons
 from livegrad.treat.prescription.rehearsal import Course, Stage, copies_of
 
@@ -21,7 +21,8 @@ def rehearsed(models, optimizers, program):
         losses = [program() for _ in range(STEPS)]
     copies = copies_of(base.models, base.optimizers, base.parameters)
     again: list[float] = []
-    Course(copies, lessons.lessons).take(len(lessons.lessons), again)
+    with own_steps():
+        Course(copies, lessons.lessons).take(len(lessons.lessons), again)
     return losses, again
 
 
@@ -126,6 +127,24 @@ def test_a_scaled_loss_is_unscaled_for_the_step():
 
     losses, again = rehearsed([model], [optimizer], program)
     assert again == pytest.approx(losses, rel=1e-5)
+
+
+def test_what_autocast_computes_with_are_the_weights_of_each_step():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+
+    def program():
+        x, y = data()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    losses, again = rehearsed([model], [optimizer], program)
+    assert again == losses
 
 
 def test_a_copy_of_a_scheduled_optimizer_steps_the_copy():

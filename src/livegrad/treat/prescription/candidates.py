@@ -28,7 +28,8 @@ _GROWTH = (
     "init,clip=norm:limit=1", "normalize", "skip", "activation", "schedule=warmup", "init,schedule=warmup",
 )  # fmt: skip
 _GROWTH_IN_TIME = (
-    "recurrent=orthogonal", "recurrent", "recurrent=orthogonal,clip=norm:limit=1", "init", "init=edge",
+    "recurrent=orthogonal", "recurrent", "recurrent=identity", "recurrent=orthogonal,clip=norm:limit=1",
+    "init", "init=edge",
     "recurrent=identity,clip=norm:limit=1", "init=edge,clip=norm:limit=1", "clip=norm:limit=1", "clip=norm",
     "clip=through-time",
 )  # fmt: skip

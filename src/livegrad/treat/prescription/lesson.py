@@ -205,5 +205,6 @@ def substituted(value: Any, known: Mapping[int, Tensor]) -> Any:
 @contextmanager
 def own_steps() -> Iterator[None]:
     """Gradients on, autocast off: what is computed in here is none of the program's."""
-    with torch.enable_grad(), torch.autocast("cpu", enabled=False):
+    # The copies of weights that autocast keeps it forgets only where the outermost one ends.
+    with torch.enable_grad(), torch.autocast("cpu", enabled=False, cache_enabled=False):
         yield

@@ -42,6 +42,8 @@ RATED = 3
 ENOUGH = math.log(2)
 # What weights that decay to nothing lead to.
 OF_DECAY = frozenset({"LG101", "LG102", "LG202", "LG203", "LG401", "LG503"})
+# Findings of numbers that a format does not hold.
+OF_FORMATS = frozenset({"LG301", "LG302", "LG303"})
 # Findings of faults that may be born in the middle of a training.
 BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
 
@@ -101,17 +103,22 @@ class Tried:
         return [trial for trial in found if trial is not None]
 
     def _trial(self, order: int, choices: tuple[Choice, ...], codes: tuple[str, ...]) -> Trial | None:
-        """The candidate with its first variant filled in, or None where it is refused."""
+        """The candidate with its first variant filled in, or None where it is refused for all of `codes` and
+        nothing beside it but a learning rate could make up for that.
+        """
         try:
-            first, assessment = self._assessed(choices[0], codes[0])
+            said = {code: self._assessed(choices[0], code) for code in codes}
         except Exception as error:
             self._refuse(choices, _why(error))
             return None
-        if len(choices) == 1 and assessment.works is False:
-            self._refuse((first,), assessment.reason)
+        answered = tuple(code for code in codes if said[code][1].works is not False)
+        first, assessment = said[(answered or codes)[0]]
+        if not answered and all(choice.remedy == "schedule" for choice in choices[1:]):
+            self._refuse((first, *choices[1:]), assessment.reason)
             return None
-        together = (first, *self._settled(first, choices[1:], codes[0]))
-        return Trial(together, codes, None, order, assessment.works)
+        answers = answered or codes
+        together = (first, *self._settled(first, choices[1:], answers[0]))
+        return Trial(together, answers, None, order, assessment.works)
 
     def _settled(self, first: Choice, others: Sequence[Choice], code: str) -> list[Choice]:
         """The choices that go along with a setting, as the finding asks for them; of a model whose weights or
@@ -162,6 +169,8 @@ class Tried:
                 "the fault is born later than copies were followed: their first steps say little"
             )
             every = rank_unseen(every)
+        else:
+            every = self._without_useless(every)
         return [self._proposal(j.trial, j) for j in varied(every)] + last
 
     def _looked_on(
@@ -204,6 +213,20 @@ class Tried:
                 found.append(judge(again, control, self._wanted, stage.is_contest))
         good = [j for j in found if j.cures]
         return [*rank(good), *rank([j for j in (*found, *rest) if j not in good])]
+
+    def _without_useless(self, judged: Sequence[Judged]) -> list[Judged]:
+        """Without those that change nothing about numbers that a format does not hold: that shows at once."""
+        found = []
+        for j in judged:
+            seen = j.trial.outcome is not None and self._wanted <= OF_FORMATS and not j.learns
+            if seen and j.left:
+                still = " and ".join(sorted(j.left)) + (" are" if len(j.left) > 1 else " is")
+                self._refuse(j.trial.choices, f"on a copy it changed nothing: {still} still there")
+            elif seen and all(choice.remedy != "precision" for choice in j.trial.choices):
+                self._refuse(j.trial.choices, "on a copy the loss was as with nothing done")
+            else:
+                found.append(j)
+        return found
 
     def _is_born_later(self, control: Outcome) -> bool:
         """Whether the untreated copy is well as far as it went, and the fault is of those that come later."""
@@ -284,8 +307,12 @@ class Tried:
     def _tried(self, stage: Stage, trial: Trial, steps: int, share: float) -> Trial | None:
         """The trial with its outcome; None where it is refused, or the same as one before."""
         if self._watch.share_gone > share:
-            if trial.outcome is None:
-                self.notes.append(f"{_spec(trial.choices)} was not tried: there was no more time")
+            if trial.outcome is not None:
+                return trial
+            if trial.works is False:
+                self._refuse(trial.choices, self._assessed(trial.choices[0], trial.answers[0])[1].reason)
+                return None
+            self.notes.append(f"{_spec(trial.choices)} was not tried: there was no more time")
             return trial
         try:
             outcome = stage.rehearse(trial.choices, steps)
