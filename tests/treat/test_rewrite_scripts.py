@@ -658,7 +658,38 @@ model = Net()
     + LOOP
 }
 
+OWN = {
+    "train.py": HEAD
+    + """
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(12)])
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = torch.cat([x, x], 1)
+        for layer in self.layers:
+            x = torch.sin(6 * layer(x))
+        return self.head(x)
+
+
+torch.manual_seed(0)
+model = Net()
+"""
+    + SGD
+    + DATA
+    + LOOP
+}
+DECAYED = {"train.py": SEQUENTIAL["train.py"].replace("lr=0.1)", "lr=0.1, weight_decay=1.5)")}
+
 PROGRAMS = {
+    "functions of its own, skip": Program("skip", OWN, ("add_skips(model)",)),
+    "functions of its own, lsuv": Program("init=lsuv", OWN, ("layer.weight.data.mul_(factor)",)),
+    "decay that nothing is learnt against": Program(
+        "regularize=decay", DECAYED, ('"weight_decay": 0.0001',), 1
+    ),
     "raw grey values": Program("normalize=input", RAW, ("standardize_inputs(model)",)),
     "raw columns of all sizes": Program("normalize=input", COLUMNS, ("standardize_inputs(model)",)),
     "batch norm, skip": Program("skip", NORMED, ("add_skips(model)",)),
