@@ -96,6 +96,19 @@ def test_every_verb_is_documented():
         assert f"`livegrad {verb}" in text, verb
 
 
+def test_every_option_is_documented():
+    from livegrad.cli.main import livegrad
+
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    for verb in livegrad.list_commands(None):
+        command = livegrad.get_command(None, verb)
+        assert command is not None
+        for option in command.params:
+            if option.param_type_name == "option" and not getattr(option, "hidden", False):
+                names = (*option.opts, *option.secondary_opts)
+                assert any(name in text for name in names), (verb, names)
+
+
 def test_every_public_name_is_in_the_reference():
     import livegrad
 

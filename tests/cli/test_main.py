@@ -56,6 +56,17 @@ def test_an_unexpected_verb_gets_a_suggestion(call):
     assert "livegrad --help" in err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("arguments", [["explain", "LG101"], ["doctor"]])
+def test_output_that_cannot_be_written_is_an_error_in_one_line(arguments):
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "livegrad", *arguments]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("livegrad: error: ") and "No space left on device" in line
+
+
 def test_the_installed_command_is_main():
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     assert project["scripts"] == {"livegrad": "livegrad.cli.main:main"}

@@ -207,6 +207,7 @@ def test_without_libcst_nothing_is_run_for_a_diff(treat, monkeypatch, option):
         (("-",), "save it in a file"),
         (("--try", "init=", "--seeds", "0", "train.py"), "--seeds"),
         (("--try", "clip=norm:limit", "train.py"), "an option is written name=value"),
+        (("--try", "init; magic", "train.py"), "no remedy 'magic'. There are: init, activation"),
         (("--json", "--write", "train.py"), "leave out --diff and --write"),
     ],
 )

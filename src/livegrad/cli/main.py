@@ -76,6 +76,10 @@ def _parse(arguments: list[str] | None) -> Callable[[], None] | None:
         sys.exit(USAGE if isinstance(error, UsageError | RunError) else OUR_FAILURE)
     except BrokenPipeError:
         _leave_closed_pipe()
+    except OSError as error:
+        print(f"livegrad: error: {_in_words(error)}", file=sys.stderr)
+        _forget_output()
+        sys.exit(OUR_FAILURE)
     if isinstance(result, int):  # how click returns an exit, that of --help among them
         sys.exit(result)
     return result
@@ -88,10 +92,28 @@ def _explain_usage(error: click.ClickException) -> None:
         print(f"Try '{context.command_path} --help'.", file=sys.stderr)
 
 
+def _in_words(error: OSError) -> str:
+    """What the system refused. Verbs name their own files; a full disk without a name is that of the output."""
+    import errno
+
+    reason = error.strerror or str(error)
+    if error.filename:
+        return f"{reason}: {str(error.filename)!r}. Mend that and give the same command again."
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the output could not be written: {reason}. Send it elsewhere."
+    return f"{reason}. Mend that and give the same command again."
+
+
 def _leave_closed_pipe() -> NoReturn:
     """The reader of our output has gone (`livegrad report | head`): that is no failure."""
+    _forget_output()
+    sys.exit(0)
+
+
+def _forget_output() -> None:
+    """What is still buffered must not fail again when python closes the stream."""
+    import contextlib
     import os
 
-    # What is still buffered must not fail again when python closes the stream.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(0)
+    with contextlib.suppress(ValueError):  # a stream without a file of its own
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -84,9 +84,10 @@ def run(
     program = program_of("run", module, code, arguments)
     choices = ()
     if treat is not None:
-        from livegrad.treat.choice import parse_choices
+        from livegrad.treat.choice import parse_choices, require_known
 
         choices = parse_choices(treat)
+        require_known(choices)
     watched = WatchedRun.prepare(
         program,
         out=out,

@@ -110,7 +110,9 @@ def treat(
 
 def specs_of(tried: tuple[str, ...]) -> tuple[str, ...]:
     """The remedies of `--try`, several in one separated by semicolons; UsageError for what cannot be read."""
-    from livegrad.treat.choice import parse_choices
+    from livegrad.treat.choice import parse_choices, require_known
 
-    specs = [part.strip() for text in tried for part in text.split(";") if part.strip()]
-    return tuple(",".join(map(str, parse_choices(spec))) for spec in specs)
+    specs = [parse_choices(part) for text in tried for part in text.split(";") if part.strip()]
+    for choices in specs:
+        require_known(choices)
+    return tuple(",".join(map(str, choices)) for choices in specs)

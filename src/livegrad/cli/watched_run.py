@@ -269,7 +269,8 @@ class WatchedRun:
             write_report(run, document, page)
         except Exception as error:
             page = None
-            self.voice.warn(f"no HTML report ({one_line(error)})")
+            reason = str(error) if isinstance(error, LivegradError) else one_line(error)
+            self.voice.warn(f"no HTML report: {reason}")
         if not self.voice.quiet:
             _show(document, page)
         return report

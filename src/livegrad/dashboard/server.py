@@ -1,5 +1,6 @@
 """Serving: an address, who may ask, and a server that many threads answer for."""
 
+import errno
 import secrets
 import socket
 from collections.abc import Callable, Sequence
@@ -43,10 +44,13 @@ def _listening(host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        why = error.strerror or error
-        raise UsageError(
-            f"cannot listen on {host}:{port} ({why}). Choose another port: --port 0 takes any."
-        ) from error
+        # create_server passes on the number of a name that is not known, which is negative, not its kind.
+        unknown = (error.errno or 0) < 0 or error.errno == errno.EADDRNOTAVAIL
+        next_ = (
+            "Name an address of this machine: --host 127.0.0.1" if unknown else "Take any free port: --port 0"
+        )
+        why = str(error.strerror or error).partition(" (while")[0]
+        raise UsageError(f"cannot listen on {host}:{port} ({why}). {next_}") from error
 
 
 def serve(

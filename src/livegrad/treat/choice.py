@@ -6,13 +6,18 @@ clip=norm:limit=1.0         a variant and options, each behind a colon
 init=he,activation=relu     several, applied in this order
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from livegrad.errors import UsageError
 
 AUTO = "auto"
+REMEDIES = (
+    "init", "activation", "normalize", "clip", "schedule", "precision", "regularize", "pretrain", "skip",
+    "recurrent",
+)  # fmt: skip
+"""The names of all remedies, in the order in which they are shown."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,15 @@ def parse_choices(text: str) -> tuple[Choice, ...]:
     if not any(parts):
         raise UsageError("no remedy named: for example --treat init, or --treat init=he,clip=norm:limit=1")
     return tuple(_parse(part, text) for part in parts if part)
+
+
+def require_known(choices: Sequence[Choice]) -> None:
+    """Raise UsageError for a remedy that there is not, with those that there are. Needs no torch; what is
+    wrong with a variant or an option only the remedy itself can say.
+    """
+    for choice in choices:
+        if choice.remedy not in REMEDIES:
+            raise UsageError(f"there is no remedy {choice.remedy!r}. There are: {', '.join(REMEDIES)}")
 
 
 def _parse(part: str, text: str) -> Choice:

@@ -1,5 +1,6 @@
 """livegrad may fail, training may not: an error of ours ends the watching and nothing else."""
 
+import errno
 import functools
 import time
 from collections.abc import Callable
@@ -30,6 +31,8 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
 
 def describe(error: Exception) -> str:
     """What went wrong in one line, and for an error nobody foresaw where."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error}. Make room, or have the run written elsewhere: --out DIR (in Python: path=…)"
     if isinstance(error, LivegradError | OSError):
         return str(error)
     trace = error.__traceback__

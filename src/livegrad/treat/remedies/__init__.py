@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from livegrad.errors import UsageError
-from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.choice import AUTO, REMEDIES, Choice, require_known
 from livegrad.treat.remedy import Remedy
 
 _CLASSES: dict[str, str] = {
@@ -18,18 +18,17 @@ _CLASSES: dict[str, str] = {
     "skip": "skip:Skip",
     "recurrent": "recurrent:Recurrent",
 }
-"""Name of a remedy -> "module:Class" under this package, in the order in which they are shown."""
+"""Name of a remedy -> "module:Class" under this package."""
 
 
 def names() -> tuple[str, ...]:
     """The names of all remedies."""
-    return tuple(_CLASSES)
+    return REMEDIES
 
 
 def remedy(name: str) -> Remedy:
     """Return the remedy called `name`; raises UsageError, with the names there are, for any other."""
-    if name not in _CLASSES:
-        raise UsageError(f"there is no remedy {name!r}. There are: {', '.join(_CLASSES)}")
+    require_known([Choice(name)])
     module, _, kind = _CLASSES[name].partition(":")
     return getattr(import_module(f"livegrad.treat.remedies.{module}"), kind)()
 

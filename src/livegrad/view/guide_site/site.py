@@ -39,7 +39,9 @@ def write_site(folder: Path) -> int:
         for name in names():
             (folder / name).write_bytes(content(name))
     except OSError as error:
-        raise UsageError(f"the guide cannot be written to {folder}: {error.strerror}") from error
+        raise UsageError(
+            f"the guide cannot be written to {str(folder)!r}: {error.strerror}. Name another folder."
+        ) from error
     return len(load_guide())
 
 
