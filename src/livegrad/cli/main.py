@@ -93,7 +93,7 @@ def _explain_usage(error: click.ClickException) -> None:
 
 
 def _in_words(error: OSError) -> str:
-    """What the system refused. Verbs name their own files; a full disk without a name is that of the output."""
+    """What the system refused. Verbs name their own files; without a name a full disk is the output's."""
     import errno
 
     reason = error.strerror or str(error)
