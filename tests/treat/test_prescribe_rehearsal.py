@@ -129,6 +129,28 @@ def test_a_scaled_loss_is_unscaled_for_the_step():
     assert again == pytest.approx(losses, rel=1e-5)
 
 
+def test_a_step_that_is_not_finite_is_left_out_at_a_scale_of_one_too():
+    torch.manual_seed(0)
+    model = nn.Linear(8, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0, growth_interval=1000)
+    steps = iter(range(STEPS))
+
+    def program():
+        x, y = data()
+        loss = F.cross_entropy(model(x), y)
+        if next(steps) % 2:
+            loss = loss + torch.sqrt(0 * model.weight.sum())  # 0 · ∞ on the way back
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        return loss.item()
+
+    losses, again = rehearsed([model], [optimizer], program)
+    assert again == losses and again[-1] == again[-1]
+
+
 def test_what_autocast_computes_with_are_the_weights_of_each_step():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3))

@@ -31,6 +31,7 @@ class GivenLesson:
     rates: tuple[tuple[float, ...], ...] = ()
     clip: Clip | None = None
     scale: float = 1.0
+    scaled: bool = False
     lends: Set[int] = frozenset()
 
     def losses(self, models: Sequence[nn.Module], known: dict[int, Tensor]) -> Iterator[Loss]:

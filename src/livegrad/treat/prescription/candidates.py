@@ -18,7 +18,7 @@ _DEPTH = (
     "activation=gelu", "normalize=batch", "normalize=layer:position=after", "pretrain",
 )  # fmt: skip
 # What a gate that holds on for long lets in at a step is little: at a rate made for others it learns slowly.
-_TIME = (
+IN_TIME = (
     "recurrent", "recurrent=hold", "recurrent=chrono,schedule=rate:factor=10", "recurrent=orthogonal",
     "recurrent=identity,clip=norm:limit=1", "recurrent,clip=norm:limit=1", "recurrent=hold,clip=norm:limit=1",
     "recurrent=forget", "recurrent=identity", "init", "init=edge",
@@ -40,7 +40,7 @@ _STEPS = (
 
 _TREATS: dict[str, tuple[str, ...]] = {
     "LG101": _DEPTH,
-    "LG102": _TIME,
+    "LG102": IN_TIME,
     "LG103": _GROWTH,
     "LG104": _GROWTH_IN_TIME,
     "LG105": ("clip=norm", "clip=robust", "clip=agc", "schedule=warmup"),
@@ -77,7 +77,7 @@ _TREATS: dict[str, tuple[str, ...]] = {
 """Code of a finding -> treatments that may answer it."""
 
 _BY_CAUSE: dict[tuple[str, str], tuple[str, ...]] = {
-    ("LG101", "time"): _TIME,
+    ("LG101", "time"): IN_TIME,
     ("LG103", "time"): _GROWTH_IN_TIME,
     ("LG101", "weights-small"): (*_DEPTH, "regularize=decay", "schedule=rate"),
     ("LG103", "normalization"): ("skip", "schedule=warmup", *_GROWTH),

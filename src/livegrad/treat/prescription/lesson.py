@@ -27,14 +27,16 @@ class Lesson(Protocol):
 
     rates: learning rate of each parameter group of each optimizer, in their order, as the program had set
     them by then. clip: how the program clips the gradient. scale: factor by which the program had scaled the
-    losses, taken off the gradients before the step. lends: ids of tensors that a later step goes on with, as
-    the second of two adversaries does with what the first was shown.
+    losses, taken off the gradients before the step. scaled: a GradScaler did that, whatever the factor was,
+    and leaves out steps whose gradients are not finite. lends: ids of tensors that a later step goes on with,
+    as the second of two adversaries does with what the first was shown.
     """
 
     optimizers: tuple[int, ...]
     rates: tuple[tuple[float, ...], ...]
     clip: "Clip | None"
     scale: float
+    scaled: bool
 
     @property
     def lends(self) -> Set[int]: ...
@@ -107,6 +109,7 @@ class RecordedLesson:
     rates: tuple[tuple[float, ...], ...] = ()
     clip: Clip | None = None
     scale: float = 1.0
+    scaled: bool = False
     random: RandomState | None = None
     values: list[float] = field(default_factory=list)
     """The losses that the program had."""
@@ -158,6 +161,7 @@ class StandIn:
     rates: tuple[tuple[float, ...], ...] = ()
     clip: Clip | None = None
     scale: float = 1.0
+    scaled: bool = False
     lends: Set[int] = frozenset()
 
     def losses(self, models: Sequence[nn.Module], known: dict[int, Tensor]) -> Iterator[Loss]:

@@ -188,7 +188,7 @@ class Lessons:
 
     def before_scaler_step(self, scaler: Any, optimizer: Any) -> None:
         # It may leave the step out, of which the optimizer's own hooks hear nothing.
-        self._open.scale = float(scaler.get_scale())
+        self._open.scale, self._open.scaled = float(scaler.get_scale()), bool(scaler.is_enabled())
         self._before_step(optimizer, (), {})
 
     def after_scaler_step(self, scaler: Any, optimizer: Any) -> None: ...

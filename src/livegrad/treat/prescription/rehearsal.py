@@ -200,7 +200,7 @@ class Course:
             p for i in lesson.optimizers for g in copies.optimizers[i].param_groups for p in g["params"]
         ]
         parameters = [p for p in parameters if p.grad is not None]
-        if lesson.scale != 1:
+        if lesson.scaled:
             for parameter in parameters:
                 parameter.grad.mul_(1 / lesson.scale)
             if not all_finite(parameters):  # a GradScaler leaves such a step out
