@@ -7,28 +7,21 @@ from typing import Any
 
 from livegrad.errors import LivegradError
 from livegrad.treat.body import Body
-from livegrad.treat.choice import Choice, parse_choices
-from livegrad.treat.decay import too_strong
-from livegrad.treat.prescription.candidates import candidates
-from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change
+from livegrad.treat.choice import Choice
+from livegrad.treat.prescription.extent import EXTENTS, size_of_change
+from livegrad.treat.prescription.listed import Listed, why
 from livegrad.treat.prescription.proposal import Proposal, Refusal
 from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, rank_unseen, shortlist
 from livegrad.treat.prescription.rates import (
     OF_RATE,
-    OF_RISES,
     at_rate,
     climb,
     is_rated,
     is_setting,
-    rates_from_zero,
-    rates_that_rise,
 )
 from livegrad.treat.prescription.rehearsal import Outcome, Stage
-from livegrad.treat.prescription.resorts import resorts
 from livegrad.treat.prescription.stopwatch import Stopwatch
 from livegrad.treat.prescription.variety import are_alike, of_each_kind, unlike, varied
-from livegrad.treat.remedies import remedy
-from livegrad.treat.remedy import Assessment
 
 # Steps of the first look, at all candidates, and of the longer one at the best. Those that need patience are
 # followed for LAST_LOOK steps, or as many as the program takes up to MOST_STEPS, if there is time.
@@ -40,108 +33,44 @@ FIRST_SHARE, RATES_SHARE, LONGER_SHARE = 0.5, 0.7, 0.85
 RATED = 3
 # A loss that was halved, in nats.
 ENOUGH = math.log(2)
-# What weights that decay to nothing lead to.
-OF_DECAY = frozenset({"LG101", "LG102", "LG202", "LG203", "LG401", "LG503"})
 # Findings of numbers that a format does not hold.
 OF_FORMATS = frozenset({"LG301", "LG302", "LG303"})
 # Findings of faults that may be born in the middle of a training.
 BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
 
-# Treatments, each with the codes that it may answer.
-Listed = list[tuple[tuple[Choice, ...], tuple[str, ...]]]
-
 
 class Tried:
-    """The candidates for `findings` of one body. refused, notes: what is said beside the proposals."""
+    """The candidates for `findings` of one body. notes: what is said beside the proposals."""
 
     def __init__(
         self, body: Body, stage: Stage | None, findings: Sequence[Mapping[str, Any]], patience: float
     ) -> None:
-        self.refused: list[Refusal] = []
         self.notes: list[str] = []
         self._body = body
         self._stage = stage
         self._wanted = frozenset(str(f["code"]) for f in findings)
-        self._findings = findings
+        self._listed = Listed(body, findings, () if stage is None else stage.lessons)
         self._watch = Stopwatch(patience)
         self._seen: list[tuple[Choice, ...]] = []
         self._climbed: list[tuple[Choice, ...]] = []
         self._courses: set[tuple[float, ...]] = set()
-        self._said: dict[tuple[str, str], tuple[Choice, Assessment]] = {}
+
+    @property
+    def refused(self) -> list[Refusal]:
+        """What cannot work here, and why."""
+        return self._listed.refused
 
     def proposals(self) -> list[Proposal]:
         """The candidates that were not refused, the best first."""
-        lists = [*self._of_settings(), *candidates(self._findings)]
-        trials = self._trials(lists)
+        trials = self._listed.trials()
         if self._stage is not None:
             try:
                 return self._rehearsed(self._stage, trials)
             except LivegradError as error:
                 self.notes.append(f"nothing was tried: {error}")
-        trials = [t for t in trials if self._assessed(t.choices[0], t.answers[0])[1].works is not False]
+        trials = [t for t in trials if self._listed.closed_form(t).works is not False]
         trials.sort(key=lambda t: (size_of_change(t.choices), t.order))
         return [self._proposal(t, None) for t in trials]
-
-    def _of_settings(self) -> Listed:
-        """What the program's own settings ask for: a rate other than zero, a bound on rates that rise, weaker
-        decay.
-        """
-        found: Listed = []
-        if rise := tuple(sorted(self._wanted & OF_RISES)):
-            lessons = () if self._stage is None else self._stage.lessons
-            found += [((cap,), rise) for cap in rates_that_rise(lessons)]
-        if slow := tuple(sorted(self._wanted & {"LG401", "LG503"})):
-            found += [((rate,), slow) for rate in rates_from_zero(self._body.optimizers)]
-        faint = tuple(sorted(self._wanted & OF_DECAY))
-        if faint and too_strong(self._body.optimizers) is not None:
-            found.append((parse_choices("regularize=decay"), faint))
-        return found
-
-    def _trials(self, lists: Listed, first: int = 0) -> list[Trial]:
-        pairs = enumerate(lists, first)
-        found = [self._trial(order, choices, codes) for order, (choices, codes) in pairs]
-        return [trial for trial in found if trial is not None]
-
-    def _trial(self, order: int, choices: tuple[Choice, ...], codes: tuple[str, ...]) -> Trial | None:
-        """The candidate with its first variant filled in, or None where it is refused for all of `codes` and
-        nothing beside it but a learning rate could make up for that.
-        """
-        try:
-            said = {code: self._assessed(choices[0], code) for code in codes}
-        except Exception as error:
-            self._refuse(choices, _why(error))
-            return None
-        answered = tuple(code for code in codes if said[code][1].works is not False)
-        first, assessment = said[(answered or codes)[0]]
-        if not answered and all(choice.remedy == "schedule" for choice in choices[1:]):
-            self._refuse((first, *choices[1:]), assessment.reason)
-            return None
-        answers = answered or codes
-        together = (first, *self._settled(first, choices[1:], answers[0]))
-        return Trial(together, answers, None, order, assessment.works)
-
-    def _settled(self, first: Choice, others: Sequence[Choice], code: str) -> list[Choice]:
-        """The choices that go along with a setting, as the finding asks for them; of a model whose weights or
-        form are changed before, what was recorded is no measure.
-        """
-        if extent_of((first,)) != EXTENTS[0]:
-            return list(others)
-        return [self._assessed(choice, code)[0] for choice in others]
-
-    def _assessed(self, choice: Choice, code: str) -> tuple[Choice, Assessment]:
-        """The choice with its variant filled in, and what closed form says of it against this finding."""
-        key = (str(choice), code)
-        if key not in self._said:
-            self._body.finding = next(f for f in self._findings if f["code"] == code)
-            cure = remedy(choice.remedy)
-            resolved = cure.resolve(self._body, choice)
-            said = cure.assess(self._body, resolved)
-            self._said[key] = self._said[str(resolved), code] = (resolved, said)
-        return self._said[key]
-
-    def _refuse(self, choices: tuple[Choice, ...], reason: str) -> None:
-        if all(r.choices != choices for r in self.refused):
-            self.refused.append(Refusal(choices, reason))
 
     def _rehearsed(self, stage: Stage, trials: Sequence[Trial]) -> list[Proposal]:
         """A short look at them, the small changes first; at other rates for those that let the signal through
@@ -153,7 +82,7 @@ class Tried:
         if not contest and not _is_clear(first):
             first = self._at_other_rates(stage, first, control, alone=True)
         if not self._is_born_later(control) and not _is_clear(first):
-            more = self._trials(resorts(self._findings), len(trials))
+            more = self._listed.resorts(len(trials))
             others, left_out = self._first_looks(stage, more, control, contest)
             first, untried = [*first, *others], [*untried, *left_out]
         if not contest and not _is_clear(first):
@@ -221,9 +150,9 @@ class Tried:
             seen = j.trial.outcome is not None and self._wanted <= OF_FORMATS and not j.learns
             if seen and j.left:
                 still = " and ".join(sorted(j.left)) + (" are" if len(j.left) > 1 else " is")
-                self._refuse(j.trial.choices, f"on a copy it changed nothing: {still} still there")
+                self._listed.refuse(j.trial.choices, f"on a copy it changed nothing: {still} still there")
             elif seen and all(choice.remedy != "precision" for choice in j.trial.choices):
-                self._refuse(j.trial.choices, "on a copy the loss was as with nothing done")
+                self._listed.refuse(j.trial.choices, "on a copy the loss was as with nothing done")
             else:
                 found.append(j)
         return found
@@ -310,14 +239,14 @@ class Tried:
             if trial.outcome is not None:
                 return trial
             if trial.works is False:
-                self._refuse(trial.choices, self._assessed(trial.choices[0], trial.answers[0])[1].reason)
+                self._listed.refuse(trial.choices, self._listed.closed_form(trial).reason)
                 return None
             self.notes.append(f"{_spec(trial.choices)} was not tried: there was no more time")
             return trial
         try:
             outcome = stage.rehearse(trial.choices, steps)
         except Exception as error:
-            self._refuse(trial.choices, _why(error))
+            self._listed.refuse(trial.choices, why(error))
             return None
         if trial.outcome is None:
             if outcome.choices in self._seen or outcome.losses in self._courses or not outcome.choices:
@@ -337,17 +266,12 @@ class Tried:
                 "progress_nats": judged.progress,
                 "first_steps_count": float(len(outcome.losses)),
             }
-        _, said = self._assessed(trial.choices[0], trial.answers[0])
+        said = self._listed.closed_form(trial)
         return Proposal(trial.choices, trial.answers, said.reason, said.before, said.predicted, measured)
 
 
 def _is_clear(finalists: Sequence[Judged]) -> bool:
     return any(j.cures and j.progress > ENOUGH for j in finalists)
-
-
-def _why(error: Exception) -> str:
-    """What a remedy says, or that it fails: then the others are still worth trying."""
-    return str(error) if isinstance(error, LivegradError) else f"it fails ({type(error).__name__}: {error})"
 
 
 def _spec(choices: Sequence[Choice]) -> str:

@@ -1,0 +1,57 @@
+"""What may answer a fault of a recurrence: by the tables and by closed form."""
+
+import torch
+from torch import nn
+
+from livegrad.treat.body import Body
+from livegrad.treat.prescription.listed import Listed
+from livegrad.treat.prescription.starts import starts_of_recurrence
+from livegrad.treat.prescription.variety import are_alike
+
+
+class Reader(nn.Module):
+    def __init__(self, kind, **options):
+        super().__init__()
+        self.core, self.head = kind(2, 8, batch_first=True, **options), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.core(x)[0][:, -1])
+
+
+def listed(model, *codes):
+    found = Listed(Body(model, (), (torch.randn(4, 60, 2),)), [{"code": c} for c in codes], ())
+    trials = {",".join(map(str, t.choices)): t for t in found.trials()}
+    return trials, {r.spec: r.reason for r in found.refused}
+
+
+def test_gates_that_are_shut_are_started_anew_also_where_the_fault_is_found_over_depth():
+    stacked = Reader(nn.LSTM, num_layers=4)
+    trials, _ = listed(stacked, "LG101")
+    assert trials["recurrent=chrono"].answers == ("LG101",) and "recurrent=hold" in trials
+    assert not starts_of_recurrence(nn.Sequential(nn.Linear(2, 2)), {"LG101"})
+    assert not starts_of_recurrence(stacked, {"LG503"})
+
+
+def test_what_is_refused_is_proposed_in_no_pair_with_a_rate():
+    trials, refused = listed(Reader(nn.RNN), "LG102")
+    assert "no nn.LSTM or nn.GRU" in refused["recurrent=chrono,schedule=rate:factor=10"]
+    assert {spec.partition(",")[0] for spec in trials} == {"recurrent=orthogonal", "recurrent=identity"}
+
+
+def test_init_is_no_answer_where_torch_keeps_the_recurrence_in_one_layer():
+    _, refused = listed(Reader(nn.GRU), "LG102")
+    assert "leaves the weights of nn.GRU as they are" in refused["init=own-gain"]
+
+
+def test_what_one_finding_rules_out_may_answer_another():
+    """A GradScaler that backs off, and numbers that are not finite: bfloat16 is for the first."""
+    trials, _ = listed(Reader(nn.GRU), "LG301", "LG303")
+    assert trials["precision=bfloat16"].answers == ("LG303",)
+
+
+def test_starts_of_a_recurrence_are_kinds_of_their_own():
+    """Where an identity matrix fails an orthogonal one need not; the same at another rate is the same."""
+    trials, _ = listed(Reader(nn.LSTM), "LG102")
+    hold, chrono = (trials[f"recurrent={v}"].choices for v in ("hold", "chrono"))
+    fast = next(t.choices for spec, t in trials.items() if spec.startswith("recurrent=chrono,schedule"))
+    assert not are_alike(hold, chrono) and are_alike(chrono, fast)
