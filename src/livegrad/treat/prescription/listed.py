@@ -21,6 +21,8 @@ from livegrad.treat.remedy import Assessment
 # What weights that decay to nothing lead to.
 OF_DECAY = frozenset({"LG101", "LG102", "LG202", "LG203", "LG401", "LG503"})
 
+VANISHING = frozenset({"LG101", "LG102"})
+
 # Treatments, each with the codes that it may answer.
 _Lists = list[tuple[tuple[Choice, ...], tuple[str, ...]]]
 
@@ -68,7 +70,7 @@ class Listed:
 
     def _trial(self, order: int, choices: tuple[Choice, ...], codes: tuple[str, ...]) -> Trial | None:
         """The candidate with its first variant filled in, or None where it is refused for all of `codes` and
-        nothing beside it but a learning rate could make up for that.
+        nothing beside it could make up for that: no learning rate does, nor clipping for what vanishes.
         """
         try:
             said = {code: self.assessed(choices[0], code) for code in codes}
@@ -77,7 +79,8 @@ class Listed:
             return None
         answered = tuple(code for code in codes if said[code][1].works is not False)
         first, assessment = said[(answered or codes)[0]]
-        if not answered and all(choice.remedy == "schedule" for choice in choices[1:]):
+        no_help = {"schedule", "clip"} if set(codes) <= VANISHING else {"schedule"}
+        if not answered and {choice.remedy for choice in choices[1:]} <= no_help:
             self.refuse((first, *choices[1:]), assessment.reason)
             return None
         answers = answered or codes
