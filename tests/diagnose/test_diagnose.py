@@ -10,7 +10,7 @@ from tests.diagnose.conftest import check_document
 from tests.diagnose.invented_run import FALLING, STUCK, Net
 from tests.diagnose.rules.test_saturation import column
 
-from livegrad.diagnose.diagnose import diagnose, report_of
+from livegrad.diagnose.diagnose import diagnose
 from livegrad.diagnose.report import Report
 from livegrad.run.reader import load
 
@@ -84,7 +84,7 @@ def test_a_run_cut_anywhere_is_still_read(judge, share):
     for name in ("rank0.arrows", "rank0.scans.arrows"):
         whole = (run.path / name).read_bytes()
         (run.path / name).write_bytes(whole[: int(len(whole) * share)])
-    report = report_of(run.path)
+    report = load(run.path).report()
     check_document(report)
     assert {finding["code"] for finding in report.findings} <= {"LG101"}
     assert share < 0.9 or report.verdict == "unwell"
@@ -95,7 +95,7 @@ def test_a_run_whose_run_json_lags_behind_its_scans(judge):
     document = json.loads((run.path / "run.json").read_text())
     document["layers"], document["status"] = [], "detached"
     (run.path / "run.json").write_text(json.dumps(document))
-    report = report_of(run.path)
+    report = load(run.path).report()
     check_document(report)
     assert report.layers == [] and report.verdict == "healthy"
 

@@ -1,6 +1,5 @@
 """From a run to a report: ask every rule about every subject, and put the answer into one document."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -179,13 +178,6 @@ def _subject_part(patient: Patient) -> dict[str, Any]:
 
 def _observed(run: Run, recorded: int) -> list[str]:
     observed = [f"{recorded} of {run.info.steps} optimizer steps: gradients, weights"]
-    if run.info.scan_count:
-        observed.append(f"{run.info.scan_count} scans: spine, audibility, transport, activations")
+    if scans := len(run.scans()):
+        observed.append(f"{scans} scans: spine, audibility, transport, activations")
     return observed
-
-
-def report_of(path: Path | str) -> Report:
-    """Load the run at `path` and diagnose it."""
-    from livegrad.run.reader import load
-
-    return diagnose(load(path))

@@ -200,9 +200,3 @@ def find_trial(base: Path, identity: Identity, any_steps: bool = False) -> Trial
         if trial.identity == identity or (any_steps and identity.fits(trial.identity)):
             return trial
     return None
-
-
-def newest_trial(base: Path) -> Path | None:
-    """The folder of the newest trial under `base`, or None."""
-    found = sorted(base.glob(f"treat-*/{TRIAL_FILE}"), key=lambda path: path.stat().st_mtime)
-    return found[-1].parent if found else None
