@@ -269,6 +269,43 @@ def test_the_keyboard_alone_reads_a_run(page, served):
     assert page.evaluate("document.activeElement.innerText") == "layers.0"
 
 
+RING = """() => {
+    const { activeElement: at } = document;
+    if (at === document.body) return null;
+    const width = (element) => {
+        const { outlineStyle, outlineWidth, opacity } = getComputedStyle(element);
+        return outlineStyle === "none" || Number(opacity) < 0.9 ? 0 : parseFloat(outlineWidth);
+    };
+    return [at.outerHTML.slice(0, 80), Math.max(width(at), width(at.parentElement))];
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_where_the_keyboard_is_can_be_seen_at_every_stop(open_page, served, scheme):
+    page = open_page(1200, scheme)
+    open_sick(page, served[0])
+    draw_all(page)
+    page.evaluate("scrollTo(0, 0)")
+    page.focus(".skip")
+    stops = []
+    while not any("note-add" in words for words, _ in stops):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(RING)
+        assert stop is not None, "the walk was to come as far as the notes"
+        stops.append(stop)
+    assert any("note-text" in words for words, _ in stops) and any(
+        "modebar-btn" in words for words, _ in stops
+    )
+    assert [words for words, width in stops if width < 2] == []
+
+
+def test_a_page_has_its_runs_name_on_the_browsers_tab(page, served):
+    open_sick(page, served[0])
+    until(page, f"document.title === '{SICK} · livegrad'")
+    page.get_by_text("← all runs").click()
+    until(page, "document.title === 'Runs · livegrad'")
+
+
 def tab_to(page, condition, most=60):
     for _ in range(most):
         page.keyboard.press("Tab")

@@ -97,6 +97,12 @@
   document.addEventListener("visibilitychange", look);
   // Figures above may have shrunk, and new ones may have appeared, without any scrolling.
   setInterval(look, 700);
+  // A tab of the browser is told apart by what its page shows.
+  setInterval(() => {
+    const heading = document.querySelector("#page h1")?.textContent;
+    const title = heading ? `${heading} · livegrad` : "livegrad";
+    if (document.title !== title) document.title = title;
+  }, 500);
   addEventListener("resize", frames(() => {
     if (!document.querySelector(".figure")) return;
     tell("looked", Date.now());
