@@ -62,14 +62,21 @@ def test_one_form_at_a_time(call, sick_run):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["report"], ["report", "absent"], ["report", "."], ["live"], ["report", "file"]]
+    ("arguments", "following"),
+    [
+        (["report"], "livegrad run train.py"),
+        (["report", "absent"], "where livegrad run puts them"),
+        (["report", "."], "pass the folder that livegrad run named"),
+        (["live"], "livegrad run train.py"),
+        (["report", "file"], "pass the folder that holds run.json"),
+    ],
 )
-def test_no_run_is_usage_and_says_what_next(call, tmp_path, arguments):
+def test_no_run_is_usage_and_says_what_next(call, tmp_path, arguments, following):
     (tmp_path / "file").touch()
     code, out, err = call(*arguments)
     assert (code, out) == (2, "")
     assert err.startswith("livegrad: error: ")
-    assert "livegrad run" in err or "run.json" in err
+    assert following in err
 
 
 def test_github_annotations_of_a_run(call, sick_run):

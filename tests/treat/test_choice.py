@@ -30,8 +30,13 @@ def test_a_bare_name_leaves_the_variant_to_livegrad():
     )
 
 
-@pytest.mark.parametrize("text", ["", " , ", "clip=norm:limit", "clip=norm:=3", "init=he:seed="])
-def test_what_cannot_be_read_is_quoted_or_answered_with_an_example(text):
-    with pytest.raises(UsageError) as error:
+@pytest.mark.parametrize("text", ["", " , "])
+def test_nothing_is_answered_with_an_example(text):
+    with pytest.raises(UsageError, match="for example --treat init"):
         parse_choices(text)
-    assert "--treat" in str(error.value) or text.rpartition(":")[2] in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["limit", "=3", "seed="])
+def test_what_cannot_be_read_is_quoted(option):
+    with pytest.raises(UsageError, match=f"cannot read '{option}' in 'init,clip=norm:{option}'"):
+        parse_choices(f"init,clip=norm:{option}")
