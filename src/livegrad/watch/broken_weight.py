@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from livegrad.probe.forensics.finding_out import Found
 from livegrad.probe.forensics.operand import Operand, describe, flaw
 from livegrad.probe.source import shown_path, user_line
-from livegrad.watch.subjects import parameters_of
+from livegrad.watch.subject import parameters_of
 
 
 class Stepped:

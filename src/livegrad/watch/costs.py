@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from livegrad.watch.forensics import Forensics
 from livegrad.watch.scanning import ScanDriver
 from livegrad.watch.schedule import OPENING
-from livegrad.watch.subjects import Subject
+from livegrad.watch.subject import Subject
 
 
 class Costs:

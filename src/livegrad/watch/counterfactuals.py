@@ -11,7 +11,7 @@ from typing import Any
 from livegrad.probe.counterfactual import Outcome
 from livegrad.probe.intervention.plan import Accusation
 from livegrad.watch.kept_steps import Copy, KeptSteps
-from livegrad.watch.subjects import Subject
+from livegrad.watch.subject import Subject
 
 CODES = frozenset({"LG101", "LG102", "LG103", "LG104", "LG201", "LG202"})
 MOST_CAUSES = 12

@@ -31,8 +31,10 @@ from livegrad.watch.loss_guard import MOST_NODES, LossGuard
 from livegrad.watch.loss_lines import LossLines
 from livegrad.watch.nesting import in_compiled_function
 from livegrad.watch.nonfinite_origins import NonfiniteOrigins
+from livegrad.watch.plan import Plan
 from livegrad.watch.sentinel import Sentinels, is_broken
-from livegrad.watch.subjects import Plan, SubjectTable, parameters_of
+from livegrad.watch.subject import parameters_of
+from livegrad.watch.subjects import SubjectTable
 
 MOST_SEARCHES = 3
 FEW_NODES = 16

@@ -19,7 +19,7 @@ from livegrad.probe.replay import BatchKeeper, Replay
 from livegrad.probe.scan import ScanResult
 from livegrad.probe.twin import CannotCopy, free_memory
 from livegrad.run.rows import ScanRow
-from livegrad.watch.subjects import Subject
+from livegrad.watch.subject import Subject
 from livegrad.watch.suspicion import ODD_RATIO, looks_wrong
 
 MOST_COPIES = 16

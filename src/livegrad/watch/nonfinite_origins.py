@@ -8,7 +8,8 @@ from torch import nn
 from livegrad.probe.forensics.finding_out import Found
 from livegrad.probe.forensics.script_part import Program
 from livegrad.probe.source import shown_path
-from livegrad.watch.subjects import Subject, SubjectTable
+from livegrad.watch.subject import Subject
+from livegrad.watch.subjects import SubjectTable
 
 
 class NonfiniteOrigins:

@@ -5,7 +5,9 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from livegrad.watch.subjects import Plan, SubjectTable, parameters_of
+from livegrad.watch.plan import Plan
+from livegrad.watch.subject import parameters_of
+from livegrad.watch.subjects import SubjectTable
 
 DISCOVERY_STEPS = 2
 LONGEST_DISCOVERY = 12

@@ -11,9 +11,10 @@ import numpy as np
 from livegrad.probe.statistics import PendingStats, Stats, gather
 from livegrad.probe.update import PendingUpdate, UpdateSampler, UpdateStats
 from livegrad.run.rows import PulseRow
+from livegrad.watch.plan import Plan
 from livegrad.watch.scalars import Scalars
 from livegrad.watch.stages import Clip, ClipEffect, effect_on
-from livegrad.watch.subjects import Plan, parameters_of
+from livegrad.watch.subject import parameters_of
 
 
 @dataclass(eq=False)

@@ -19,12 +19,13 @@ from livegrad.watch.forensics import Forensics
 from livegrad.watch.loss import LossLedger
 from livegrad.watch.nesting import in_compiled_function, with_first_call
 from livegrad.watch.origin import Origins
+from livegrad.watch.plan import Plan
 from livegrad.watch.plans import Plans, is_stale
 from livegrad.watch.pulse import Pulse, take_pulse
 from livegrad.watch.record import Record
 from livegrad.watch.sampling import Sampling
 from livegrad.watch.scanning import ScanDriver
-from livegrad.watch.subjects import Plan, SubjectTable
+from livegrad.watch.subjects import SubjectTable
 from livegrad.watch.training_thread import TrainingThread
 from livegrad.watch.vigil import Vigil
 

@@ -5,10 +5,11 @@ changes.
 import threading
 import time
 
-from livegrad.watch.plans import Plan
+from livegrad.watch.plan import Plan
 from livegrad.watch.record import Record
 from livegrad.watch.scanning import ScanDriver
-from livegrad.watch.subjects import Subject, SubjectTable
+from livegrad.watch.subject import Subject
+from livegrad.watch.subjects import SubjectTable
 
 clock = time.perf_counter
 

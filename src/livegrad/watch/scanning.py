@@ -3,7 +3,6 @@ backward.
 """
 
 import contextlib
-import dataclasses
 import threading
 import time
 import weakref
@@ -22,7 +21,9 @@ from livegrad.watch.layer_table import LayerTable, renumbered
 from livegrad.watch.naming import plain_name, unwrap
 from livegrad.watch.origin import Origins
 from livegrad.watch.record import Record
-from livegrad.watch.subjects import Subject, SubjectTable
+from livegrad.watch.scan_ticket import Ticket
+from livegrad.watch.subject import Subject
+from livegrad.watch.subjects import SubjectTable
 from livegrad.watch.suspicion import looks_wrong
 
 MOST_UNCLAIMED = 4
@@ -32,33 +33,6 @@ MOST_PASSES = 512
 # A few trained tensors beside a model (latent codes, a temperature) are no network.
 FEWEST_MATRICES = 2
 NO_MODULE = "the model is no torch.nn.Module, so no copy of it can be run"
-
-
-@dataclasses.dataclass(eq=False)
-class Ticket:
-    """One scan under way, of `subject`'s optimizer step number `step`.
-
-    `subject` is None until an optimizer has claimed the model (on the first step). bare, trace: what stands
-    for a model that no module holds, and what follows the program's operations then.
-    """
-
-    root: weakref.ref[torch.nn.Module]
-    parameter_ids: dict[int, int]
-    subject: Subject | None = None
-    step: int = 0
-    scan: StepScan | None = None
-    memory: StepMemory | None = None
-    result: ScanResult | None = None
-    reason: str | None = None
-    accumulate: bool = False
-    running: int = 0
-    thread: int = 0
-    openings: int = 0
-    entered: float = 0.0
-    forward: float = 0.0
-    cost: float = 0.0
-    bare: BareModel | None = None
-    trace: ScriptTrace | None = None
 
 
 class ScanDriver:

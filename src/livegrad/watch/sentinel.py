@@ -13,7 +13,8 @@ from torch import Tensor
 
 from livegrad.probe.forensics.operand import flaw
 from livegrad.probe.operation import is_rearranging, operator_name
-from livegrad.watch.subjects import Plan, parameters_of
+from livegrad.watch.plan import Plan
+from livegrad.watch.subject import parameters_of
 
 MOST_SENTINELS = 4
 MOST_ENTRIES = 32768

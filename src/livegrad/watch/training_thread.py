@@ -5,9 +5,9 @@ from typing import Any
 
 from livegrad.watch.loss import LossLedger
 from livegrad.watch.nesting import running_steps
+from livegrad.watch.plan import Plan
 from livegrad.watch.pulse import Pulse
 from livegrad.watch.stages import StageLedger
-from livegrad.watch.subjects import Plan
 
 
 class ThreadState:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from livegrad.watch.forensics import Forensics
-from livegrad.watch.subjects import Plan
+from livegrad.watch.plan import Plan
 from livegrad.watch.toll import Toll
 
 clock = time.perf_counter
