@@ -21,18 +21,18 @@ the output down.
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log, log10, sqrt
+from math import log
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn.utils import skip_init
 
-from livegrad.theory.activation import moments
-from livegrad.theory.propagation import Design, Residual, backward_gain
+from livegrad.theory.propagation import backward_gain
 from livegrad.treat.anatomy import Part
 from livegrad.treat.around_blocks import AroundBlock, blocks_in_a_row
 from livegrad.treat.body import Body
+from livegrad.treat.bridged_gain import over_layers, over_normalized_layers, scale_of
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
@@ -93,11 +93,11 @@ class Skip(Remedy):
             return Assessment(None, reason, before, before)
         norm = Counter(part.normalization for part in links).most_common(1)[0][0]
         if norm is not None:
-            per_layer, decades = _normalized(choice, activation, norm, blocks)
+            per_layer, decades = over_normalized_layers(choice, activation, norm, blocks)
             before = {}
         else:
             rest = sum(part.kind == "depth" for part in body.anatomy.parts) - len(chains) - blocks
-            per_layer, decades = _predicted(choice, activation, sigma, blocks, rest)
+            per_layer, decades = over_layers(choice, activation, sigma, blocks, rest)
         predicted = {"backward_gain_per_layer": per_layer, "audibility_decades": decades}
         said = f"around {blocks} layers, {per_layer:.3g} of the gradient passes back per layer"
         if not abs(decades) <= _FLOOR:
@@ -196,52 +196,6 @@ def _obstacle(body: Body, choice: Choice, chains: Sequence[Sequence[_Link]]) -> 
     return None
 
 
-def _predicted(choice: Choice, activation: str, sigma: float, blocks: int, rest: int) -> tuple[float, float]:
-    """The factor per bridged layer, and the decades over them and the `rest` that stays plain."""
-    if choice.variant == "highway":
-        per_layer, decades, length = _highway(activation, sigma, blocks)
-    else:
-        scale = 0.0 if choice.variant == "rezero" else _scale(choice, blocks)
-        found = backward_gain(activation, sigma, residual=Residual(scale), depth=blocks)
-        per_layer, decades = found.per_layer, found.audibility_decades
-        length = 10 ** float(found.log_lengths[-1])
-    plain = backward_gain(activation, sigma, depth=max(0, rest), length=length)
-    return per_layer, decades + plain.audibility_decades
-
-
-def _normalized(choice: Choice, activation: str, norm: str, blocks: int) -> tuple[float, float]:
-    """The last factor, and the decades over them: branches of unit variance on a stream of mean square q add
-    b² = E φ'(√q z)² / Var φ(√q z), with E φ² for what only rescales.
-    """
-    scale = 0.0 if choice.variant == "rezero" else _scale(choice, blocks)
-    centring = norm.startswith(("BatchNorm", "SyncBatchNorm", "InstanceNorm"))
-    length, decades, factor = 1.0, 0.0, 1.0
-    for _ in range(blocks):
-        mean, square, slope_square = moments(activation, length)
-        factor = sqrt(1 + scale**2 * slope_square / (square - mean**2 if centring else square))
-        after = length + scale**2
-        decades += log10(factor) - log10(after / length) / 2
-        length = after
-    return factor, decades
-
-
-def _scale(choice: Choice, blocks: int) -> float:
-    return float(choice.options.get("scale", 1 / sqrt(blocks)))
-
-
-def _highway(activation: str, sigma: float, blocks: int) -> tuple[float, float, float]:
-    """Gates at t = 1/(L + 1): f² = (1 − t)² + t² b², and the same for the mean square, returned last."""
-    opened, length, decades, factor = 1 / (blocks + 1), 1.0, 0.0, 1.0
-    inside = Design(activation, sigma)
-    for _ in range(blocks):
-        size, square = inside.step(length)
-        after = (1 - opened) ** 2 * length + opened**2 * size
-        factor = sqrt((1 - opened) ** 2 + opened**2 * square)
-        decades += log10(factor) - log10(after / length) / 2
-        length = after
-    return factor, decades, length
-
-
 def _bridge(body: Body, chain: Sequence[_Link], choice: Choice, blocks: int) -> list[Change]:
     stream = Stream()
     changes = []
@@ -252,7 +206,7 @@ def _bridge(body: Body, chain: Sequence[_Link], choice: Choice, blocks: int) -> 
         leaves = name if i + 1 < len(chain) else None
         said, leave = _equip(body, layer, choice, blocks) if i else ("leaves its output for the next", None)
         form = choice.variant if choice.variant in ("gated", "highway") else "residual"
-        scale = _scale(choice, blocks) if choice.variant == "scaled" else None
+        scale = scale_of(choice, blocks) if choice.variant == "scaled" else None
         wrapper = WithSkip(layer, stream, takes, leaves, form, scale)
         wrapper.attach()
         changes.append(Change(name, said, _undo(wrapper, leave), body.sources.get(name) or link.part.source))
@@ -277,7 +231,7 @@ def _rows(body: Body, choice: Choice) -> list[list[str]]:
 def _around(body: Body, name: str, choice: Choice, blocks: int) -> Change:
     block = body.model.get_submodule(name)
     said, leave = _equip(body, block, choice, blocks)
-    scale = _scale(choice, blocks) if choice.variant == "scaled" else None
+    scale = scale_of(choice, blocks) if choice.variant == "scaled" else None
     wrapper = AroundBlock(block, choice.variant == "gated", scale)
     wrapper.attach()
     said = said.replace("what the layer before gave", "input")
@@ -291,7 +245,7 @@ def _equip(
     beside = list(layer.parameters())
     like = next(layer.parameters(), next(body.model.parameters()))
     if choice.variant == "scaled":
-        return f"output → what the layer before gave + {_scale(choice, blocks):.3g} × output", None
+        return f"output → what the layer before gave + {scale_of(choice, blocks):.3g} × output", None
     if choice.variant == "highway":
         assert isinstance(layer, nn.Linear)
         # Nothing is drawn: the program's random numbers stay as they are.
@@ -305,7 +259,7 @@ def _equip(
         said, leave = join(body.optimizers, beside, list(gate.parameters()), decayed=True)
         what = "output → t × output + (1 − t) × what the layer before gave"
     else:
-        start = _scale(choice, blocks) if choice.variant == "skipinit" else 0.0
+        start = scale_of(choice, blocks) if choice.variant == "skipinit" else 0.0
         scale = nn.Parameter(torch.full((), start, device=like.device, dtype=like.dtype))
         layer.register_parameter(SCALE, scale)
         said, leave = join(body.optimizers, beside, [scale])
