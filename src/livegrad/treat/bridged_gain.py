@@ -8,8 +8,8 @@ from livegrad.treat.choice import Choice
 
 
 def over_layers(choice: Choice, activation: str, sigma: float, blocks: int, rest: int) -> tuple[float, float]:
-    """The factor per bridged layer, and the decades of audibility over all of them and the `rest`, which stays
-    plain.
+    """The factor per bridged layer, and the decades of audibility over all of them and the `rest`, which is
+    left plain.
     """
     if choice.variant == "highway":
         per_layer, decades, length = _highway(activation, sigma, blocks)
