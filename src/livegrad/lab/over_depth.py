@@ -70,7 +70,7 @@ def compared(
     low, high = min(row[3] for row in rows), max(row[3] for row in rows)
     layout = frame(
         "layers below the last", "gradient over that at the last layer",
-        shapes=[rule(0, ""), rule(-3.0, "hardly heard")],
+        shapes=[rule(0, ""), rule(-3.0, "hardly heard", where="end")],
         yaxis=log_axis(np.floor(low) - 0.5, np.ceil(high) + 0.5),
     )  # fmt: skip
     return Result(drawing(title, caption, traces, layout), heads, rows, said)

@@ -17,7 +17,7 @@ _RELATIONS = {
     "treats": ("treats", "series", 3.0),
     "fails": ("tried in vain", "faint", 2.0),
     "form": ("is a form of", "quiet", 1.5),
-    "related": ("related", "line", 1.0),
+    "related": ("related", "faint", 1.0),
 }
 # Along the first axis: causes, then findings, then remedies.
 _PLACES = {"cause": -1.0, "term": -0.35, "finding": 0.0, "form": 0.6, "remedy": 1.0}
@@ -90,5 +90,5 @@ def _edges(guide: Guide, spots: dict[str, list[float]], relation: str) -> dict[s
     }
     return {
         "type": "scatter3d", "mode": "lines", "name": name, "hoverinfo": "skip", **columns,
-        "line": {"color": token(colour), "width": width}, "opacity": 0.35 if relation == "related" else 0.7,
+        "line": {"color": token(colour), "width": width}, "opacity": 0.5 if relation == "related" else 0.7,
     }  # fmt: skip

@@ -87,11 +87,11 @@ def shade(low: float, high: float, name: str, across: str = "x") -> dict[str, An
     }  # fmt: skip
 
 
-def rule(at: float, name: str, along: str = "y") -> dict[str, Any]:
-    """Return a thin line across the figure at one value of an axis, with its name on it."""
+def rule(at: float, name: str, along: str = "y", where: str = "start") -> dict[str, Any]:
+    """Return a thin line across the figure at one value of an axis, with its name at its "start" or "end"."""
     other = "x" if along == "y" else "y"
     return {
         "type": "line", f"{along}0": at, f"{along}1": at, f"{other}0": 0, f"{other}1": 1,
         f"{other}ref": "paper", "line": {"color": token("faint"), "width": 1, "dash": "dot"},
-        "label": {"text": name, "font": {"color": token("muted"), "size": 11}, "textposition": "start"},
+        "label": {"text": name, "font": {"color": token("muted"), "size": 11}, "textposition": where},
     }  # fmt: skip

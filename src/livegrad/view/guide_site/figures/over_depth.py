@@ -133,5 +133,6 @@ def _curve(design: Design, name: str, number: int) -> dict:
 def _frame(shapes: Sequence[dict] = ()) -> dict:
     return frame(
         "layers below the output", "decades of the gradient (log10)",
-        shapes=[rule(0, ""), rule(_HEARD, "hardly heard"), *shapes], yaxis={"range": [-_LIMIT, _LIMIT / 2]},
+        shapes=[rule(0, ""), rule(_HEARD, "hardly heard", where="end"), *shapes],
+        yaxis={"range": [-_LIMIT, _LIMIT / 2]},
     )  # fmt: skip

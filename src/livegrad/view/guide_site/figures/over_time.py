@@ -42,7 +42,7 @@ def over_time() -> Drawing:
         "anything fifty steps apart, whatever the optimizer.",
         data,
         frame("time steps back", "decades of the gradient (log10)", yaxis={"range": [-14, 1]},
-              shapes=[rule(-3.0, "hardly heard")]) | slider,
+              shapes=[rule(-3.0, "hardly heard", where="end")]) | slider,
     )  # fmt: skip
 
 
