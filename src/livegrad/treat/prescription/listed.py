@@ -19,7 +19,7 @@ from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment
 
 # What weights that decay to nothing lead to.
-OF_DECAY = frozenset({"LG101", "LG102", "LG202", "LG203", "LG401", "LG503"})
+OF_DECAY = frozenset({"LG101", "LG102", "LG202", "LG203", "LG401", "LG402", "LG503"})
 
 VANISHING = frozenset({"LG101", "LG102"})
 
@@ -70,7 +70,8 @@ class Listed:
 
     def _trial(self, order: int, choices: tuple[Choice, ...], codes: tuple[str, ...]) -> Trial | None:
         """The candidate with its first variant filled in, or None where it is refused for all of `codes` and
-        nothing beside it could make up for that: no learning rate does, nor clipping for what vanishes.
+        nothing beside it could make up for that: for another start or form of the net no learning rate does,
+        nor clipping where it vanishes.
         """
         try:
             said = {code: self.assessed(choices[0], code) for code in codes}
@@ -80,7 +81,8 @@ class Listed:
         answered = tuple(code for code in codes if said[code][1].works is not False)
         first, assessment = said[(answered or codes)[0]]
         no_help = {"schedule", "clip"} if set(codes) <= VANISHING else {"schedule"}
-        if not answered and {choice.remedy for choice in choices[1:]} <= no_help:
+        alone = len(choices) == 1 or extent_of((first,)) != EXTENTS[0]
+        if not answered and alone and {choice.remedy for choice in choices[1:]} <= no_help:
             self.refuse((first, *choices[1:]), assessment.reason)
             return None
         answers = answered or codes
