@@ -12,7 +12,7 @@ has to be finite and no more than a tenth over the constant answer's.
 
 Cases that no treatment of the model can cure are told by their label, not by the outcome: parameters that are
 cut off (LG404), a loss that does not fit (LG502), data without an answer (LG503 but for a rate that is too
-small) and an operation that makes a NaN (LG301). Of these it is counted how many get advice. Healthy cases
+small) and an operation that makes a NaN (LG301) or an infinite gradient. Of these it is counted how many get advice. Healthy cases
 count as harmed if anything is prescribed.
 """
 
@@ -49,6 +49,8 @@ from livegrad.treat.treatment import treat_body
 
 NOT_CURABLE = frozenset({"LG404", "LG502"})
 BY_HAND = ("nonfinite", "connection", "pairing", "learning")
+# Their gradient is infinite by construction, whatever it is computed in.
+INFINITE = ("scaler-halves-for-ever", "gradient-infinite-for-some-batches")
 RATES = ("rate-zero", "rate-1e-5-sgd", "schedule-that-begins-and-stays-at-zero", "rate-2e-7-adam-text")
 
 
@@ -184,7 +186,7 @@ def kind_of(case: Case) -> str:
     if case.is_healthy:
         return "healthy"
     by_hand = case.expect & NOT_CURABLE or (case.family in BY_HAND and case.name not in RATES)
-    return "advice" if by_hand else "curable"
+    return "advice" if by_hand or case.name in INFINITE else "curable"
 
 
 def judge(case: Case, patience: float, verbose: bool) -> tuple[str, str]:

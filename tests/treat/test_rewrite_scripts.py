@@ -229,6 +229,17 @@ JOINED = {
     .replace("self.x2h(x[:, t]) + self.h2h(h)", "self.i2h(torch.cat([x[:, t], h], 1))")
 }
 
+GATED = {
+    "train.py": JOINED["train.py"]
+    .replace(
+        "h = torch.tanh(self.i2h(torch.cat([x[:, t], h], 1)))",
+        "z, n = self.i2h(torch.cat([x[:, t], h], 1)).chunk(2, 1)\n"
+        "            z = torch.sigmoid(z)\n"
+        "            h = z * h + (1 - z) * torch.tanh(n)",
+    )
+    .replace("nn.Linear(2 + size, size)", "nn.Linear(2 + size, 2 * size)")
+}
+
 FROZEN = {
     "train.py": HEAD
     + """
@@ -723,6 +734,7 @@ PROGRAMS = {
     "loop, identity": Program("recurrent=identity", BY_HAND, ("h = torch.relu(self.x2h(",), 1),
     "joined loop, orthogonal": Program("recurrent=orthogonal", JOINED, ("[:, 2:18] = state",)),
     "joined loop, identity": Program("recurrent=identity", JOINED, ("state = torch.empty(16, 16)",), 1),
+    "gates by hand, hold": Program("recurrent=hold", GATED, ("layer.bias.data[0:16] = 2.94",)),
     "GRU, hold": Program("recurrent=hold", GRU, ("] = 2.94",)),
     "GPT, residual init": Program("init=residual", GPT, ("initialize(self)",)),
     "two files, activation": Program("activation=relu", TWO_FILES, ("from torch import nn",), 2),

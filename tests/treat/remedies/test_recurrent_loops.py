@@ -97,7 +97,48 @@ def test_what_feeds_the_state_is_held_to_what_it_can_hold():
     assert float(states[0].detach().square().mean()) == pytest.approx(1.0, rel=0.35)
 
 
-def test_gates_that_are_written_by_hand_are_left_alone():
+class Cell(nn.Module):
+    """A GRU or an LSTM in one's own words. turned: the gate lets in where others keep."""
+
+    def __init__(self, kind, turned=False):
+        super().__init__()
+        self.kind, self.turned = kind, turned
+        self.into, self.round_ = nn.Linear(3, 4 * WIDTH), nn.Linear(WIDTH, 4 * WIDTH)
+        self.head = nn.Linear(WIDTH, 2)
+
+    def forward(self, x):
+        h = c = x.new_zeros(len(x), WIDTH)
+        for step in x.unbind(1):
+            a, b, o, new = (self.into(step) + self.round_(h)).chunk(4, 1)
+            a, b, o = torch.sigmoid(a), torch.sigmoid(b), torch.sigmoid(o)
+            if self.kind == "lstm":
+                c = b * c + a * torch.tanh(new)
+                h = o * torch.tanh(c)
+            else:
+                keep = 1 - a if self.turned else a
+                h = keep * h + (1 - keep) * torch.tanh(new)
+        return self.head(h)
+
+
+@pytest.mark.parametrize(
+    ("kind", "turned", "rows"),
+    [("lstm", False, (WIDTH, 2 * WIDTH)), ("gru", False, (0, WIDTH)), ("gru", True, (0, WIDTH))],
+)
+def test_the_gate_that_keeps_the_state_is_found_and_held(kind, turned, rows):
+    torch.manual_seed(0)
+    model = Cell(kind, turned)
+    assert reach(model) < 1e-3
+    treatment = treat(model, "recurrent", inputs=batch())
+    assert str(treatment.choices[0]) == "recurrent=hold"
+    (change,) = treatment.changes
+    bias = model.get_parameter(change.where).detach()
+    # ln(T − 1), of the sign that keeps.
+    held = torch.full((WIDTH,), -4.08 if turned else 4.08)
+    assert torch.equal(bias[rows[0] : rows[1]], held)
+    assert reach(model) > 0.05
+
+
+def test_gates_that_are_written_by_hand_are_no_plain_loop():
     assert looped(Joined(gated=True)) == []
     with pytest.raises(Refused, match="without gates"):
-        treat(Joined(gated=True), "recurrent", inputs=batch())
+        treat(Joined(gated=True), "recurrent=orthogonal", inputs=batch())

@@ -48,7 +48,8 @@ class Outcome:
 
     losses: of each step. findings: all that the report of its steps holds; codes: of the serious ones.
     decades: of the deepest layer's audibility at the first step. trouble: why it broke off, or None. choices:
-    those that changed anything.
+    those that changed anything. left_out: steps that a GradScaler leaves out, as their gradients are not
+    finite.
     """
 
     losses: tuple[float, ...] = ()
@@ -58,6 +59,7 @@ class Outcome:
     trouble: str | None = None
     choices: tuple[Choice, ...] = ()
     findings: tuple[dict[str, Any], ...] = ()
+    left_out: int = 0
 
     @property
     def last(self) -> float:
@@ -142,6 +144,7 @@ class Stage:
         copies, treatment = self.treated(choices)
         folder = Path(tempfile.mkdtemp(prefix="livegrad-rehearsal-"))
         losses: list[float] = []
+        course = Course(copies, self.lessons)
         trouble = None
         try:
             with replayed(RandomState.now(_devices(copies.models))), own_steps():
@@ -150,7 +153,7 @@ class Stage:
                     tuple(copies.models), tuple(copies.optimizers),
                 )  # fmt: skip
                 try:
-                    Course(copies, self.lessons).take(steps, losses)
+                    course.take(steps, losses)
                 except (CannotReplay, RuntimeError, ValueError, LivegradError) as error:
                     trouble = f"{type(error).__name__}: {error}"
                 finally:
@@ -162,7 +165,8 @@ class Stage:
         seconds = time.perf_counter() - begun
         codes = frozenset(f["code"] for f in findings if f["severity"] in _SERIOUS)
         did = tuple(part.choice for part in treatment.parts if part.changes)
-        return Outcome(tuple(losses), codes, decades, seconds, trouble, did, tuple(findings))
+        out = course.left_out
+        return Outcome(tuple(losses), codes, decades, seconds, trouble, did, tuple(findings), out)
 
 
 class Course:
@@ -173,6 +177,7 @@ class Course:
         self._lessons = lessons
         self._rates: tuple[tuple[float, ...], ...] = ()
         self._lent: dict[int, torch.Tensor] = {}
+        self.left_out = 0
 
     def take(self, steps: int, losses: list[float]) -> None:
         """Take `steps` of the lessons, adding each one's loss to `losses`."""
@@ -204,6 +209,7 @@ class Course:
             for parameter in parameters:
                 parameter.grad.mul_(1 / lesson.scale)
             if not all_finite(parameters):  # a GradScaler leaves such a step out
+                self.left_out += 1
                 return
         if lesson.clip is not None:
             lesson.clip.apply(parameters)

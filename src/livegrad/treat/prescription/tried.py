@@ -93,13 +93,13 @@ class Tried:
         finalists, control = self._looked_on(stage, finalists, control)
         last = [self._proposal(trial, None) for trial in untried]
         every = [*finalists, *others]
-        if self._is_born_later(control):
+        if self._wanted <= OF_FORMATS:
+            every = self._without_useless(every, control)
+        if every and self._is_born_later(control):
             self.notes.append(
                 "the fault is born later than copies were followed: their first steps say little"
             )
             every = rank_unseen(every)
-        else:
-            every = self._without_useless(every)
         return [self._proposal(j.trial, j) for j in varied(every)] + last
 
     def _looked_on(
@@ -143,16 +143,19 @@ class Tried:
         good = [j for j in found if j.cures]
         return [*rank(good), *rank([j for j in (*found, *rest) if j not in good])]
 
-    def _without_useless(self, judged: Sequence[Judged]) -> list[Judged]:
+    def _without_useless(self, judged: Sequence[Judged], control: Outcome) -> list[Judged]:
         """Without those that change nothing about numbers that a format does not hold: that shows at once."""
         found = []
+        lost = control.left_out / max(1, len(control.losses))
         for j in judged:
-            seen = j.trial.outcome is not None and self._wanted <= OF_FORMATS and not j.learns
-            if seen and j.left:
+            outcome = j.trial.outcome
+            share = math.nan if outcome is None else outcome.left_out / max(1, len(outcome.losses))
+            if outcome is not None and not j.learns and lost and share >= lost / 2:
+                said = f"on a copy {share:.0%} of the steps were still left out, as not finite"
+                self._listed.refuse(j.trial.choices, said)
+            elif outcome is not None and not j.learns and j.left:
                 still = " and ".join(sorted(j.left)) + (" are" if len(j.left) > 1 else " is")
                 self._listed.refuse(j.trial.choices, f"on a copy it changed nothing: {still} still there")
-            elif seen and all(choice.remedy != "precision" for choice in j.trial.choices):
-                self._listed.refuse(j.trial.choices, "on a copy the loss was as with nothing done")
             else:
                 found.append(j)
         return found

@@ -79,17 +79,14 @@ def looped_layers(body: Body, steps: int | None) -> list[RecurrentLayer]:
     """The linear layers whose state comes back to them; [] without a batch, and where gates hold the state.
     steps: to take for what the batch has.
     """
-    if body.args is None:
+    linear = looped_linear(body)
+    if not linear or any(site.gate and site.reused for site in body.sites):
         return []
     parts = {part.module: part for part in body.anatomy.parts if part.kind == "time"}
-    modules = dict(body.model.named_modules())
-    linear = {n: m for n, m in modules.items() if n in parts and type(m) is nn.Linear}
-    if not linear or len(linear) > _MOST_LAYERS or any(s.gate and s.reused for s in body.sites):
-        return []
-    usual = _run(body, linear, None)
+    usual = run_loop(body, linear, None)
     found: list[RecurrentLayer] = []
     for name, module in linear.items():
-        columns = _state(module, usual[name].last, _run(body, linear, name)[name].last)
+        columns = _state(module, usual[name].last, run_loop(body, linear, name)[name].last)
         if columns is None or usual[name].calls < 2:
             continue
         feeds = tuple((n, linear[n]) for n in linear if n != name and n in usual[name].added)
@@ -100,8 +97,18 @@ def looped_layers(body: Body, steps: int | None) -> list[RecurrentLayer]:
     return found
 
 
+def looped_linear(body: Body) -> dict[str, nn.Linear]:
+    """The linear layers in loops, by name; {} without a batch, and where they are too many to try each."""
+    if body.args is None:
+        return {}
+    names = {part.module or "" for part in body.anatomy.parts if part.kind == "time"}
+    modules = body.model.named_modules()
+    found = {n: m for n, m in modules if n in names and isinstance(m, nn.Linear) and type(m) is nn.Linear}
+    return found if len(found) <= _MOST_LAYERS else {}
+
+
 @dataclass
-class _Calls:
+class LoopCalls:
     """calls: how many. last: input of the last one. power: mean square of the outputs. added: the layers to
     whose outputs theirs are added.
     """
@@ -112,13 +119,13 @@ class _Calls:
     added: set[str] = field(default_factory=set)
 
 
-def _run(body: Body, linear: Mapping[str, nn.Linear], changed: str | None) -> dict[str, _Calls]:
+def run_loop(body: Body, linear: Mapping[str, nn.Linear], changed: str | None) -> dict[str, LoopCalls]:
     """What layers are given in one forward pass of a copy, one of them changed a little."""
     try:
         twin = make_twin(body.model)
     except CannotCopy as error:
         raise UsageError(f"the model cannot be examined: {error}") from error
-    found = {name: _Calls() for name in linear}
+    found = {name: LoopCalls() for name in linear}
     nodes: dict[Any, str] = {}
 
     def note(name: str, given: Tensor, output: Tensor) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.draw import Draw, put
+from livegrad.treat.recurrence.gates import HandGate
 from livegrad.treat.recurrence.layers import GATES, KEEPS, STEPS, TAKES, RecurrentLayer, gate_of
 from livegrad.treat.recurrence.loop_starts import rectify_loop, start_loop
 from livegrad.treat.recurrence.loops import LoopedLayer
@@ -130,6 +131,9 @@ def chrono(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.G
 
 def hold(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
     """Let every unit keep its state for the whole sequence, and take in at each step as gates at rest do."""
+    if isinstance(layer, HandGate):
+        yield _with_gate(body, layer)
+        return
     yield from orthogonal(body, layer, choice, generator)
     bias = float(f"{span_bias(layer.steps or STEPS):.3g}")
 
@@ -144,6 +148,15 @@ def hold(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Gen
         body, layer, "bias_hh", held, f"bias of the {gate} gate: {bias:g}, of the others: zero"
     )
     yield from _written(body, layer, "bias_ih", _zero, "bias: zero (the other vector has it)")
+
+
+def _with_gate(body: Body, layer: HandGate) -> Change:
+    first, last = layer.rows
+    new = layer.own_bias.detach().clone()
+    new[first:last] = layer.held
+    code = (f"{{tensor}}.data[{first}:{last}] = {layer.held:g}",)
+    what = f"bias of the gate that keeps the state: {layer.held:g}"
+    return put(layer.own_bias, new, code, f"{layer.name}.bias", what, body.sources.get(layer.name))
 
 
 def span_bias(steps: int) -> float:

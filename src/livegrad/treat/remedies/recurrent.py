@@ -27,6 +27,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
 from livegrad.treat.optimizers import begun
+from livegrad.treat.recurrence.gates import HandGate, hand_gates
 from livegrad.treat.recurrence.layers import STEPS, RecurrentLayer, recurrent_layers
 from livegrad.treat.recurrence.loops import LoopedLayer, looped_layers
 from livegrad.treat.recurrence.starts import STARTS, span_bias
@@ -48,7 +49,7 @@ class Recurrent(Remedy):
     title = "initialize recurrent layers to keep their state"
     treats = ("LG102", "LG104")
     not_when = (
-        "the task needs no reach, the weights are trained already, or gates are written by hand; "
+        "the task needs no reach, or the weights are trained already; "
         "gate biases do not help against explosion, nor orthogonal weights a gated layer that forgets"
     )
     variants = ("orthogonal", "identity", "forget", "chrono", "hold")
@@ -69,6 +70,8 @@ class Recurrent(Remedy):
             self.require_variant(choice.variant)
             return choice
         layers = _layers(body, choice)
+        if layers and isinstance(layers[0], HandGate):
+            return Choice(self.name, "hold", choice.options)
         exploding = (body.finding or {}).get("code") == "LG104"
         if exploding or not layers:
             return Choice(self.name, "orthogonal", choice.options)
@@ -118,13 +121,16 @@ def _numbers(factor: float, steps: int) -> dict[str, float]:
 
 
 def _layers(body: Body, choice: Choice) -> list[RecurrentLayer]:
-    """Those of torch, or else the linear layers of a loop; option `steps` overrides the length seen."""
+    """Those of torch, or else the linear layers of a loop, or its gate. Option `steps` says the length."""
     asked = choice.options.get("steps")
-    return recurrent_layers(body, choice) or looped_layers(body, None if asked is None else int(asked))
+    steps = None if asked is None else int(asked)
+    return recurrent_layers(body, choice) or looped_layers(body, steps) or hand_gates(body, steps)
 
 
 def _suited(layers: Sequence[RecurrentLayer], choice: Choice) -> list[RecurrentLayer]:
     """Those that the variant is for."""
+    if any(isinstance(layer, HandGate) for layer in layers):
+        return list(layers) if choice.variant == "hold" else []
     if choice.variant == "identity":
         return [layer for layer in layers if layer.kind == "RNN"]
     if choice.variant in _OF_GATES:
@@ -146,6 +152,8 @@ def _obstacle(body: Body, layers: Sequence[RecurrentLayer], choice: Choice) -> s
         return None
     if (body.finding or {}).get("code") == "LG104":
         return "a gate that keeps more does not end an explosion, its matrices do: take recurrent=orthogonal"
+    if isinstance(layers[0], HandGate):
+        return None
     bare = next((layer for layer in layers if not layer.module.bias), None)
     if bare is not None:
         return f"{bare.name or bare.kind} has no biases"
@@ -163,6 +171,8 @@ def _obstacle(body: Body, layers: Sequence[RecurrentLayer], choice: Choice) -> s
 
 
 def _factor_now(layer: RecurrentLayer) -> float:
+    if isinstance(layer, HandGate):
+        return layer.factor(layer.before)
     steps = layer.steps or STEPS
     if layer.kind == "LSTM":
         return lstm_factor(steps, layer.bias, layer.gain)
@@ -172,6 +182,8 @@ def _factor_now(layer: RecurrentLayer) -> float:
 
 
 def _factor_after(layer: RecurrentLayer, choice: Choice) -> float:
+    if isinstance(layer, HandGate):
+        return layer.factor(layer.after)
     steps = layer.steps or STEPS
     if choice.variant == "identity":
         return identity_rectifier_factor(steps)
