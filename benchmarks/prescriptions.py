@@ -12,8 +12,8 @@ has to be finite and no more than a tenth over the constant answer's.
 
 Cases that no treatment of the model can cure are told by their label, not by the outcome: parameters that are
 cut off (LG404), a loss that does not fit (LG502), data without an answer (LG503 but for a rate that is too
-small) and an operation that makes a NaN (LG301) or an infinite gradient. Of these it is counted how many get advice. Healthy cases
-count as harmed if anything is prescribed.
+small) and an operation that makes a NaN (LG301) or an infinite gradient. Of these it is counted how many get
+advice. Healthy cases count as harmed if anything is prescribed.
 """
 
 import argparse
