@@ -17,7 +17,7 @@ def test_if_the_second_remedy_is_refused_the_first_is_taken_back():
     model = net()
     kept = [p.detach().clone() for p in model.parameters()]
     with pytest.raises(Refused):
-        treat(model, "init=he,init=delta-everything")
+        treat(model, "init=he,recurrent")
     assert all(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
 
 
@@ -36,6 +36,29 @@ def test_an_unknown_remedy_is_answered_with_those_there_are():
 def test_what_is_not_a_model_is_named():
     with pytest.raises(UsageError, match="function"):
         treat(lambda x: x, "init")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "said"),
+    [
+        (("init=zzz",), {}, "init knows no variant 'zzz'. There are: own-gain"),
+        (("clip=norm:foo=3",), {}, "clip knows no option 'foo'. There are: limit"),
+        ((None,), {}, "for example 'init=he,clip'"),
+        (("clip", "sgd"), {}, "takes optimizers after the remedies, got str"),
+        (
+            ("init",),
+            {"inputs": torch.zeros(3, 9)},
+            "Sequential cannot be called with these inputs: mat1 and mat2",
+        ),
+    ],
+)
+def test_wrong_calls_are_explained_and_change_nothing(arguments, options, said):
+    model = net()
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(UsageError) as error:
+        treat(model, *arguments, **options)
+    assert said in str(error.value)
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
 
 
 def test_the_largest_change_of_the_output_is_measured_in_double_precision():

@@ -30,6 +30,8 @@ def save(
     picture. Pictures need kaleido and a Chromium. Raises UsageError for another ending and LivegradError
     where it cannot be written.
     """
+    if not hasattr(figure, "to_html"):
+        raise UsageError(f"save() writes a figure, got {type(figure).__name__}: save(spine(run), 'a.html')")
     target = Path(path).expanduser()
     check_form(target)
     ending = target.suffix.lower()

@@ -18,7 +18,7 @@ from livegrad.probe.random_state import RandomState, replayed
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.parametrized import as_they_are
-from livegrad.treat.remedies import remedy
+from livegrad.treat.remedies import check, remedy
 from livegrad.treat.remedy import Assessment, Change, Edit, Remedy, describe
 from livegrad.treat.stepping import Stepping, acts_at_steps
 
@@ -127,12 +127,24 @@ def treat(
     model; new parameters join the right group, replaced ones keep their state. inputs: what the model is
     called with (a tensor, a tuple of arguments, a mapping of keyword arguments): with it remedies measure,
     and the treatment carries a certificate. force: apply a remedy even where closed form says that it
-    cannot help. Raises Refused where a remedy must not be used here, UsageError for an unknown one.
+    cannot help.
+
+    Raises Refused where a remedy must not be used here, UsageError for a remedy, a variant or an option that
+    there is not, and for inputs that the model cannot be called with.
     """
     if not isinstance(model, nn.Module):
         raise UsageError(f"treat() needs a torch.nn.Module first, got {type(model).__name__}")
+    for optimizer in optimizers:
+        if not hasattr(optimizer, "param_groups"):
+            raise UsageError(
+                f"treat() takes optimizers after the remedies, got {type(optimizer).__name__}: "
+                "livegrad.treat(model, 'init', optimizer)"
+            )
+    choices = choices_of(remedies)
+    for choice in choices:
+        check(choice)
     args, kwargs = call_of(inputs)
-    return treat_body(Body(model, optimizers, args, kwargs), choices_of(remedies), force)
+    return treat_body(Body(model, optimizers, args, kwargs), choices, force)
 
 
 def treat_body(
@@ -163,7 +175,7 @@ def _treat_body(
 
     measured = body.args is not None and proven
     before = _outputs(body) if measured else None
-    decades = body.anatomy.decades if measured else math.nan
+    decades = _decades(body) if measured else math.nan
     resolved: list[Choice] = []
     changes: list[Change] = []
     assessments: list[Assessment] = []
@@ -205,6 +217,18 @@ def _treat_body(
     return Treatment(tuple(resolved), tuple(changes), tuple(assessments), certificate, stepping, tuple(parts))
 
 
+def _decades(body: Body) -> float:
+    """Audibility as it is. Raises UsageError where the model cannot be called with its inputs."""
+    try:
+        return body.anatomy.decades
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(
+            f"{type(body.model).__name__} cannot be called with these inputs: {reason}. inputs is what the "
+            "model is called with: a tensor, a tuple of arguments, or a mapping of keyword arguments"
+        ) from error
+
+
 def _edits(cure: Remedy, body: Body, choice: Choice, made: Sequence[Change]) -> Sequence[Edit]:
     """What does the same to the source; a remedy that cannot say it has treated the model all the same."""
     try:
@@ -225,7 +249,10 @@ def choices_of(remedies: str | Choice | Sequence[Choice]) -> tuple[Choice, ...]:
     """Read what a caller asked for."""
     if isinstance(remedies, str):
         return parse_choices(remedies)
-    return (remedies,) if isinstance(remedies, Choice) else tuple(remedies)
+    choices = (remedies,) if isinstance(remedies, Choice) else remedies
+    if not isinstance(choices, Sequence) or not all(isinstance(choice, Choice) for choice in choices):
+        raise UsageError(f"remedies are text or Choice objects, got {remedies!r}: for example 'init=he,clip'")
+    return tuple(choices)
 
 
 def call_of(inputs: Any) -> tuple[tuple[Any, ...] | None, Mapping[str, Any]]:

@@ -80,7 +80,7 @@ def watch(
                 f"watch() takes optimizers after the model, got {type(optimizer).__name__}: "
                 "livegrad.watch(model, optimizer)"
             )
-    if not 0 < budget <= 1:
+    if not isinstance(budget, (int, float)) or not 0 < budget <= 1:
         raise UsageError(
             f"budget is a share of wall time between 0 and 1, got {budget!r}: for example budget=0.01"
         )

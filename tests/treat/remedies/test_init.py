@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from livegrad.errors import UsageError
 from livegrad.theory.activation import gain
 from livegrad.theory.critical_point import critical_point
 from livegrad.treat.body import Body
@@ -216,7 +217,7 @@ def test_tied_weights_are_drawn_once_and_stay_tied():
 
 
 def test_an_unknown_variant_is_answered_with_those_there_are():
-    with pytest.raises(Refused, match="orthogonal"):
+    with pytest.raises(UsageError, match="orthogonal"):
         treat(stack(nn.ReLU, depth=1), "init=kaiming")
 
 
