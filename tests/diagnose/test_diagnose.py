@@ -33,6 +33,12 @@ def test_a_healthy_run_is_called_so(judge):
     assert report.run["recorded_steps"] == report.run["steps"] == 60 and report.run["scans"] == 3
 
 
+def test_the_summary_of_what_is_cut_off_is_a_sentence(judge):
+    cut = Net(3).scan(0, 10, 30).train(STUCK, gradient={"layers.1": None})
+    cut.change_tensors("layers.1", reached=False)
+    assert judge.report(cut).summary == "No gradient reaches layers.1."
+
+
 def test_a_sick_run_is_called_so_and_says_where(judge):
     report = judge.report(sick())
     assert report.verdict == "unwell"

@@ -104,11 +104,28 @@ def _starves_attention(collapse: Finding, starved: Finding) -> bool:
     return bool(starved.layers) and set(starved.layers) <= set(collapse.layers)
 
 
+# Of findings whose own name does not go with "in": what is said before the layers; None: the message is said.
+_OPENINGS = {
+    "disconnected": "no gradient reaches",
+    "nonfinite": "NaN or infinity in",
+    "starved-layer": "starved:",
+    "input-scale": None,
+}
+
+
+def _headline(finding: Finding) -> str:
+    """What is wrong and where, the shortest way: "vanishing gradient in layers 0 to 46"."""
+    opening = _OPENINGS.get(finding.name, f"{finding.name.replace('-', ' ')} in")
+    if opening is None or not finding.layers_text:
+        return finding.message
+    return f"{opening} {finding.layers_text}"
+
+
 def _summary(run: Run, findings: list[Finding], patients: list[Patient]) -> str:
     serious = [f for f in findings if f.severity != "info"]
     if serious:
         names = list(dict.fromkeys(f.name.replace("-", " ") for f in serious))
-        first = f"{names[0]} in {serious[0].layers_text}" if serious[0].layers_text else serious[0].message
+        first = _headline(serious[0])
         more = f"; also {', '.join(names[1:])}" if names[1:] else ""
         return f"{first[0].upper()}{first[1:]}{more}."
     if is_blank(run):
