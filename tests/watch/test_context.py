@@ -1,5 +1,7 @@
 """`with livegrad.watch(model, optimizer) as run:`, as a program writes it."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -82,13 +84,28 @@ def test_a_report_before_the_first_step_says_what_is_missing(net, tmp_path):
         assert "no step" in run._repr_html_()
 
 
+def test_a_run_that_cannot_be_written_is_one_warning_where_the_program_stands(net, tmp_path):
+    (tmp_path / "file").touch()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    with (
+        pytest.warns(RuntimeWarning, match="livegrad: stopped watching, training goes on") as heard,
+        livegrad.watch(net, path=tmp_path / "file" / "run") as run,
+    ):
+        steps(net, optimizer)
+    assert [Path(warning.filename) for warning in heard] == [Path(__file__)]
+    with pytest.raises(UsageError, match="nothing to report: stopped watching"):
+        run.report()
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
         (("model",), {}, "needs a torch.nn.Module first, got str"),
         ((nn.Linear(1, 1), "sgd"), {}, "takes optimizers after the model, got str"),
         ((nn.Linear(1, 1),), {"budget": 2.0}, "between 0 and 1, got 2.0"),
+        ((nn.Linear(1, 1),), {"budget": "a"}, "between 0 and 1, got 'a'"),
         ((nn.Linear(1, 1),), {"every": 0}, "from 1 up, got 0"),
+        ((nn.Linear(1, 1),), {"path": __file__}, "is a file"),
     ],
 )
 def test_wrong_arguments(arguments, options, message):

@@ -1,5 +1,6 @@
 """`with livegrad.watch(model, optimizer) as run:` around a training loop of one's own."""
 
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import torch
 
 from livegrad.errors import UsageError
+from livegrad.probe.source import user_line
 from livegrad.run.folder import RUN_FILE
 from livegrad.run.reader import load
 from livegrad.watch.session import Session, WatchOptions, start
@@ -20,6 +22,8 @@ class Watch:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._trouble: str | None = None
+        session.on_message = self._hear
 
     @property
     def path(self) -> Path | None:
@@ -27,13 +31,23 @@ class Watch:
         return self._session.path
 
     def report(self) -> Any:
-        """The report on the steps so far. Raises UsageError before the first step."""
+        """The report on the steps so far. Raises UsageError before the first step, and where watching failed
+        before it.
+        """
+        if self.path is None and self._trouble is not None:
+            raise UsageError(f"nothing to report: {self._trouble}")
         if self.path is None:
             raise UsageError(
                 "nothing to report yet: no optimizer that trains this model has taken a step. "
                 "Call optimizer.step() inside the `with livegrad.watch(...)` block first."
             )
         return load(self.path).report()
+
+    def _hear(self, kind: str, document: dict[str, Any]) -> None:
+        if kind == "warning":
+            self._trouble = str(document["text"])
+            file, line = user_line() or ("livegrad", 0)
+            warnings.warn_explicit(f"livegrad: {self._trouble}", RuntimeWarning, file, line)
 
     def close(self) -> None:
         """Stop watching. May be called twice."""
@@ -91,5 +105,7 @@ def watch(
             f"{str(path)!r} already holds a run and is not overwritten. "
             "Give another path, or remove that one first."
         )
+    if path is not None and Path(path).exists() and not Path(path).is_dir():
+        raise UsageError(f"{str(path)!r} is a file. path names the folder that the run is written to.")
     options = WatchOptions(None if path is None else Path(path), budget, every)
     return Watch(start(options, (model,), optimizers))
