@@ -21,8 +21,8 @@ Examples:
 
 
 @click.command(epilog=EPILOG, short_help="Two runs side by side: findings, layers, losses.")
-@click.argument("a", metavar="[A", required=False, type=click.Path(path_type=Path))
-@click.argument("b", metavar="[B]]", required=False, type=click.Path(path_type=Path))
+@click.argument("a", metavar="[A", required=False, type=click.Path(path_type=Path, readable=False))
+@click.argument("b", metavar="[B]]", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as one JSON document.")
 @click.option("--fail-on", type=click.Choice(["error", "warning"]),
               help="Exit with 3 if B has such a finding that A had not.")  # fmt: skip

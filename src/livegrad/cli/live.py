@@ -21,7 +21,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG, short_help="Follow a run in the terminal while it trains.")
-@click.argument("path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.argument("path", metavar="[RUN]", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option("--interval", metavar="SECONDS", type=click.FloatRange(min=0.1), default=1.0, show_default=True,
               help="Shortest time between two looks.")  # fmt: skip
 @click.option("--once", is_flag=True, help="Take one look and end.")

@@ -17,7 +17,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG, short_help="What a recorded run says: screen, HTML, JSON, GitHub.")
-@click.argument("path", metavar="[RUN]", required=False, type=click.Path(path_type=Path))
+@click.argument("path", metavar="[RUN]", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option("--html", "page", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False),
               help="Write one HTML file that needs nothing else.")  # fmt: skip
 @click.option("--force", is_flag=True, help="With --html: overwrite FILE.")

@@ -14,7 +14,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG, short_help="Look at runs in the browser, live.")
-@click.argument("path", metavar="[RUN|DIR]", required=False, type=click.Path(path_type=Path))
+@click.argument("path", metavar="[RUN|DIR]", required=False, type=click.Path(path_type=Path, readable=False))
 @click.option("--host", default="127.0.0.1", show_default=True,
               help="Address to listen on; elsewhere than here a token is asked for.")  # fmt: skip
 @click.option(
