@@ -4,7 +4,10 @@ import torch
 from torch import nn
 
 from livegrad.treat.body import Body
+from livegrad.treat.prescribe import prescribe
+from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.listed import Listed
+from livegrad.treat.prescription.rehearsal import Stage
 from livegrad.treat.prescription.starts import starts_of_recurrence
 from livegrad.treat.prescription.variety import are_alike
 
@@ -47,6 +50,18 @@ def test_what_one_finding_rules_out_may_answer_another():
     """A GradScaler that backs off, and numbers that are not finite: bfloat16 is for the first."""
     trials, _ = listed(Reader(nn.GRU), "LG301", "LG303")
     assert trials["precision=bfloat16"].answers == ("LG303",)
+
+
+def test_a_program_that_scales_its_loss_is_not_told_to_scale_it():
+    """What its first steps show counts, as the line of its GradScaler will when it is treated."""
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    stage = Stage.of(Body(model, (optimizer,), (torch.randn(8, 4),)))
+    stage.lessons = [StandIn(stage.body.args, {}, scale=2.0, scaled=True)]
+    found = prescribe(stage.body, [{"code": "LG302", "severity": "error"}], stage=stage, patience=5)
+    reasons = {r.spec: r.reason for r in found.refused}
+    assert "has a GradScaler already" in reasons["precision=scale"]
+    assert "precision=scale" not in [p.spec for p in found.remedies]
 
 
 def test_starts_of_a_recurrence_are_kinds_of_their_own():

@@ -52,6 +52,9 @@ def prescribe(
     notes: list[str] = []
     if stage is None:
         stage = _stage(body, notes)
+    if stage is not None and any(lesson.scaled for lesson in stage.lessons):
+        # A line is not known of it, but that it is there.
+        body.sources = {"scaler": "", **body.sources}
     tried = Tried(body, stage, serious, patience)
     proposals = tried.proposals()
     answered = {code for proposal in (*proposals, *said) for code in proposal.answers}
