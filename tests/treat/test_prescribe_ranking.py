@@ -5,7 +5,7 @@ import math
 from livegrad.treat.choice import parse_choices
 from livegrad.treat.prescription.candidates import candidates, impossible
 from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change
-from livegrad.treat.prescription.ranking import Trial, judge, rank, shortlist
+from livegrad.treat.prescription.ranking import Trial, holds, judge, rank, shortlist
 from livegrad.treat.prescription.rehearsal import Outcome
 
 CONTROL = Outcome((2.3,) * 20, frozenset({"LG101"}))
@@ -62,6 +62,13 @@ def test_noise_is_no_learning():
 def test_in_a_contest_the_findings_decide():
     worse = judge(tried("init=he", 4.0), CONTROL, WANTED, contest=True)
     assert worse.cures and worse.progress == 0
+
+
+def test_a_format_that_holds_the_numbers_is_told_from_what_only_learns_faster():
+    trials = [tried("precision=bfloat16", 2.3), tried("normalize=layer", 0.4), tried("precision=scale", 9.0)]
+    assert [holds(judge(t, CONTROL, WANTED)) for t in trials] == [True, False, False]
+    left_out = Trial(trials[0].choices, ("LG303",), Outcome((2.3,) * 20, left_out=3), 0)
+    assert not holds(judge(left_out, CONTROL, WANTED))
 
 
 def test_the_smallest_change_is_always_looked_at_longer():

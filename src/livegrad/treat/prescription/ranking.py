@@ -98,6 +98,16 @@ def _felt(judged: Judged) -> float:
     return 0.0 if small else judged.progress
 
 
+def holds(judged: Judged) -> bool:
+    """Whether another number format holds what the program's does not, and does no harm: then it is the
+    answer, whatever else would learn faster.
+    """
+    formats = any(choice.remedy == "precision" for choice in judged.trial.choices)
+    outcome = judged.trial.outcome
+    sound = outcome is not None and not outcome.left_out and not judged.left and not judged.new
+    return formats and sound and judged.progress > -UNFELT
+
+
 def rank_unseen(judged: Sequence[Judged]) -> list[Judged]:
     """The order where the fault is born later than copies were followed: what does no harm at first, then by
     what closed form and the recorded run say of it, then by how little it changes.

@@ -11,7 +11,7 @@ from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.extent import EXTENTS, size_of_change
 from livegrad.treat.prescription.listed import Listed, why
 from livegrad.treat.prescription.proposal import Proposal, Refusal
-from livegrad.treat.prescription.ranking import Judged, Trial, judge, rank, rank_unseen, shortlist
+from livegrad.treat.prescription.ranking import Judged, Trial, holds, judge, rank, rank_unseen, shortlist
 from livegrad.treat.prescription.rates import (
     OF_RATE,
     at_rate,
@@ -100,6 +100,8 @@ class Tried:
                 "the fault is born later than copies were followed: their first steps say little"
             )
             every = rank_unseen(every)
+        if self._wanted <= OF_FORMATS:
+            every.sort(key=lambda j: not holds(j))
         return [self._proposal(j.trial, j) for j in varied(every)] + last
 
     def _looked_on(
