@@ -102,7 +102,7 @@ def heatmap(
             xaxis=axis(title=title("step"), showgrid=False, range=_step_range(grid.steps)),
             yaxis=axis(
                 type="category",
-                autorange="reversed",
+                range=[len(names) - 0.5, -0.5],
                 showgrid=False,
                 ticks="outside",
                 ticklen=14,
