@@ -218,5 +218,8 @@ def test_dots_fill_cells_that_are_wide():
     dots = plot["data"][-1]
     assert set(dots["y"]) == {"act.0", "act.2", "act.4"}
     along = sorted(at for at, name in zip(dots["x"], dots["y"], strict=True) if name == "act.2")
-    assert np.diff([0, *along, 135]).max() < 135 / 14
+    assert plot["layout"]["xaxis"]["range"] == [0, 105], (
+        "the last cell does not go on far beyond the last scan"
+    )
+    assert np.diff([0, *along, 105]).max() < 105 / 14
     assert plot["layout"]["yaxis"]["range"] == [5.5, -0.5], "dots must not stretch the axis"

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from livegrad.view.figures.stipple import stipple
+from livegrad.view.figures.stipple import edges, stipple
 from livegrad.view.figures.style import (
     Figure,
     axis,
@@ -129,9 +129,9 @@ def _ends(cell: list[float]) -> list[float | str] | None:
 
 
 def _step_range(steps: np.ndarray) -> list[float]:
-    """Return the axis from the first step on; a cell reaches half-way to its neighbours."""
-    first, last = float(steps[0]), float(steps[-1])
-    return [first, last + (last - float(steps[-2])) / 2] if len(steps) > 1 else [first - 0.5, first + 0.5]
+    """Return the axis from the first cell's beginning to the last one's end."""
+    ends = edges(np.asarray(steps, dtype=np.float64))
+    return [float(ends[0]), float(ends[-1])]
 
 
 def _row_names(grid: Grid, found: Sequence[str | None]) -> list[str]:

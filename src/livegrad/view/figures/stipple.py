@@ -21,9 +21,9 @@ def stipple(
     ends. Every row is cut into slots, those of odd rows half a slot further, and a slot is dotted in the
     highest of its cells: no cell above the centre goes without, however narrow, and a wide one is filled.
     """
-    edges = _edges(np.asarray(x, dtype=np.float64))
+    ends = edges(np.asarray(x, dtype=np.float64))
     above = np.where(np.isfinite(logs), logs, -np.inf)
-    dots = [dot for odd in (0, 1) for dot in _dots(above, edges, odd, _PLAIN * reach)]
+    dots = [dot for odd in (0, 1) for dot in _dots(above, ends, odd, _PLAIN * reach)]
     if not dots:
         return []
     return [
@@ -39,24 +39,28 @@ def stipple(
     ]
 
 
-def _edges(x: np.ndarray) -> np.ndarray:
-    """Where the cells end (C + 1,): half-way between their middles, the first one at its own."""
+def edges(x: np.ndarray) -> np.ndarray:
+    """Where the cells with these middles end (C + 1,): half-way between neighbours.
+
+    The first begins at its own middle, and the last reaches a twentieth of the whole beyond its own at most:
+    of steps far apart it would else go on where the run had ended.
+    """
     if len(x) == 1:
-        return np.array([x[0], x[0] + 0.5])
+        return np.array([x[0] - 0.5, x[0] + 0.5])
     between = (x[1:] + x[:-1]) / 2
-    return np.array([x[0], *between, x[-1] + (x[-1] - x[-2]) / 2])
+    return np.array([x[0], *between, x[-1] + min((x[-1] - x[-2]) / 2, (x[-1] - x[0]) / 20)])
 
 
-def _dots(above: np.ndarray, edges: np.ndarray, odd: int, least: float) -> Iterator[tuple[float, int]]:
+def _dots(above: np.ndarray, ends: np.ndarray, odd: int, least: float) -> Iterator[tuple[float, int]]:
     """The dots of all even or all odd rows: where along the row, and its number."""
-    slot = (edges[-1] - edges[0]) / _ACROSS
-    cuts = np.clip(edges[0] + slot * (np.arange(_ACROSS + 1 + odd) - odd / 2), edges[0], edges[-1])
+    slot = (ends[-1] - ends[0]) / _ACROSS
+    cuts = np.clip(ends[0] + slot * (np.arange(_ACROSS + 1 + odd) - odd / 2), ends[0], ends[-1])
     rows = np.arange(odd, len(above), 2)
     for start, stop in pairwise(cuts.tolist()):
-        first = int(np.searchsorted(edges, start, side="right")) - 1
-        last = max(first + 1, int(np.searchsorted(edges, stop, side="left")))
+        first = int(np.searchsorted(ends, start, side="right")) - 1
+        last = max(first + 1, int(np.searchsorted(ends, stop, side="left")))
         part = above[rows, first:last]
         for row, best, value in zip(rows.tolist(), part.argmax(axis=1), part.max(axis=1), strict=True):
             if value > least:
-                left, right = max(start, edges[first + best]), min(stop, edges[first + best + 1])
+                left, right = max(start, ends[first + best]), min(stop, ends[first + best + 1])
                 yield float(np.clip((start + stop) / 2, left, right)), row
