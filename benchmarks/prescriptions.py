@@ -82,18 +82,20 @@ def watch(
     call = first_call(case, patient) if choices else None
     session = start(WatchOptions(path=path, quiet=True))
     losses: list[float] = []
-    error, models = None, {}
+    error, models, treatment = None, {}, None
     try:
         training = case.build()
         if call is not None:
             model = training.models[patient]
-            treat_body(Body(model, trains(training, model), *call), choices)
+            treatment = treat_body(Body(model, trains(training, model), *call), choices)
         losses.extend(training.step() for _ in range(steps))
         models = session.models()
     except (LivegradError, RuntimeError, ValueError) as raised:
         error = f"{type(raised).__name__}: {raised}"
     finally:
         session.finish(exit_code=0, error=None)
+        if treatment is not None:  # a format that torch was told to use would be that of the next case
+            treatment.undo()
     try:
         if not path.exists():
             return Watched(losses, [], 0, error or "nothing was recorded")

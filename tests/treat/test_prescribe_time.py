@@ -35,6 +35,12 @@ def test_gates_that_are_shut_are_started_anew_also_where_the_fault_is_found_over
     assert not starts_of_recurrence(stacked, {"LG503"})
 
 
+def test_a_matrix_that_grows_is_started_anew_also_where_the_fault_is_found_over_depth():
+    rnn = Reader(nn.RNN, nonlinearity="relu")
+    trials, _ = listed(rnn, "LG103")
+    assert trials["recurrent=identity"].answers == ("LG103",)
+
+
 def test_what_is_refused_is_proposed_in_no_pair_with_a_rate():
     trials, refused = listed(Reader(nn.RNN), "LG102")
     assert "no nn.LSTM or nn.GRU" in refused["recurrent=chrono,schedule=rate:factor=10"]

@@ -27,7 +27,7 @@ _GROWTH = (
     "init", "init=orthogonal", "init=lsuv", "init=delta-orthogonal", "init=residual", "init,skip",
     "init,clip=norm:limit=1", "normalize", "skip", "activation", "schedule=warmup", "init,schedule=warmup",
 )  # fmt: skip
-_GROWTH_IN_TIME = (
+GROWTH_IN_TIME = (
     "recurrent=orthogonal", "recurrent", "recurrent=identity", "recurrent=orthogonal,clip=norm:limit=1",
     "init", "init=edge",
     "recurrent=identity,clip=norm:limit=1", "init=edge,clip=norm:limit=1", "clip=norm:limit=1", "clip=norm",
@@ -42,7 +42,7 @@ _TREATS: dict[str, tuple[str, ...]] = {
     "LG101": _DEPTH,
     "LG102": IN_TIME,
     "LG103": _GROWTH,
-    "LG104": _GROWTH_IN_TIME,
+    "LG104": GROWTH_IN_TIME,
     "LG105": ("clip=norm", "clip=robust", "clip=agc", "schedule=warmup"),
     "LG106": (*_STEPS, "clip=robust"),
     "LG201": (
@@ -78,7 +78,7 @@ _TREATS: dict[str, tuple[str, ...]] = {
 
 _BY_CAUSE: dict[tuple[str, str], tuple[str, ...]] = {
     ("LG101", "time"): IN_TIME,
-    ("LG103", "time"): _GROWTH_IN_TIME,
+    ("LG103", "time"): GROWTH_IN_TIME,
     ("LG101", "weights-small"): (*_DEPTH, "regularize=decay", "schedule=rate"),
     ("LG103", "normalization"): ("skip", "schedule=warmup", *_GROWTH),
 }

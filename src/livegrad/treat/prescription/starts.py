@@ -5,17 +5,22 @@ from collections.abc import Set
 from torch import nn
 
 from livegrad.treat.choice import Choice, parse_choices
-from livegrad.treat.prescription.candidates import IN_TIME
+from livegrad.treat.prescription.candidates import GROWTH_IN_TIME, IN_TIME
 
-# A gate that is shut passes nothing on from layer to layer either, and is saturated.
-_OVER_DEPTH = frozenset({"LG101", "LG201"})
+# A gate that is shut passes nothing on from layer to layer either, and is saturated; a matrix that grows from
+# step to step makes the gradient of all in front of it explode.
+_BY_CODE = {"LG101": IN_TIME, "LG201": IN_TIME, "LG103": GROWTH_IN_TIME}
 
 
 def starts_of_recurrence(
     model: nn.Module, wanted: Set[str]
 ) -> list[tuple[tuple[Choice, ...], tuple[str, ...]]]:
     """Return (treatment, codes that it may answer) as `candidates` does; [] without such layers."""
-    codes = tuple(sorted(wanted & _OVER_DEPTH))
-    if not codes or not any(isinstance(m, (nn.RNNBase, nn.RNNCellBase)) for m in model.modules()):
+    if not any(isinstance(module, (nn.RNNBase, nn.RNNCellBase)) for module in model.modules()):
         return []
-    return [(parse_choices(text), codes) for text in IN_TIME if text.startswith("recurrent")]
+    found: dict[str, list[str]] = {}
+    for code in sorted(wanted & _BY_CODE.keys()):
+        for text in _BY_CODE[code]:
+            if text.startswith("recurrent"):
+                found.setdefault(text, []).append(code)
+    return [(parse_choices(text), tuple(codes)) for text, codes in found.items()]
