@@ -120,6 +120,13 @@ def rank_unseen(judged: Sequence[Judged]) -> list[Judged]:
     return sorted(judged, key=key)
 
 
+def has_risen(outcome: Outcome) -> bool:
+    """Whether the loss, as a mean over fifths of the steps, is at the end twice what it was at its lowest."""
+    size = max(1, len(outcome.losses) // 5)
+    means = [sum(outcome.losses[i : i + size]) / size for i in range(0, len(outcome.losses) - size + 1, size)]
+    return bool(means) and 0 < 2 * min(means) < outcome.last
+
+
 def _progress(outcome: Outcome, control: Outcome) -> tuple[float, bool]:
     now, before = outcome.last, control.last
     if not math.isfinite(before):

@@ -11,7 +11,16 @@ from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.extent import EXTENTS, size_of_change
 from livegrad.treat.prescription.listed import Listed, why
 from livegrad.treat.prescription.proposal import Proposal, Refusal
-from livegrad.treat.prescription.ranking import Judged, Trial, holds, judge, rank, rank_unseen, shortlist
+from livegrad.treat.prescription.ranking import (
+    Judged,
+    Trial,
+    has_risen,
+    holds,
+    judge,
+    rank,
+    rank_unseen,
+    shortlist,
+)
 from livegrad.treat.prescription.rates import (
     OF_RATE,
     at_rate,
@@ -52,6 +61,8 @@ class Tried:
         self._listed = Listed(body, findings, () if stage is None else stage.lessons)
         self._watch = Stopwatch(patience)
         self._seen: list[tuple[Choice, ...]] = []
+        self._look = FIRST_LOOK
+        self._born = max((int(f.get("first_step") or 0) for f in findings), default=0)
         self._climbed: list[tuple[Choice, ...]] = []
         self._courses: set[tuple[float, ...]] = set()
 
@@ -77,7 +88,7 @@ class Tried:
         where none learns well; a longer look at the best, and a last one where those have not learnt yet.
         """
         contest = stage.is_contest
-        control = stage.rehearse((), FIRST_LOOK)
+        control = self._control(stage)
         first, untried = self._first_looks(stage, trials, control, contest)
         if not contest and not _is_clear(first):
             first = self._at_other_rates(stage, first, control, alone=True)
@@ -95,7 +106,7 @@ class Tried:
         every = [*finalists, *others]
         if self._wanted <= OF_FORMATS:
             every = self._without_useless(every, control)
-        if every and self._is_born_later(control):
+        if every and self._look == FIRST_LOOK and self._is_born_later(control):
             self.notes.append(
                 "the fault is born later than copies were followed: their first steps say little"
             )
@@ -104,13 +115,30 @@ class Tried:
             every.sort(key=lambda j: not holds(j))
         return [self._proposal(j.trial, j) for j in varied(every)] + last
 
+    def _control(self, stage: Stage) -> Outcome:
+        """The untreated copy; to beyond where the fault was born, if recorded steps reach there and there is
+        time to follow a few treatments as far.
+        """
+        control = stage.rehearse((), FIRST_LOOK)
+        beyond = self._born + FIRST_LOOK
+        cost = 2 * FINALISTS * control.seconds * beyond / FIRST_LOOK
+        if not self._is_born_later(control) or not self._born or beyond > len(stage.lessons):
+            return control
+        if cost > self._watch.left(FIRST_SHARE):
+            return control
+        longer = stage.rehearse((), beyond)
+        if self._is_born_later(longer):
+            return control
+        self._look = beyond
+        return longer
+
     def _looked_on(
         self, stage: Stage, finalists: Sequence[Judged], control: Outcome
     ) -> tuple[list[Judged], Outcome]:
         """The best after a longer look, and where none has halved the loss by then after one as long as there
         is time for; and the untreated copy beside them.
         """
-        found, steps, share = list(finalists), LONGER_LOOK, LONGER_SHARE
+        found, steps, share = list(finalists), max(LONGER_LOOK, self._look), LONGER_SHARE
         while found:
             each = control.seconds / max(1, len(control.losses))
             if share == 1.0:
@@ -164,7 +192,7 @@ class Tried:
 
     def _is_born_later(self, control: Outcome) -> bool:
         """Whether the untreated copy is well as far as it went, and the fault is of those that come later."""
-        well = not control.codes & self._wanted and math.isfinite(control.last)
+        well = not control.codes & self._wanted and math.isfinite(control.last) and not has_risen(control)
         return well and self._wanted <= BORN_LATER
 
     def _at_other_rates(
@@ -176,11 +204,12 @@ class Tried:
         """
         sound = [j for j in judged if not (j.left | j.new) - OF_RATE and j.trial.outcome is not None]
         sound = [j for j in sound if is_rated(j.trial.choices) and j.trial.choices not in self._climbed]
-        found, steps = list(judged), FIRST_LOOK
+        found, steps = list(judged), self._look
         starts = [j for j in unlike(rank(sound), RATED) if not alone or is_setting(j.trial.choices)]
         self._climbed += [j.trial.choices for j in starts]
-        longer = control.seconds * LONGER_LOOK / FIRST_LOOK
-        if not alone and not any(j.learns for j in sound) and longer * RATED < self._watch.left(RATES_SHARE):
+        longer = control.seconds * LONGER_LOOK / self._look
+        stands = not alone and self._look < LONGER_LOOK and not any(j.learns for j in sound)
+        if stands and longer * RATED < self._watch.left(RATES_SHARE):
             steps, control = LONGER_LOOK, stage.rehearse((), LONGER_LOOK)
 
         def followed(trial: Trial) -> Judged | None:
@@ -190,7 +219,7 @@ class Tried:
             return None if tried is None else judge(tried, control, self._wanted)
 
         for known in starts:
-            start = known if steps == FIRST_LOOK else followed(known.trial) or known
+            start = known if steps == self._look else followed(known.trial) or known
 
             def attempt(choice: Choice, of: Trial = start.trial) -> Judged | None:
                 return followed(Trial(at_rate(of.choices, choice), of.answers, None, of.order, of.works))
@@ -217,7 +246,7 @@ class Tried:
             if stage_of_its_own or self._is_enough(found, trial, extent):
                 untried.append(trial)
                 continue
-            tried = self._tried(stage, trial, FIRST_LOOK, FIRST_SHARE)
+            tried = self._tried(stage, trial, self._look, FIRST_SHARE)
             if tried is None:
                 continue
             found.append(judge(tried, control, self._wanted, contest))
