@@ -9,7 +9,7 @@ from livegrad.treat.prescribe import prescribe
 from livegrad.treat.prescription.lessons import Lessons
 from livegrad.treat.prescription.rehearsal import Stage, copies_of
 
-KILLED, STEPS = 30, 64
+SPIKE, STEPS = 30, 64
 
 
 def batches():
@@ -22,7 +22,7 @@ def batches():
 
 
 def prescription(born):
-    """For a net whose rate is 100 in one step, found dead at the step `born`."""
+    """For a net whose rate is 100 in one step, found to spike at the step `born`."""
     torch.manual_seed(0)
     hidden = [m for i in range(3) for m in (nn.Linear(16 if i == 0 else 32, 32), nn.ReLU())]
     model = nn.Sequential(*hidden, nn.Linear(32, 4))
@@ -30,20 +30,20 @@ def prescription(born):
     base = copies_of([model], [optimizer])
     with Lessons([model], [optimizer]) as lessons:
         for step, (x, y) in enumerate(batches()):
-            optimizer.param_groups[0]["lr"] = 100.0 if step == KILLED else 0.05
+            optimizer.param_groups[0]["lr"] = 100.0 if step == SPIKE else 0.05
             optimizer.zero_grad()
             F.cross_entropy(model(x), y).backward()
             optimizer.step()
     x, _ = next(batches())
     body = Body(base.models[0], base.optimizers, (x,))
-    found = {"code": "LG202", "severity": "error", "first_step": born, "cause": None, "evidence": {}}
-    return prescribe(body, [found], stage=Stage(base, [model], lessons.lessons, 0, body), patience=6)
+    found = {"code": "LG105", "severity": "error", "first_step": born, "cause": None, "evidence": {}}
+    return prescribe(body, [found], stage=Stage(base, [model], lessons.lessons, 0, body), patience=60)
 
 
-def test_what_kills_at_step_30_is_seen_by_copies_and_cured():
-    found = prescription(KILLED + 1)
+def test_a_spike_at_step_30_is_seen_by_copies_and_cured():
+    found = prescription(SPIKE + 1)
     first = found.remedies[0]
     assert first.spec == "schedule=cap:lr=0.05"
-    assert first.measured["first_steps_count"] > KILLED
+    assert first.measured["first_steps_count"] > SPIKE
     assert first.measured["progress_nats"] > 0.7
     assert not any("born later" in note for note in found.notes)
