@@ -86,5 +86,7 @@ assert livegrad.treat(nn.Linear(2, 2), "init=he").changes
 assert "treat" in dir(livegrad) and livegrad.treat.treatment.treat
 """
     for first in ("import livegrad.treat.choice", "from livegrad import treat, Treatment"):
-        done = subprocess.run([sys.executable, "-c", code.format(first=first)], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", code.format(first=first)], capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
