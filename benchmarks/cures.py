@@ -84,8 +84,8 @@ FACTS = (
         title="10,000 tanh layers",
         script=_MLP,
         options=(
-            *("--depth", "10000", "--optimizer", "adam", "--lr", "4e-6"),
-            *("--decay", "--steps", "240"),
+            *("--depth", "10000", "--optimizer", "adam", "--lr", "7e-7"),
+            *("--decay", "--steps", "96"),
         ),
         treat="init=edge",
         goal=0.9,
