@@ -49,8 +49,8 @@ from livegrad.treat.treatment import treat_body
 
 NOT_CURABLE = frozenset({"LG404", "LG502"})
 BY_HAND = ("nonfinite", "connection", "pairing", "learning")
-# Their gradient is infinite by construction, whatever it is computed in.
-INFINITE = ("scaler-halves-for-ever", "gradient-infinite-for-some-batches")
+# A gradient that is infinite by construction in any format; an optimizer that is told to maximize the loss.
+OF_THE_PROGRAM = ("scaler-halves-for-ever", "gradient-infinite-for-some-batches", "ascends-its-loss")
 RATES = ("rate-zero", "rate-1e-5-sgd", "schedule-that-begins-and-stays-at-zero", "rate-2e-7-adam-text")
 
 
@@ -188,7 +188,7 @@ def kind_of(case: Case) -> str:
     if case.is_healthy:
         return "healthy"
     by_hand = case.expect & NOT_CURABLE or (case.family in BY_HAND and case.name not in RATES)
-    return "advice" if by_hand or case.name in INFINITE else "curable"
+    return "advice" if by_hand or case.name in OF_THE_PROGRAM else "curable"
 
 
 def judge(case: Case, patience: float, verbose: bool) -> tuple[str, str]:
