@@ -57,6 +57,30 @@ def test_one_gradient_in_the_whole_run_is_a_connection(judge):
     assert judge.codes(net().train(FALLING, gradient=seldom)) == {}
 
 
+def until_step_20(step):
+    return 1e-3 if step < 20 else None
+
+
+def from_step_20(step):
+    return 1e-3 if step >= 20 else None
+
+
+def test_a_layer_that_a_detach_cuts_off_midway_is_found(judge):
+    cut = net()
+    cut.change_tensors("layers.0", cut_by="detach", cut_at="net.py:9")
+    finding = judge.one(cut.train(STUCK, gradient={"layers.0": until_step_20}))
+    assert finding["code"] == "LG404" and finding["message"].endswith("any more")
+    assert finding["source"] == "net.py:9"
+
+
+def test_layers_trained_one_after_the_other_are_no_cut(judge):
+    """Greedy layer-wise training detaches what is done and goes on with what was not heard before."""
+    greedy = net()
+    greedy.change_tensors("layers.0", cut_by="detach", cut_at="net.py:9")
+    gradient = {"layers.0": until_step_20, "layers.1": from_step_20}
+    assert "LG404" not in judge.codes(greedy.train(FALLING, gradient=gradient))
+
+
 def test_frozen_layers_are_silent_by_design(judge):
     frozen = net(layers={"trainable": False})
     assert judge.codes(frozen.train(FALLING, gradient={"layers": None})) == {}

@@ -7,8 +7,9 @@ arrives at all.
 How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step, or one that
 was exactly zero at every step although its neighbours are alive (a rounding or a sign between it and the
 loss). Or it got one at first and none at the last recorded steps, and a scan saw the detach() or no_grad()
-that has cut it off since. Frozen parameters are not reported, nor are idle experts: modules never called
-whose siblings of the same kind were.
+that has cut it off since; unless others got their first gradient after its last, for then one part is trained
+after the other. Frozen parameters are not reported, nor are idle experts: modules never called whose siblings
+of the same kind were.
 """
 
 import numpy as np
@@ -41,7 +42,7 @@ def find(patient: Patient) -> list[Finding]:
     called = [t for t in cut if t.called]
     names = tuple(dict.fromkeys(t.module or t.name for t in cut))
     steps = patient.pulses.step
-    zeros = _gets_zeros(patient, cut)
+    zeros = _gets_zeros(patient, [t for t in cut if t not in late])
     nothing = not heard and not zeros
     culprit = None if nothing or zeros else _culprit(cut)
     flat = _flat_operation(patient) if zeros else None
@@ -55,7 +56,7 @@ def find(patient: Patient) -> list[Finding]:
             layers=names,
             layers_text=layers_text(names),
             source=(known.source if known is not None else None) or source_of(patient, cut),
-            message=_message(cut, nothing),
+            message=_message(cut, nothing, late),
             cause=known or Cause(_cause(called, nothing, zeros)),
             evidence={
                 "parameters_without_gradient_count": sum(t.count for t in cut),
@@ -137,13 +138,17 @@ def _cut_off_late(patient: Patient, heard: list[Tensor]) -> list[Tensor]:
     """Tensors that got gradients at first and none in the later part, while a scan saw what cut them off."""
     pulses = patient.pulses
     found = []
+    arrived = pulses.has_gradient & pulses.recorded
+    begun = [int(np.argmax(column)) for column in arrived.T if column.any()]
     for tensor in heard:
         if tensor.cut_by is None:
             continue
         j = int(np.flatnonzero(pulses.tensor == tensor.id)[0])
         rows = np.flatnonzero(pulses.recorded[:, j])
         later = rows[len(rows) - max(FEWEST_LATE, len(rows) // 4) :]
-        if len(rows) > FEWEST_LATE and not pulses.has_gradient[later, j].any():
+        last = int(np.flatnonzero(arrived[:, j])[-1])
+        handed_over = any(first > last for first in begun)
+        if len(rows) > FEWEST_LATE and not pulses.has_gradient[later, j].any() and not handed_over:
             found.append(tensor)
     return found
 
@@ -168,13 +173,15 @@ def _family(tensor: Tensor) -> tuple[str, tuple[int, ...]]:
     return ".".join("*" if part.isdigit() else part for part in parts), tensor.shape
 
 
-def _message(cut: list[Tensor], nothing: bool) -> str:
+def _message(cut: list[Tensor], nothing: bool, late: list[Tensor]) -> str:
     if nothing:
         return (
             "none of the optimizer's parameters gets a gradient: it does not hold the parameters of the "
             "model that is trained"
         )
     modules = layers_text(list(dict.fromkeys(t.module or t.name for t in cut)))
+    if all(t in late for t in cut):
+        return f"no gradient reaches {modules} any more"
     return f"no gradient ever reaches {modules}"
 
 
