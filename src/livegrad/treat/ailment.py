@@ -3,9 +3,7 @@
 from math import isfinite
 
 from livegrad.treat.body import Body
-
-DECADES = 3.0
-"""Lost or gained between the deepest layer and the output; as in the findings LG101 and LG103."""
+from livegrad.treat.heard import HEARD
 
 
 def vanishes(body: Body) -> bool:
@@ -18,7 +16,7 @@ def vanishes(body: Body) -> bool:
         return True
     if code == "LG101":
         return not _cured(body)
-    return code is None and body.args is not None and body.anatomy.decades < -DECADES
+    return code is None and body.args is not None and body.anatomy.decades < -HEARD
 
 
 def explodes(body: Body) -> bool:
@@ -31,7 +29,7 @@ def _cured(body: Body) -> bool:
     if not body.altered or body.args is None:
         return False
     decades = body.anatomy.decades
-    return isfinite(decades) and abs(decades) < DECADES
+    return isfinite(decades) and abs(decades) < HEARD
 
 
 def _code(body: Body) -> str | None:

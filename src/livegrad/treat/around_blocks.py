@@ -15,12 +15,11 @@ from livegrad.errors import UsageError
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.probe.twin import CannotCopy, make_twin
 from livegrad.treat.body import Body
+from livegrad.treat.heard import HEARD
 from livegrad.treat.stream import SCALE
 from livegrad.treat.swapped_calls import Rewired
 
 _FEWEST = 3
-# Decades that a signal may lose and still be heard; see docs/how-it-decides.md.
-_HEARD = 3.0
 
 
 class AroundBlock(Rewired):
@@ -137,7 +136,7 @@ def _is_heard(twin: nn.Module, row: list[str], calls: _Calls) -> bool:
     the row's end. Blocks that take their whole stream times a small number have no way around to speak of.
     """
     passed = max(_past_weights(twin, name, calls) for name in (row[0], row[-1]))
-    return passed > 0 and len(row) * log10(passed) > -_HEARD
+    return passed > 0 and len(row) * log10(passed) > -HEARD
 
 
 def _past_weights(twin: nn.Module, name: str, calls: _Calls) -> float:

@@ -26,7 +26,7 @@ import numpy as np
 from livegrad.diagnose.finding import Cause, Finding, Remedy
 from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.norm_history import norm_history
-from livegrad.diagnose.optimizer_kind import SCALE_FREE
+from livegrad.diagnose.optimizer_kind import are_scale_free
 from livegrad.diagnose.patient import Patient
 from livegrad.run.schema import Tensor
 
@@ -128,7 +128,7 @@ def _change(patient: Patient, spike: Spike, clip: float) -> tuple[float | None, 
         return usual, float(now.max())
     times = spike.norm / spike.usual * (clip if np.isfinite(clip) else 1.0)
     optimizers = patient.subject.optimizers
-    if optimizers and all(optimizer.type in SCALE_FREE for optimizer in optimizers):
+    if are_scale_free(optimizer.type for optimizer in optimizers):
         first, second = _betas(optimizers[0].settings.get("betas"))
         times = (first + (1 - first) * times) / (1 + (1 - second) * times**2) ** 0.5
     return usual, None if usual is None else usual * times

@@ -5,9 +5,7 @@ an isometry, and ten thousand of them in a row are one still.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from torch.optim import Optimizer
-
-from livegrad.diagnose.optimizer_kind import SCALE_FREE
+from livegrad.diagnose.optimizer_kind import are_scale_free
 from livegrad.treat.body import Body
 from livegrad.treat.initialization.gains import Gains
 from livegrad.treat.initialization.measuring import input_power
@@ -26,7 +24,7 @@ def at_small_signals(
     found = list(drawn)
     if weights[0].part.before is None:
         found[0] = replace(found[0], weight=(input_power(body, weights[0].module) * depth) ** -0.5)
-    if _divide_by_size(body.optimizers):
+    if are_scale_free(type(o).__name__ for o in body.optimizers):
         for place in _readout(weights):
             found[place] = found[place].times(depth**0.5)
     return found
@@ -36,7 +34,3 @@ def _readout(weights: Sequence[Weight]) -> range:
     """Places of the layers that no activation follows, behind the last one that an activation follows."""
     hidden = [place for place, weight in enumerate(weights) if weight.part.activation is not None]
     return range(hidden[-1] + 1, len(weights)) if hidden else range(0)
-
-
-def _divide_by_size(optimizers: Sequence[Optimizer]) -> bool:
-    return bool(optimizers) and all(type(optimizer).__name__ in SCALE_FREE for optimizer in optimizers)

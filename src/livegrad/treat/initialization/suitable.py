@@ -8,8 +8,6 @@ from livegrad.treat.initialization.branches import Branch
 from livegrad.treat.initialization.transformer import deepnorm_scales, t_fixup_scale
 from livegrad.treat.remedy import Assessment
 
-_FLOOR_DECADES = 3.0
-
 
 def obstacle_among(body: Body, variant: str, branches: Sequence[Branch]) -> str | None:
     """Say why a variant that draws by branches cannot be used on these, None where it can."""

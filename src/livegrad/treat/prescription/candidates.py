@@ -133,18 +133,30 @@ _WORDS: dict[str, str] = {
 """Code -> what is said where a remedy is not all, or none is to be had."""
 
 
-def candidates(findings: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[Choice, ...], tuple[str, ...]]]:
-    """Return (treatment, codes that it may answer), in the order of the findings' lists, each once.
+Candidate = tuple[tuple[Choice, ...], tuple[str, ...]]
+"""A treatment, and the codes that it may answer."""
+
+
+def candidates(findings: Sequence[Mapping[str, Any]]) -> list[Candidate]:
+    """Return what may answer them, in the order of the findings' lists, each once.
 
     Remedies that do not exist (yet) are left out, and what cannot help any of the findings.
     """
     there = set(names())
-    found: dict[str, list[str]] = {}
+    found: list[tuple[str, str]] = []
     for finding in findings:
         for text in _texts(finding):
             choices = parse_choices(text)
             if all(choice.remedy in there for choice in choices) and _impossible(finding, choices) is None:
-                found.setdefault(text, []).append(str(finding["code"]))
+                found.append((text, str(finding["code"])))
+    return each_once(found)
+
+
+def each_once(answers: Iterable[tuple[str, str]]) -> list[Candidate]:
+    """Gather (treatment as text, code that it may answer), in the order in which treatments come first."""
+    found: dict[str, list[str]] = {}
+    for text, code in answers:
+        found.setdefault(text, []).append(code)
     return [(parse_choices(text), tuple(dict.fromkeys(codes))) for text, codes in found.items()]
 
 

@@ -7,7 +7,7 @@ from livegrad.errors import LivegradError
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.decay import too_strong
-from livegrad.treat.prescription.candidates import candidates
+from livegrad.treat.prescription.candidates import Candidate, candidates
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
 from livegrad.treat.prescription.lesson import Lesson
 from livegrad.treat.prescription.proposal import Refusal
@@ -22,9 +22,6 @@ from livegrad.treat.remedy import Assessment
 OF_DECAY = frozenset({"LG101", "LG102", "LG202", "LG203", "LG401", "LG402", "LG503"})
 
 VANISHING = frozenset({"LG101", "LG102"})
-
-# Treatments, each with the codes that it may answer.
-_Lists = list[tuple[tuple[Choice, ...], tuple[str, ...]]]
 
 
 class Listed:
@@ -49,11 +46,11 @@ class Listed:
         """Those for when none of these cures. behind: how many they are."""
         return self._trials(resorts(self._findings), behind)
 
-    def _of_settings(self) -> _Lists:
+    def _of_settings(self) -> list[Candidate]:
         """What the program's own settings ask for: a rate other than zero, a bound on rates that rise, weaker
         decay.
         """
-        found: _Lists = []
+        found: list[Candidate] = []
         if rise := tuple(sorted(self.wanted & OF_RISES)):
             found += [((cap,), rise) for cap in rates_that_rise(self._lessons)]
         if slow := tuple(sorted(self.wanted & {"LG401", "LG503"})):
@@ -63,7 +60,7 @@ class Listed:
             found.append((parse_choices("regularize=decay"), faint))
         return found
 
-    def _trials(self, lists: _Lists, first: int = 0) -> list[Trial]:
+    def _trials(self, lists: list[Candidate], first: int = 0) -> list[Trial]:
         pairs = enumerate(lists, first)
         found = [self._trial(order, choices, codes) for order, (choices, codes) in pairs]
         return [trial for trial in found if trial is not None]

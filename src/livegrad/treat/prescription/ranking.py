@@ -16,8 +16,6 @@ NEARLY_AS_GOOD = 0.5
 ERRORS, SHARE = 3.0, 0.01
 # Nats of the loss up to which one that does not clearly learn is no better or worse than another.
 UNFELT = 0.05
-# Decades within which the deepest layer is heard; see docs/how-it-decides.md.
-HEARD = 3.0
 
 
 @dataclass(frozen=True)

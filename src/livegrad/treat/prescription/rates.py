@@ -12,7 +12,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from livegrad.diagnose.optimizer_kind import SCALE_FREE
+from livegrad.diagnose.optimizer_kind import are_scale_free
 from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.ranking import Judged
 
@@ -115,5 +115,5 @@ def rates_from_zero(optimizers: Sequence[Optimizer]) -> list[Choice]:
     """What to try where a group has a rate of zero, which no factor raises; [] where none has."""
     if all(float(group.get("lr", 1.0)) != 0 for o in optimizers for group in o.param_groups):
         return []
-    scale_free = all(type(optimizer).__name__ in SCALE_FREE for optimizer in optimizers)
+    scale_free = are_scale_free(type(optimizer).__name__ for optimizer in optimizers)
     return [Choice("schedule", "rate", {"lr": _FROM_ZERO[scale_free] * share}) for share in (1.0, 0.1)]

@@ -8,7 +8,7 @@ little stands still; both are found by their steps alone.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from livegrad.treat.choice import Choice, parse_choices
+from livegrad.treat.prescription.candidates import Candidate, each_once
 
 _OF_THE_NET = ("init", "skip", "init,skip", "normalize", "activation", "activation,skip")
 _OF_ITS_STEPS = ("schedule=rate", "clip=norm:limit=1")
@@ -25,10 +25,7 @@ _RESORTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 
-def resorts(findings: Sequence[Mapping[str, Any]]) -> list[tuple[tuple[Choice, ...], tuple[str, ...]]]:
-    """Return (treatment, codes that it may answer) as `candidates` does."""
-    found: dict[str, list[str]] = {}
-    for finding in findings:
-        for text in _RESORTS.get(str(finding["code"]), ()):
-            found.setdefault(text, []).append(str(finding["code"]))
-    return [(parse_choices(text), tuple(dict.fromkeys(codes))) for text, codes in found.items()]
+def resorts(findings: Sequence[Mapping[str, Any]]) -> list[Candidate]:
+    """Return what may answer them, as `candidates` does."""
+    codes = [str(finding["code"]) for finding in findings]
+    return each_once((text, code) for code in codes for text in _RESORTS.get(code, ()))

@@ -104,14 +104,15 @@ class Tried:
         finalists, control = self._looked_on(stage, finalists, control)
         last = [self._proposal(trial, None) for trial in untried]
         every = [*finalists, *others]
-        if self._wanted <= OF_FORMATS:
+        of_formats = self._wanted <= OF_FORMATS
+        if of_formats:
             every = self._without_useless(every, control)
         if every and self._look == FIRST_LOOK and self._is_born_later(control):
             self.notes.append(
                 "the fault is born later than copies were followed: their first steps say little"
             )
             every = rank_unseen(every)
-        if self._wanted <= OF_FORMATS:
+        if of_formats:
             every.sort(key=lambda j: not holds(j))
         return [self._proposal(j.trial, j) for j in varied(every)] + last
 

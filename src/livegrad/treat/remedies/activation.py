@@ -12,6 +12,7 @@ from typing import ClassVar
 from livegrad.theory.propagation import backward_gain
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.heard import HEARD
 from livegrad.treat.optimizers import begun
 from livegrad.treat.remedies.init import Init
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
@@ -30,7 +31,7 @@ from livegrad.treat.swaps.plan import depth_of, plan_of
 from livegrad.treat.weights import median_gain
 
 # The deepest layer may be this far from the output's audibility, either way, and still be heard.
-_NEAR, _FLOOR = 1.5, 3.0
+_NEAR = 1.5
 
 
 class ActivationSwap(Remedy):
@@ -92,7 +93,7 @@ class ActivationSwap(Remedy):
         said = (
             f"{choice.variant} passes back {found.per_layer:.3g} per layer, {plan.kind} {now.per_layer:.3g}"
         )
-        if not abs(found.worst_decades) <= _FLOOR:
+        if not abs(found.worst_decades) <= HEARD:
             return Assessment(
                 False,
                 f"{said}: {found.worst_decades:.1f} decades over {depth} layers are still too many",

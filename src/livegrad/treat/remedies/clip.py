@@ -25,7 +25,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from livegrad.diagnose.optimizer_kind import SCALE_FREE
+from livegrad.diagnose.optimizer_kind import are_scale_free
 from livegrad.diagnose.rules.update_too_large import USUAL_STEP as TOO_LARGE
 from livegrad.treat import clip_gradients, clip_through_time
 from livegrad.treat.ailment import vanishes
@@ -211,7 +211,7 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
             "what is too large is in the last layer, which per-unit clipping leaves alone: take clip=robust"
         )
     kinds = {type(optimizer).__name__ for optimizer in body.optimizers}
-    if code in _LARGE_STEPS and kinds and kinds <= SCALE_FREE:
+    if code in _LARGE_STEPS and are_scale_free(kinds):
         return (
             f"{' and '.join(sorted(kinds))} divides by the gradient's own size, so its step is as long after "
             "clipping: lower the learning rate, or warm up"

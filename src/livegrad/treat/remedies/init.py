@@ -39,6 +39,7 @@ from livegrad.treat.anatomy import Part, examine
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
+from livegrad.treat.heard import HEARD
 from livegrad.treat.initialization.branches import Branch, branches_of, shrink_branches
 from livegrad.treat.initialization.fixup import fixup
 from livegrad.treat.initialization.gains import (
@@ -59,8 +60,6 @@ from livegrad.treat.rewrite.edits_of_init import edits_of_init
 from livegrad.treat.weights import Weight, weights_of
 
 _DEEP = 30
-# A signal that has lost this is not heard any more; see docs/how-it-decides.md.
-_FLOOR_DECADES = 3.0
 # Variants whose audibility differs by less are equally good, and the plainest of them is taken.
 _AS_GOOD = 0.5
 # Variants that draw by the residual branches there are.
@@ -121,7 +120,7 @@ class Init(Remedy):
         measured: list[float] = []
         for c in (choice, *several):
             measured.append(abs(_decades_with(body, self, c)))
-            if measured[-1] <= _FLOOR_DECADES:
+            if measured[-1] <= HEARD:
                 return c
         sizes = [size if math.isfinite(size) else math.inf for size in measured]
         return (choice, *several)[sizes.index(min(sizes))]
@@ -144,14 +143,14 @@ class Init(Remedy):
         numbers = {"backward_gain_per_layer": per_layer, "audibility_decades": decades}
         said = f"with these weights {activation} passes back {per_layer:.3g} of the signal per layer"
         worst = found.worst_decades
-        if abs(worst) <= _FLOOR_DECADES:
+        if abs(worst) <= HEARD:
             return Assessment(True, said, numbers)
         instead = (
             "replace the activation, or add normalization or skip connections"
             if worst < 0 or not is_odd(activation)
             else "take init=edge"
         )
-        if abs(decades) <= _FLOOR_DECADES:
+        if abs(decades) <= HEARD:
             instead = "take init=own-gain"
         return Assessment(
             False, f"{said}, {worst:+.1f} decades over {found.depth} layers: {instead}", numbers
@@ -204,7 +203,7 @@ class Init(Remedy):
         if activation is None or not found:
             return found or [self.variants[0]]
         far = {v: abs(_expected(body, v, activation, weights)) for v in found}
-        return [v for v in found if far[v] <= _FLOOR_DECADES] or [min(found, key=lambda v: far[v])]
+        return [v for v in found if far[v] <= HEARD] or [min(found, key=lambda v: far[v])]
 
 
 def _candidates_with_branches(branches: Sequence[Branch]) -> list[str]:

@@ -25,6 +25,7 @@ from livegrad.theory.propagation import Propagation, backward_gain
 from livegrad.treat.anatomy import Part
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.heard import HEARD
 from livegrad.treat.inputs.standardize import MEAN, SPREAD, assess_inputs, standardize
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
@@ -43,8 +44,6 @@ _CONVOLUTIONS: dict[type[nn.Module], int] = {
 }  # fmt: skip
 _BATCH_NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _MOST_GROUPS = 32
-# Decades of audibility beyond which the deepest layer is not heard, or drowns everything.
-_FLOOR = 3.0
 _AS_GOOD = 0.5
 # Two samples become +1 and −1 whatever they were.
 _FEWEST_SAMPLES = 3
@@ -144,10 +143,10 @@ class Normalize(Remedy):
         said = (
             f"{_shown(choice)} {_position(choice)} {activation} passes back {found.per_layer:.3g} per layer"
         )
-        if decades < -_FLOOR:
+        if decades < -HEARD:
             instead = "it only rescales, and cannot take away what all samples have in common; BatchNorm can"
             return Assessment(False, f"{said}, {decades:.1f} decades: {instead}", predicted)
-        if decades > _FLOOR:
+        if decades > HEARD:
             reason = f"{said}: over {found.depth} layers it explodes by {decades:.1f} decades without skips"
             return Assessment(False, reason, predicted)
         return Assessment(True, said, predicted)

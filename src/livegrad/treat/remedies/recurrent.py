@@ -26,6 +26,7 @@ from livegrad.theory.recurrent import (
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
+from livegrad.treat.heard import HEARD
 from livegrad.treat.optimizers import begun
 from livegrad.treat.recurrence.gates import HandGate, hand_gates
 from livegrad.treat.recurrence.layers import STEPS, RecurrentLayer, recurrent_layers
@@ -34,8 +35,6 @@ from livegrad.treat.recurrence.starts import STARTS, span_bias
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_recurrent import edits_of_recurrent
 
-# Decades over the sequence beyond which nothing arrives.
-_FLOOR = 3.0
 _SHORTEST = 4
 _OF_GATES = ("forget", "chrono", "hold")
 # They ask for the length of the sequences.
@@ -94,10 +93,10 @@ class Recurrent(Remedy):
         decades = predicted["decades_over_sequence"]
         said = f"{worst.name or worst.kind} passes back {new[worst.name]:.3g} per step"
         said += f", {decades:.1f} decades over {steps}"
-        if decades < -_FLOOR:
+        if decades < -HEARD:
             better = "chrono" if worst.kind != "RNN" else "identity"
             return Assessment(False, f"{said}: take recurrent={better}", predicted, before)
-        if decades > _FLOOR:
+        if decades > HEARD:
             reason = f"{said} while the state is small; how far saturation bounds it, theory does not tell"
             return Assessment(None, reason, predicted, before)
         return Assessment(True, said, predicted, before)

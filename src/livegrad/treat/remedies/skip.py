@@ -34,6 +34,7 @@ from livegrad.treat.around_blocks import AroundBlock, blocks_in_a_row
 from livegrad.treat.body import Body
 from livegrad.treat.bridged_gain import over_layers, over_normalized_layers, scale_of
 from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.heard import HEARD
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_around_blocks import edits_around_blocks
@@ -45,7 +46,6 @@ from livegrad.treat.weights import median_gain
 
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _FEWEST = 3
-_FLOOR = 3.0
 
 
 class Skip(Remedy):
@@ -100,7 +100,7 @@ class Skip(Remedy):
             per_layer, decades = over_layers(choice, activation, sigma, blocks, rest)
         predicted = {"backward_gain_per_layer": per_layer, "audibility_decades": decades}
         said = f"around {blocks} layers, {per_layer:.3g} of the gradient passes back per layer"
-        if not abs(decades) <= _FLOOR:
+        if not abs(decades) <= HEARD:
             instead = f"scale the branches by 1/√{blocks}, or draw smaller weights"
             reason = f"{said}, still {decades:.1f} decades: {instead}"
             return Assessment(False, reason, predicted, before)
