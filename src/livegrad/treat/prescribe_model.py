@@ -12,10 +12,10 @@ from livegrad.probe.twin import CannotCopy
 from livegrad.treat.body import Body
 from livegrad.treat.prescribe import PATIENCE
 from livegrad.treat.prescribe import prescribe as prescribe_body
+from livegrad.treat.prescription.following import LONGER_LOOK
 from livegrad.treat.prescription.lesson import CannotReplay, Clip, Loss, StandIn
 from livegrad.treat.prescription.proposal import Prescription
 from livegrad.treat.prescription.rehearsal import Stage, copies_of
-from livegrad.treat.prescription.tried import LONGER_LOOK
 from livegrad.treat.treatment import call_of
 
 

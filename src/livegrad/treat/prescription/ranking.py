@@ -16,6 +16,10 @@ NEARLY_AS_GOOD = 0.5
 ERRORS, SHARE = 3.0, 0.01
 # Nats of the loss up to which one that does not clearly learn is no better or worse than another.
 UNFELT = 0.05
+# A loss that was halved, in nats.
+HALVED = math.log(2)
+# Findings of faults that may be born in the middle of a training.
+BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,11 @@ class Judged:
     @property
     def cures(self) -> bool:
         return self.learns and not self.left and not self.new
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether it cures and has halved the loss."""
+        return self.cures and self.progress > HALVED
 
 
 def judge(trial: Trial, control: Outcome, wanted: frozenset[str], contest: bool = False) -> Judged:
@@ -123,6 +132,12 @@ def has_risen(outcome: Outcome) -> bool:
     size = max(1, len(outcome.losses) // 5)
     means = [sum(outcome.losses[i : i + size]) / size for i in range(0, len(outcome.losses) - size + 1, size)]
     return bool(means) and 0 < 2 * min(means) < outcome.last
+
+
+def is_born_later(control: Outcome, wanted: frozenset[str]) -> bool:
+    """Whether the untreated copy is well as far as it went, and `wanted` are of those that come later."""
+    well = not control.codes & wanted and math.isfinite(control.last) and not has_risen(control)
+    return well and wanted <= BORN_LATER
 
 
 def _progress(outcome: Outcome, control: Outcome) -> tuple[float, bool]:

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from livegrad.diagnose.optimizer_kind import are_scale_free
 from livegrad.treat.choice import Choice
-from livegrad.treat.prescription.ranking import Judged
+from livegrad.treat.prescription.ranking import HALVED, Judged
 
 # Findings that a rate of another size can end.
 OF_RATE = frozenset({"LG105", "LG106", "LG301", "LG402", "LG503"})
@@ -23,8 +23,6 @@ OF_RISES = frozenset({"LG105", "LG106", "LG202", "LG301", "LG402"})
 # A rate that rises by less is not what a fault comes from.
 _RISES = 2.0
 _RUNGS = 3
-# Nats gained that need no finer search: the loss is halved.
-CLEAR = 0.7
 # By how much more the next rung has to gain, in nats and as a share: a rate at the edge is no cure.
 _BETTER, _SHARE = 0.02, 0.1
 # A rate of zero has no tenfold: what torch's own examples begin with.
@@ -64,7 +62,7 @@ def climb(start: Judged, attempt: Try) -> Judged:
     first, then = (down, up) if _is_too_fast(start) else (up, down)
     best = _along(start, attempt, first)
     best = best if best is not start else _along(start, attempt, then)
-    if best.progress > CLEAR:
+    if best.progress > HALVED:
         return best
     at = _factor(best) / _factor(start)
     return _along(best, attempt, [f"{at * 3:g}"])

@@ -9,17 +9,23 @@ from livegrad.errors import LivegradError
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.extent import EXTENTS, size_of_change
+from livegrad.treat.prescription.following import (
+    FINALISTS,
+    LAST_LOOK,
+    LONGER_LOOK,
+    MOST_STEPS,
+    Following,
+)
 from livegrad.treat.prescription.listed import Listed, why
 from livegrad.treat.prescription.proposal import Proposal, Refusal
 from livegrad.treat.prescription.ranking import (
     Judged,
     Trial,
-    has_risen,
     holds,
+    is_born_later,
     judge,
     rank,
     rank_unseen,
-    shortlist,
 )
 from livegrad.treat.prescription.rates import (
     OF_RATE,
@@ -32,20 +38,14 @@ from livegrad.treat.prescription.rehearsal import Outcome, Stage
 from livegrad.treat.prescription.stopwatch import Stopwatch
 from livegrad.treat.prescription.variety import are_alike, of_each_kind, unlike, varied
 
-# Steps of the first look, at all candidates, and of the longer one at the best. Those that need patience are
-# followed for LAST_LOOK steps, or as many as the program takes up to MOST_STEPS, if there is time.
-FIRST_LOOK, LONGER_LOOK, LAST_LOOK, MOST_STEPS = 16, 64, 192, 1000
-FINALISTS = 4
-# Shares of patience that have gone after the first looks, once rates are found, and after the longer look.
-FIRST_SHARE, RATES_SHARE, LONGER_SHARE = 0.5, 0.7, 0.85
+# Steps of the first look, at all candidates.
+FIRST_LOOK = 16
+# Shares of patience that have gone after the first looks, and once rates are found.
+FIRST_SHARE, RATES_SHARE = 0.5, 0.7
 # Kinds of treatment that are tried at other learning rates.
 RATED = 3
-# A loss that was halved, in nats.
-ENOUGH = math.log(2)
 # Findings of numbers that a format does not hold.
 OF_FORMATS = frozenset({"LG301", "LG302", "LG303"})
-# Findings of faults that may be born in the middle of a training.
-BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
 
 
 class Tried:
@@ -90,24 +90,21 @@ class Tried:
         contest = stage.is_contest
         control = self._control(stage)
         first, untried = self._first_looks(stage, trials, control, contest)
-        if not contest and not _is_clear(first):
+        if not contest and not any(j.is_clear for j in first):
             first = self._at_other_rates(stage, first, control, alone=True)
-        if not self._is_born_later(control) and not _is_clear(first):
+        if not is_born_later(control, self._wanted) and not any(j.is_clear for j in first):
             more = self._listed.resorts(len(trials))
             others, left_out = self._first_looks(stage, more, control, contest)
             first, untried = [*first, *others], [*untried, *left_out]
-        if not contest and not _is_clear(first):
+        if not contest and not any(j.is_clear for j in first):
             first = self._at_other_rates(stage, first, control)
-        looked = [j for j in first if j.trial.outcome is not None]
-        finalists = shortlist(looked, FINALISTS)
-        others = [j for j in rank(first) if j not in finalists]
-        finalists, control = self._looked_on(stage, finalists, control)
+        following = Following(stage, self._watch, self._follow, self._wanted, self._own_steps())
+        every, control = following.in_order(first, control)
         last = [self._proposal(trial, None) for trial in untried]
-        every = [*finalists, *others]
         of_formats = self._wanted <= OF_FORMATS
         if of_formats:
             every = self._without_useless(every, control)
-        if every and self._look == FIRST_LOOK and self._is_born_later(control):
+        if every and self._look == FIRST_LOOK and is_born_later(control, self._wanted):
             self.notes.append(
                 "the fault is born later than copies were followed: their first steps say little"
             )
@@ -116,6 +113,18 @@ class Tried:
             every.sort(key=lambda j: not holds(j))
         return [self._proposal(j.trial, j) for j in varied(every)] + last
 
+    def _follow(self, trial: Trial, steps: int, share: float) -> Trial | None:
+        assert self._stage is not None
+        return self._tried(self._stage, trial, steps, share)
+
+    def _own_steps(self) -> int:
+        """Steps that the program takes, as far as an earlier run of it tells; many where it broke off."""
+        history = self._body.history
+        if history is None:
+            return MOST_STEPS
+        steps = history.info.steps
+        return steps if history.info.status == "finished" else max(LAST_LOOK, steps)
+
     def _control(self, stage: Stage) -> Outcome:
         """The untreated copy; to beyond where the fault was born, if recorded steps reach there and there is
         time to follow a few treatments as far.
@@ -123,56 +132,15 @@ class Tried:
         control = stage.rehearse((), FIRST_LOOK)
         beyond = self._born + FIRST_LOOK
         cost = 2 * FINALISTS * control.seconds * beyond / FIRST_LOOK
-        if not self._is_born_later(control) or not self._born or beyond > len(stage.lessons):
+        if not is_born_later(control, self._wanted) or not self._born or beyond > len(stage.lessons):
             return control
         if cost > self._watch.left(FIRST_SHARE):
             return control
         longer = stage.rehearse((), beyond)
-        if self._is_born_later(longer):
+        if is_born_later(longer, self._wanted):
             return control
         self._look = beyond
         return longer
-
-    def _looked_on(
-        self, stage: Stage, finalists: Sequence[Judged], control: Outcome
-    ) -> tuple[list[Judged], Outcome]:
-        """The best after a longer look, and where none has halved the loss by then after one as long as there
-        is time for; and the untreated copy beside them.
-        """
-        found, steps, share = list(finalists), max(LONGER_LOOK, self._look), LONGER_SHARE
-        while found:
-            each = control.seconds / max(1, len(control.losses))
-            if share == 1.0:
-                steps = self._affordable(each, len(found) + 1)
-            if steps < LONGER_LOOK or self._watch.left(share) < 2 * each * steps:  # untreated, and one more
-                break
-            control = stage.rehearse((), steps)
-            found = self._looked_longer(stage, found, control, steps, share)
-            if share == 1.0 or _is_clear(found):
-                break
-            share = 1.0
-        return found, control
-
-    def _affordable(self, seconds: float, runs: int) -> int:
-        """Steps for so many runs at so many seconds a step, no more than the program itself takes."""
-        history = self._body.history
-        own = MOST_STEPS if history is None else max(LAST_LOOK, history.info.steps)
-        return int(min(MOST_STEPS, own, self._watch.left(1.0) / max(seconds * runs, 1e-9)))
-
-    def _looked_longer(
-        self, stage: Stage, judged: Sequence[Judged], control: Outcome, steps: int, share: float
-    ) -> list[Judged]:
-        """Them after more steps, the best first; those for which there is no time stay as they were, behind
-        those that have proven themselves.
-        """
-        found, rest = list[Judged](), list[Judged]()
-        for j in judged:
-            if self._watch.share_gone > share:
-                rest.append(j)
-            elif (again := self._tried(stage, j.trial, steps, share)) is not None:
-                found.append(judge(again, control, self._wanted, stage.is_contest))
-        good = [j for j in found if j.cures]
-        return [*rank(good), *rank([j for j in (*found, *rest) if j not in good])]
 
     def _without_useless(self, judged: Sequence[Judged], control: Outcome) -> list[Judged]:
         """Without those that change nothing about numbers that a format does not hold: that shows at once."""
@@ -190,11 +158,6 @@ class Tried:
             else:
                 found.append(j)
         return found
-
-    def _is_born_later(self, control: Outcome) -> bool:
-        """Whether the untreated copy is well as far as it went, and the fault is of those that come later."""
-        well = not control.codes & self._wanted and math.isfinite(control.last) and not has_risen(control)
-        return well and self._wanted <= BORN_LATER
 
     def _at_other_rates(
         self, stage: Stage, judged: Sequence[Judged], control: Outcome, alone: bool = False
@@ -262,7 +225,7 @@ class Tried:
     @staticmethod
     def _is_enough(found: Sequence[Judged], trial: Trial, extent: int) -> bool:
         """Whether two different kinds of no larger extent have halved the loss, or one that is like it."""
-        good = [j for j in found if j.cures and j.progress > ENOUGH]
+        good = [j for j in found if j.is_clear]
         smaller = [j for j in good if size_of_change(j.trial.choices)[0] < extent]
         if len(unlike(smaller, 2)) > 1:
             return True
@@ -303,10 +266,6 @@ class Tried:
             }
         said = self._listed.closed_form(trial)
         return Proposal(trial.choices, trial.answers, said.reason, said.before, said.predicted, measured)
-
-
-def _is_clear(finalists: Sequence[Judged]) -> bool:
-    return any(j.cures and j.progress > ENOUGH for j in finalists)
 
 
 def _spec(choices: Sequence[Choice]) -> str:

@@ -8,7 +8,6 @@ from math import isfinite
 from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
 from livegrad.treat.prescription.ranking import Judged, Trial
-from livegrad.treat.prescription.rates import CLEAR
 
 # Settings that go along with another remedy.
 _BESIDE = frozenset({"schedule", "clip", "regularize"})
@@ -31,7 +30,7 @@ def varied(judged: Sequence[Judged]) -> list[Judged]:
     while rest and len(found) < 3:
         other = [j for j in rest if not any(are_alike(j.trial.choices, k.trial.choices) for k in found)]
         good = [j for j in other if j.cures] or [j for j in other if j.learns and not j.left]
-        if not good and found and not (found[0].cures and found[0].progress > CLEAR):
+        if not good and found and not (found[0].is_clear):
             good = [j for j in other if isfinite(j.progress) and not j.left and not j.new] or other
         following = rest[0] if not found else next(iter(good), None)
         if following is None:

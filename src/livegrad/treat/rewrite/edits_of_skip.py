@@ -132,7 +132,7 @@ def _learnt(body: Body, chains: Sequence[Sequence[Change]]) -> list[str]:
         ]
     if SCALE in layer._parameters:
         # What it is before the first step: the treatment has just made it.
-        start = as_number(float(layer.get_parameter(SCALE)))
+        start = as_number(layer.get_parameter(SCALE).item())
         like = "" if _is_usual(layer) else ", device=layer.weight.device, dtype=layer.weight.dtype"
         value = f"torch.tensor({start}{like})"
         return [f"layer.{SCALE} = nn.Parameter({value})"]
