@@ -29,13 +29,21 @@ _WORTH_NAMING = 0.1
 
 
 def step_cause(
-    patient: Patient, profile: TimeProfile, members: list[TimeProfile], gradient: bool = False
+    patient: Patient,
+    profile: TimeProfile,
+    members: list[TimeProfile],
+    gradient: bool = False,
+    per_step: float | None = None,
 ) -> Cause:
     """Return the cause of a gradient that shrinks or grows through time. members: the profiles of all
     operations of the same loop. gradient: whether it is the true gradient that does, and not audibility.
+    per_step: decades per time step where no step was taken apart, instead of audibility's.
     """
     bill = _bill(patient, profile, members)
-    per_step = bill.step.decades if gradient and bill is not None else profile.per_step_decades
+    if gradient and bill is not None:
+        per_step = bill.step.decades
+    elif per_step is None:
+        per_step = profile.per_step_decades
     said = f"each time step passes on {10**per_step:.3g} of the gradient"
     cell = _cell(patient, profile)
     if cell is not None:

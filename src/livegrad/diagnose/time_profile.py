@@ -17,7 +17,8 @@ class TimeProfile:
     """One recurrence over its time steps, earliest first.
 
     times: number of each step (T,); a long sequence is read at fewer places. relative: log10 audibility (T,)
-    over that of the loudest of the last tenth of the steps.
+    over that of the loudest of the last tenth of the steps. growth: decades by which what it computes is
+    larger in the last tenth than in the first, NaN where that is not measured.
     """
 
     step: int
@@ -25,6 +26,7 @@ class TimeProfile:
     layers: tuple[Layer, ...]
     times: np.ndarray
     relative: np.ndarray
+    growth: float
 
     @property
     def length(self) -> int:
@@ -60,5 +62,14 @@ def time_profiles(scan: Scan, layers: dict[int, Layer], fewest: int = 8) -> list
             continue
         relative = audibility - np.max(late[np.isfinite(late)])
         members = tuple(layers[int(scan.layer[r])] for r in rows)
-        found.append(TimeProfile(scan.step, name, members, times, relative))
+        growth = _growth(scan.activation_rms[rows])
+        found.append(TimeProfile(scan.step, name, members, times, relative, growth))
     return found
+
+
+def _growth(sizes: np.ndarray) -> float:
+    """Decades from the median of the first tenth of `sizes` (T,) to that of the last."""
+    tenth = max(1, len(sizes) // 10)
+    first, last = np.median(sizes[:tenth]), np.median(sizes[-tenth:])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.log10(last / first))

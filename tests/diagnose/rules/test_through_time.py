@@ -110,3 +110,30 @@ def test_of_several_operations_a_step_the_one_that_keeps_the_past_speaks(judge):
             net.add_layer(f"lstm.{part}[t={step}]", part, 2, kind="time")
             decades.append(factor * (19 - step))
     assert judge.codes(net.scan(0, 10, decades=decades).train(STUCK)) == {}
+
+
+def of_rectifiers(per_step, loss=STUCK, output=1e6):
+    """A loop that is heard alike at all steps while its state grows, as homogeneous operations do."""
+    net = Net(1)
+    for step in range(40):
+        net.add_layer(f"cell[t={step}]", "RNNCell", 2, kind="time", tensors=[0])
+    sizes = np.r_[np.ones(3), 10.0 ** (per_step * np.arange(40))]
+    return net.scan(0, 10, 30, output=output, activation_rms=sizes).train(loss)
+
+
+def test_a_state_that_explodes_alike_for_all_to_hear_is_found(judge):
+    findings = judge.report(of_rectifiers(0.25)).findings
+    finding = next(f for f in findings if f["code"] == "LG104")
+    assert finding["severity"] == "error"
+    # From the median of steps 0 to 3 to that of steps 36 to 39.
+    assert finding["evidence"]["state_growth_decades"] == pytest.approx(0.25 * 36)
+    assert finding["evidence"]["factor_per_time_step"] == pytest.approx(10 ** (0.25 * 36 / 39))
+
+
+@pytest.mark.parametrize(
+    "net",
+    [of_rectifiers(0.25, loss=FALLING), of_rectifiers(0.25, output=0.4), of_rectifiers(0.05)],
+    ids=["learns all the same", "outputs of their unit's size", "two decades"],
+)
+def test_a_state_that_grows_is_no_fault_by_itself(judge, net):
+    assert "LG104" not in judge.codes(net)

@@ -7,6 +7,8 @@ leaves 0.9^T of the signal; a factor of 1.1 makes it explode.
 How it is decided. The audibility of the earliest tenth of the time steps lies over three decades under (or
 over) that of the latest, at the latest scan and at most of the later ones. Forgetting is no fault in itself:
 it is held against the network only if the loss does not fall, which is how a task that needs the reach shows.
+A loop of homogeneous operations (ReLU) is heard alike at all steps however its state grows; it counts as
+exploding if the state grows by three decades, the output is far over its unit, and nothing is learnt.
 Of a fused module the first layer's lanes, in both directions, are read together (livegrad.diagnose.lanes).
 """
 
@@ -17,9 +19,17 @@ from livegrad.diagnose.lanes import Lanes, is_lane, read_lanes
 from livegrad.diagnose.naming import layers_text, spoken
 from livegrad.diagnose.patient import Patient, persists
 from livegrad.diagnose.recurrence import step_cause
+from livegrad.diagnose.spine_profile import SpineProfile, spine_profile
 from livegrad.diagnose.time_profile import TimeProfile, time_profiles
 
 REACH_DECADES = 3.0
+# An output that is larger than its unit by so much is no answer; as in LG103.
+OUTPUT_DECADES = 1.5
+
+
+_CALMER = (
+    "Start the recurrent weights orthogonal (spectral radius 1), and clip the gradient by its global norm."
+)
 
 
 def _early(profile: TimeProfile) -> float:
@@ -35,13 +45,16 @@ def find(patient: Patient) -> list[Finding]:
 def _of_loops(patient: Patient) -> list[Finding]:
     series: dict[str, list[TimeProfile]] = {}
     members: dict[str, list[TimeProfile]] = {}
+    swollen: dict[str, list[bool]] = {}
     for scan in patient.scans:
+        overflowing = _output_size(spine_profile(scan, patient.layers)) > OUTPUT_DECADES
         profiles = [p for p in time_profiles(scan, patient.layers) if not is_lane(p)]
         for loop in _loops(profiles):
             loudest = max(loop, key=_early)
             owner = _owner(loudest) or min(profile.name for profile in loop)
             series.setdefault(owner, []).append(loudest)
             members[owner] = loop
+            swollen.setdefault(owner, []).append(overflowing and _growth(loop) > REACH_DECADES)
     found = []
     for owner, profiles in series.items():
         early = [_early(profile) for profile in profiles]
@@ -49,7 +62,19 @@ def _of_loops(patient: Patient) -> list[Finding]:
             found.append(_vanishing(patient, profiles[-1], early[-1], members[owner]))
         elif persists([value > REACH_DECADES for value in early]):
             found.append(_exploding(patient, profiles[-1], early[-1], members[owner]))
+        elif persists(swollen[owner]) and not patient.is_learning:
+            found.append(_swelling(patient, members[owner]))
     return found
+
+
+def _growth(loop: list[TimeProfile]) -> float:
+    """Decades by which the loop's states grow: of all its operations those of the one that grows most."""
+    return max((p.growth for p in loop if np.isfinite(p.growth)), default=0.0)
+
+
+def _output_size(profile: SpineProfile) -> float:
+    """Decades of the output over its own unit; 0 where that is not known."""
+    return float(profile.absolute[-1]) if len(profile.layers) and np.isfinite(profile.absolute[-1]) else 0.0
 
 
 def _of_lanes(patient: Patient) -> list[Finding]:
@@ -126,18 +151,33 @@ def _exploding(patient: Patient, profile: TimeProfile, early: float, members: li
         f"{len(profile.layers)} time steps",
         "The gradient through time grows by the same factor at every step, so a small change long ago "
         "decides the output.",
-        "Start the recurrent weights orthogonal (spectral radius 1), and clip the gradient by its global "
-        "norm.",
+        _CALMER,
+    )  # fmt: skip
+
+
+def _swelling(patient: Patient, members: list[TimeProfile]) -> Finding:
+    largest = max(members, key=lambda p: p.growth if np.isfinite(p.growth) else -np.inf)
+    return _finding(
+        patient, largest, _early(largest), members, "LG104", "exploding-through-time", "error",
+        [layer.name for layer in largest.layers],
+        f"the state of {spoken(largest.name)} grows by {largest.growth:.1f} decades over {largest.length} "
+        "time steps, and the gradient back over them with it",
+        "Each time step multiplies the state by more than one, and the gradient on its way back by the same; "
+        "the outputs are far from anything that the targets ask for.",
+        _CALMER,
+        growth=largest.growth,
     )  # fmt: skip
 
 
 def _finding(
     patient: Patient, profile: TimeProfile, early: float, members: list[TimeProfile], code: str, name: str,
     severity: str, layers: list[str], message: str, explanation: str, advice: str,
+    growth: float | None = None,
 ) -> Finding:  # fmt: skip
-    factor = 10**profile.per_step_decades
+    per_step = None if growth is None else growth / max(1, profile.length - 1)
+    factor = 10 ** (profile.per_step_decades if per_step is None else per_step)
     names = tuple(layers)
-    cause = step_cause(patient, profile, members)
+    cause = step_cause(patient, profile, members, gradient=growth is not None, per_step=per_step)
     return Finding(
         code=code,
         name=name,
@@ -151,7 +191,9 @@ def _finding(
         evidence={
             "factor_per_time_step": factor,
             "time_steps": profile.length,
-            "earliest_audibility_decades": early,
+            **(
+                {"earliest_audibility_decades": early} if growth is None else {"state_growth_decades": growth}
+            ),
             "loss_at_start": patient.learning.first,
             "loss_at_end": patient.learning.last,
         },
