@@ -288,25 +288,41 @@ def test_a_prescription_that_fails_is_no_failure_of_the_trial(tmp_path):
     assert document["prescription"]["notes"] == ["nothing could be prescribed: it broke"]
 
 
-def test_where_none_of_the_first_proposals_helps_the_next_are_tried(tmp_path):
-    specs = ("clip", "schedule", "precision", "init", "skip")
-    proposals = [{"spec": spec, "choices": [spec], "reason": "theory"} for spec in specs]
+def prescribed(trial, script, *specs):
+    """Lead the trial to its end, where these are prescribed."""
 
     class Prescribing(Commands):
         def read_prescription(self, folder, code):
+            proposals = [{"spec": spec, "choices": [spec], "reason": "theory"} for spec in specs]
             return {"proposals": proposals, "refused": []}
 
+    commands = Prescribing(Program("script", "train.py"))
+    Conductor(trial, InventedEngine(script), commands, lambda *_: None).conduct()
+    return [arm.name for arm in trial.candidates]
+
+
+def test_where_none_of_the_first_proposals_helps_the_next_are_tried(tmp_path):
     def script(arm, repetition):
         if arm in ("init", "skip"):
             return Outcome(0.1 + 0.001 * repetition)
         return Outcome(2.3 * (1 + 0.01 * repetition), sick=True)
 
     trial = trial_in(tmp_path, arms=2)
-    Conductor(
-        trial, InventedEngine(script), Prescribing(Program("script", "train.py")), lambda *_: None
-    ).conduct()
-    assert [arm.name for arm in trial.candidates] == ["clip", "schedule", "precision", "init"]
+    tried = prescribed(trial, script, "clip", "schedule", "precision", "init", "skip")
+    assert tried == ["clip", "schedule", "precision", "init"]
     assert document_of(trial)["winner"]["name"] == "init"
+
+
+def test_of_one_seed_nothing_is_proven_and_an_arm_that_ends_well_is_enough(tmp_path):
+    trial = trial_in(tmp_path, arms=1, seeds=1)
+    assert prescribed(trial, sick_until_cured(), "init", "skip") == ["init"]
+    assert document_of(trial)["verdict"] == "undecided"
+    sick = trial_in(tmp_path / "sick", arms=1, seeds=1)
+    worse = {CONTROL: 2.3, "init": 2.4, "skip": 0.1}
+    assert prescribed(sick, lambda arm, _: Outcome(worse[arm], sick=arm == CONTROL), "init", "skip") == [
+        "init",
+        "skip",
+    ]
 
 
 def test_an_error_of_the_machine_is_no_refusal_and_is_tried_again(tmp_path):

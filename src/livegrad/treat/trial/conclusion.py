@@ -68,6 +68,13 @@ def winner_of(trial: Trial) -> str | None:
     return choose([_candidate(trial, arm, found[arm.name]) for arm in trial.candidates]).name
 
 
+def is_promising(trial: Trial) -> bool:
+    """Whether an arm leaves nothing and came down further, though that is not proven."""
+    found = effects(trial)
+    candidates = [_candidate(trial, arm, found[arm.name]) for arm in trial.candidates]
+    return any(c.verdict == "undecided" and not c.left and c.gain < 0 for c in candidates)
+
+
 def _look(trial: Trial, arm: str) -> int:
     return 0 if arm in trial.settled else trial.looks
 

@@ -17,7 +17,7 @@ from livegrad.run.reader import Run
 from livegrad.treat.trial.arm import CONTROL, Arm, ArmRun
 from livegrad.treat.trial.budget import FEWEST_STEPS, MOST_SEEDS
 from livegrad.treat.trial.commands import PRESCRIPTION, Commands
-from livegrad.treat.trial.conclusion import effects, winner_of
+from livegrad.treat.trial.conclusion import effects, is_promising, winner_of
 from livegrad.treat.trial.course import Course
 from livegrad.treat.trial.engine import Engine, Job
 from livegrad.treat.trial.reading import UNRECORDED, choose_metric, error_codes, open_run, read_run
@@ -123,8 +123,12 @@ class Conductor:
         return bool(new)
 
     def _next_best(self) -> bool:
-        """Whether further proposals are tried: where none of the first is better, and time is left."""
+        """Whether further proposals are tried: where none of the first is better, and time is left. Of one
+        seed none can be proven better, and one that looks well is as good as it gets.
+        """
         trial = self.trial
+        if trial.budget.seeds == 1 and is_promising(trial):
+            return False
         if not self._adds or trial.forced or winner_of(trial) is not None or self._is_over(1.0):
             return False
         return self._add_arms(trial.untried[: trial.budget.arms])
