@@ -31,8 +31,29 @@ def test_gates_that_are_shut_are_started_anew_also_where_the_fault_is_found_over
     stacked = Reader(nn.LSTM, num_layers=4)
     trials, _ = listed(stacked, "LG101")
     assert trials["recurrent=chrono"].answers == ("LG101",) and "recurrent=hold" in trials
-    assert not starts_of_recurrence(nn.Sequential(nn.Linear(2, 2)), {"LG101"})
-    assert not starts_of_recurrence(stacked, {"LG503"})
+    assert not starts_of_recurrence(Body(nn.Sequential(nn.Linear(2, 2))), {"LG101"})
+    assert not starts_of_recurrence(Body(stacked), {"LG503"})
+
+
+class Keeper(nn.Module):
+    """An LSTM's state, its gates written by hand."""
+
+    def __init__(self):
+        super().__init__()
+        self.gates, self.head = nn.Linear(2 + 8, 4 * 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        h = c = x.new_zeros(len(x), 8)
+        for step in x.unbind(1):
+            i, f, o, g = self.gates(torch.cat([step, h], 1)).chunk(4, 1)
+            c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+            h = o.sigmoid() * c.tanh()
+        return self.head(h)
+
+
+def test_gates_by_hand_that_are_shut_are_started_anew_where_only_saturation_is_found():
+    trials, _ = listed(Keeper(), "LG201")
+    assert trials["recurrent=hold"].answers == ("LG201",)
 
 
 def test_a_matrix_that_grows_is_started_anew_also_where_the_fault_is_found_over_depth():

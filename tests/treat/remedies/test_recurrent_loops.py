@@ -130,11 +130,13 @@ def test_the_gate_that_keeps_the_state_is_found_and_held(kind, turned, rows):
     assert reach(model) < 1e-3
     treatment = treat(model, "recurrent", inputs=batch())
     assert str(treatment.choices[0]) == "recurrent=hold"
-    (change,) = treatment.changes
-    bias = model.get_parameter(change.where).detach()
+    assert [change.where for change in treatment.changes] == ["into.bias", "round_.bias"]
+    assert not model.round_.bias.any()
+    bias = model.into.bias.detach()
     # ln(T − 1), of the sign that keeps.
     held = torch.full((WIDTH,), -4.08 if turned else 4.08)
     assert torch.equal(bias[rows[0] : rows[1]], held)
+    assert int(bias.count_nonzero()) == WIDTH  # what lets in is at rest
     assert reach(model) > 0.05
 
 

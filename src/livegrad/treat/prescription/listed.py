@@ -39,7 +39,7 @@ class Listed:
         """The findings' own treatments, in the order of their lists, but for those that are refused."""
         own = candidates(self._findings)
         known = [choices for choices, _ in own]
-        starts = [s for s in starts_of_recurrence(self._body.model, self.wanted) if s[0] not in known]
+        starts = [s for s in starts_of_recurrence(self._body, self.wanted) if s[0] not in known]
         return self._trials([*self._of_settings(), *own, *starts])
 
     def resorts(self, behind: int) -> list[Trial]:

@@ -1,9 +1,11 @@
-"""How recurrent layers of torch start, as an answer to faults that are found over depth as well."""
+"""How recurrences start, as an answer to faults that are found over depth as well."""
 
 from collections.abc import Set
 
 from torch import nn
 
+from livegrad.errors import UsageError
+from livegrad.treat.body import Body
 from livegrad.treat.prescription.candidates import GROWTH_IN_TIME, IN_TIME, Candidate, each_once
 
 # A gate that is shut passes nothing on from layer to layer either, and is saturated; a matrix that grows from
@@ -11,9 +13,20 @@ from livegrad.treat.prescription.candidates import GROWTH_IN_TIME, IN_TIME, Cand
 _BY_CODE = {"LG101": IN_TIME, "LG201": IN_TIME, "LG103": GROWTH_IN_TIME}
 
 
-def starts_of_recurrence(model: nn.Module, wanted: Set[str]) -> list[Candidate]:
-    """Return what may answer `wanted`, as `candidates` does; [] without such layers."""
-    if not any(isinstance(module, (nn.RNNBase, nn.RNNCellBase)) for module in model.modules()):
+def starts_of_recurrence(body: Body, wanted: Set[str]) -> list[Candidate]:
+    """Return what may answer `wanted`, as `candidates` does; [] without layers that keep a state, torch's own
+    or written by hand.
+    """
+    if not _has_recurrence(body):
         return []
     codes = sorted(wanted & _BY_CODE.keys())
     return each_once((text, c) for c in codes for text in _BY_CODE[c] if text.startswith("recurrent"))
+
+
+def _has_recurrence(body: Body) -> bool:
+    if any(isinstance(module, (nn.RNNBase, nn.RNNCellBase)) for module in body.model.modules()):
+        return True
+    try:
+        return any(part.kind == "time" for part in body.anatomy.parts)
+    except UsageError:
+        return False

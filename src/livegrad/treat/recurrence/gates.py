@@ -31,12 +31,14 @@ _MOST_PARTS = 4
 class HandGate(RecurrentLayer):
     """A layer of a loop whose outputs, the rows from first to last (not included), are a gate. held: the bias
     at which it keeps the state. before, after: what of a gradient reaches the first of the steps, now and so.
+    beside: the other layers of the loop that give as many numbers as the state has, or several times as many.
     """
 
     rows: tuple[int, int] = (0, 0)
     held: float = 0.0
     before: float = 0.0
     after: float = 0.0
+    beside: tuple[tuple[str, nn.Linear], ...] = ()
 
     @property
     def own_bias(self) -> Tensor:
@@ -82,7 +84,10 @@ def _found(body: Body, span: int | None) -> Iterator[RecurrentLayer]:
                 best, after = (name, rows, held), share
     if best is not None and log10(after / max(before, 1e-300)) >= _WORTH:
         name, rows, held = best
-        yield HandGate(name, linear[name], "gate", steps, 1.0, rows, held, before, after)
+        beside = tuple(
+            (n, linear[n]) for n in linear if n != name and not linear[n].out_features % (rows[1] - rows[0])
+        )
+        yield HandGate(name, linear[name], "gate", steps, 1.0, rows, held, before, after, beside)
 
 
 def _parts(body: Body, linear: Mapping[str, nn.Linear]) -> Iterator[tuple[str, tuple[int, int]]]:

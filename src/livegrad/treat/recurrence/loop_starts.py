@@ -24,14 +24,14 @@ def start_loop(
     drive = max(layer.driven, 1e-12) * (layer.steps or 1)
     factor = float(f"{min(1.0, 1 / sqrt(drive)):.3g}")
     yield _of_state(body, layer, draw, generator, factor)
-    yield from _without_bias(body, layer.name, layer.module)
+    yield from without_bias(body, layer.name, layer.module)
     for name, module in layer.feeds:
         if factor < 1:
             scaled = Draw("scaled", factor)
             what = f"weights that feed the state: times {factor:g}"
             new, code = scaled.tensor(module.weight, generator), scaled.code(module.weight)
             yield put(module.weight, new, code, f"{name}.weight", what, body.sources.get(name))
-        yield from _without_bias(body, name, module)
+        yield from without_bias(body, name, module)
 
 
 def rectify_loop(body: Body, layer: LoopedLayer) -> Iterator[Change]:
@@ -71,7 +71,8 @@ def _of_state(
     return put(layer.weight, new, tuple(lines), f"{layer.name}.weight", what, made)
 
 
-def _without_bias(body: Body, name: str, module: Any) -> Iterator[Change]:
+def without_bias(body: Body, name: str, module: Any) -> Iterator[Change]:
+    """Zero the bias of a layer, where it has one."""
     if module.bias is not None:
         zero = torch.zeros_like(module.bias)
         code = ("nn.init.zeros_({tensor})",)

@@ -12,7 +12,7 @@ from livegrad.treat.choice import Choice
 from livegrad.treat.draw import Draw, put
 from livegrad.treat.recurrence.gates import HandGate
 from livegrad.treat.recurrence.layers import GATES, KEEPS, STEPS, TAKES, RecurrentLayer, gate_of
-from livegrad.treat.recurrence.loop_starts import rectify_loop, start_loop
+from livegrad.treat.recurrence.loop_starts import rectify_loop, start_loop, without_bias
 from livegrad.treat.recurrence.loops import LoopedLayer
 from livegrad.treat.remedy import Change
 
@@ -132,7 +132,7 @@ def chrono(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.G
 def hold(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
     """Let every unit keep its state for the whole sequence, and take in at each step as gates at rest do."""
     if isinstance(layer, HandGate):
-        yield _with_gate(body, layer)
+        yield from _with_gate(body, layer)
         return
     yield from orthogonal(body, layer, choice, generator)
     bias = float(f"{span_bias(layer.steps or STEPS):.3g}")
@@ -150,13 +150,20 @@ def hold(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Gen
     yield from _written(body, layer, "bias_ih", _zero, "bias: zero (the other vector has it)")
 
 
-def _with_gate(body: Body, layer: HandGate) -> Change:
+def _with_gate(body: Body, layer: HandGate) -> Iterator[Change]:
+    """The gate's own rows, and no bias for whatever else has a part in the state: a gate that lets in is at
+    rest then, and not shut.
+    """
     first, last = layer.rows
-    new = layer.own_bias.detach().clone()
+    new = torch.zeros_like(layer.own_bias.detach())
     new[first:last] = layer.held
     code = (f"{{tensor}}.data[{first}:{last}] = {layer.held:g}",)
     what = f"bias of the gate that keeps the state: {layer.held:g}"
-    return put(layer.own_bias, new, code, f"{layer.name}.bias", what, body.sources.get(layer.name))
+    if last - first < len(new):
+        code, what = ("nn.init.zeros_({tensor})", *code), f"{what}, of the others: zero"
+    yield put(layer.own_bias, new, code, f"{layer.name}.bias", what, body.sources.get(layer.name))
+    for name, module in layer.beside:
+        yield from without_bias(body, name, module)
 
 
 def span_bias(steps: int) -> float:
