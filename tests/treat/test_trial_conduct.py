@@ -319,7 +319,9 @@ def test_of_one_seed_nothing_is_proven_and_an_arm_that_ends_well_is_enough(tmp_p
     assert document_of(trial)["verdict"] == "undecided"
     sick = trial_in(tmp_path / "sick", arms=1, seeds=1)
     worse = {CONTROL: 2.3, "init": 2.4, "skip": 0.1}
-    assert prescribed(sick, lambda arm, _: Outcome(worse[arm], sick=arm == CONTROL), "init", "skip") == [
+    assert prescribed(
+        sick, lambda arm, _: Outcome(worse.get(arm, 0.0), sick=arm == CONTROL), "init", "skip"
+    ) == [
         "init",
         "skip",
     ]
