@@ -84,15 +84,22 @@ def beside_step(optimizer: Optimizer, matrices: Collection[int], strength: float
 
 def too_strong(optimizers: Sequence[Optimizer]) -> tuple[float, float] | None:
     """The λ of a group whose weights decay faster than is learnt, by over 1 % a step, and that share; None
-    where none does.
+    where none does. What passes through momentum adds up to 1/(1 − μ) times itself.
     """
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             strength, rate = float(group.get("weight_decay") or 0.0), float(group.get("lr") or 0.0)
             beside = group.get("decoupled_weight_decay") or type(optimizer).__name__ not in _THROUGH_ADAM
-            if strength * rate > LARGEST if beside else strength > _LARGEST_IN_GRADIENT:
-                return strength, strength * rate
+            share = strength * rate * _amplified(group)
+            if share > LARGEST if beside else strength > _LARGEST_IN_GRADIENT:
+                return strength, share
     return None
+
+
+def _amplified(group: dict[str, object]) -> float:
+    """(1 − dampening)/(1 − μ), by which momentum multiplies a pull that stays."""
+    momentum, dampening = (float(str(group.get(name) or 0.0)) for name in ("momentum", "dampening"))
+    return (1 - dampening) / (1 - momentum) if 0 < momentum < 1 else 1.0
 
 
 def usual(optimizer: Optimizer, group: int) -> float:

@@ -317,3 +317,19 @@ def test_decay_that_nothing_is_learnt_against_is_made_usual(kind, rate, strength
     if strong:
         assert choice.options["strength"] * rate == pytest.approx(1e-5)
         assert cure.assess(body, choice).works is True
+
+
+@pytest.mark.parametrize(("momentum", "dampening"), [(0.9, 0.0), (0.9, 0.5), (0.0, 0.0)])
+def test_decay_that_goes_through_momentum_is_as_fast_as_what_is_said(momentum, dampening):
+    """w falls by ηλ(1 − d)/(1 − μ) a step, once the momentum has built up."""
+    weight = nn.Parameter(torch.ones(1, dtype=torch.float64))
+    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=momentum, dampening=dampening, weight_decay=0.02)
+    sizes = []
+    for _ in range(60):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+        sizes.append(float(weight.detach()))
+    share = 1 - (sizes[-1] / sizes[29]) ** (1 / 30)
+    found = too_strong([optimizer])
+    assert (found is not None) is (share > 0.01)
+    assert found is None or found[1] == pytest.approx(share, rel=0.15)
