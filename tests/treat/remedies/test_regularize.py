@@ -323,7 +323,7 @@ def test_decay_that_nothing_is_learnt_against_is_made_usual(kind, rate, strength
 def test_decay_that_goes_through_momentum_is_as_fast_as_what_is_said(momentum, dampening):
     """w falls by ηλ(1 − d)/(1 − μ) a step, once the momentum has built up."""
     weight = nn.Parameter(torch.ones(1, dtype=torch.float64))
-    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=momentum, dampening=dampening, weight_decay=0.02)
+    optimizer = torch.optim.SGD([weight], lr=0.1, momentum=momentum, dampening=dampening, weight_decay=0.011)
     sizes = []
     for _ in range(60):
         weight.grad = torch.zeros_like(weight)
