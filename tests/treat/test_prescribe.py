@@ -177,3 +177,19 @@ def test_where_nothing_can_be_applied_the_findings_own_words_are_the_advice():
     found = prescribe(body, [{**finding("LG402"), "next": "Lower the learning rate."}])
     assert not found.remedies
     assert [p.reason for p in found.advice] == ["Lower the learning rate."]
+
+
+def test_after_a_wild_start_the_weights_are_drawn_anew():
+    """Weights of N(0, 1) in layers of width 32 multiply by four each: hundreds of nats of wrong confidence,
+    and steps of a usual size are next to nothing beside them.
+    """
+    torch.manual_seed(0)
+    model = stack(3, nn.ReLU)
+    for layer in model[::2]:
+        nn.init.normal_(layer.weight)
+    body, stage = staged(model, torch.optim.Adam(model.parameters(), 1e-3))
+    wild = finding("LG503", "not-learning", "warning")
+    wild["evidence"] = {"loss_at_the_start_over_a_constant_answers": 50.0}
+    found = prescribe(body, [wild], stage=stage)
+    assert found.proposals[0].choices[0].remedy == "init"
+    assert found.proposals[0].measured["loss_after_first_steps"] < 1.5

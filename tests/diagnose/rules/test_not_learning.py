@@ -32,6 +32,17 @@ def test_weights_that_do_not_move_at_all_are_named_as_the_reason(judge):
     assert finding["severity"] == "error" and "1e-09" in finding["cause"]["summary"]
 
 
+def test_a_fall_from_a_wild_start_that_ends_above_the_level_only_undoes_the_start(judge):
+    """Logits of standard deviation 6 among ten classes: about log 10 and half a variance in cross-entropy."""
+    taken_back = LEVEL + 0.5 + 18 * np.exp(-np.arange(200) / 60)
+    finding = judge.one(net(taken_back, ratio=1e-3))
+    assert (finding["code"], finding["severity"]) == ("LG503", "warning")
+    assert finding["evidence"]["loss_at_the_start_over_a_constant_answers"] == pytest.approx(9, rel=0.03)
+    assert [r["name"] for r in finding["remedies"]] == ["init"]
+    below = LEVEL * (0.9 + 8 * np.exp(-np.arange(200) / 20))
+    assert judge.codes(net(below, ratio=1e-3)) == {}
+
+
 @pytest.mark.parametrize(
     "why, made",
     [

@@ -5,8 +5,9 @@ the variance of the targets. A model whose loss stays there has learnt at most h
 
 Why it happens. The labels do not belong to the inputs (shuffled separately, an index that is off, a wrong
 column), or the inputs carry nothing about them; or the weights hardly move because the learning rate is zero
-or far too small. A network that cannot hear its loss stands there too, but then that is the fault, and named
-instead.
+or far too small; or the start was so wild that all steps go into taking it back: logits of N(0, 1) weights
+claim the wrong answer with all confidence, and weights of that size take long to change. A network that
+cannot hear its loss stands there too, but then that is the fault, and named instead.
 
 How it is decided. The level of a constant answer is read from the targets at the scans, and compared with
 the recorded losses only where these are that loss times a fixed factor. Over the later half of the recorded
@@ -14,9 +15,11 @@ losses the mean lies no lower than 98 % of the level, three standard errors incl
 95 % interval excludes that such a half again would take off a fifth. Nor does the mean of any stretch (an
 eighth of that half, five losses or more) lie under 95 % of it, beyond what noise does. A run that has merely
 begun is no evidence: either the weights have come a long way, their steps adding up to their own size or
-more, or they do not move at all (under a hundred-thousandth of their size a step). In between, in fewer than
-40 steps or 12 recorded losses, and in programs that train several models (GANs, actors and critics), nothing
-is said. Any other finding of severity warning or error comes first.
+more, or they do not move at all (under a hundred-thousandth of their size a step). In between nothing is
+said, but of a loss that comes down from over twice the level, as much again by its own confidence as by what
+it does not know, and over the last quarter still lies above it by three standard errors: such a fall undoes
+the start and no more. In fewer than 40 steps or 12 recorded losses, and in programs that train several models
+(GANs, actors and critics), nothing is said. Any other finding of severity warning or error comes first.
 """
 
 import numpy as np
@@ -35,6 +38,9 @@ FAR_WAY = 1.0
 SURE = 0.1
 STANDING_STILL = 1e-5
 STRETCHES, SHORTEST_STRETCH = 8, 5
+# A start from so many times the level: as much of it by confidence as by what the answer does not know.
+WILD = 2.0
+START_OVER_LEVEL = "loss_at_the_start_over_a_constant_answers"
 
 
 def find(patient: Patient) -> list[Finding]:
@@ -48,12 +54,14 @@ def find(patient: Patient) -> list[Finding]:
     late = np.arange(len(step)) >= len(step) // 2
     standing = _stands(step[late], loss[late], level)
     pace = _pace(patient)
-    if standing is None or pace is None:
+    if pace is None:
         return []
-    way = pace * float(step[-1])
-    if pace > STANDING_STILL and way < FAR_WAY:
-        return []
-    return [_finding(patient, level, float(np.mean(loss[late])), standing, pace, step[late])]
+    far = pace <= STANDING_STILL or pace * float(step[-1]) >= FAR_WAY
+    if standing is not None and far:
+        return [_finding(patient, level, float(np.mean(loss[late])), standing, pace, step[late])]
+    if _undoes_its_start(patient.learning.first, loss, level):
+        return [_of_a_wild_start(patient, level, loss, pace, step)]
+    return []
 
 
 def _losses(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
@@ -75,6 +83,13 @@ def _stands(step: np.ndarray, loss: np.ndarray, level: float) -> Trend | None:
     trend = block_trend(step.astype(float), loss)
     ahead = float(step[-1] - step[0])
     return trend if np.isfinite(trend.low) and -trend.low * ahead < HOPE * level else None
+
+
+def _undoes_its_start(first: float, loss: np.ndarray, level: float) -> bool:
+    """Whether a loss that began far over `level` still lies above it."""
+    last = loss[-max(3, len(loss) // 4) :]
+    error = _noise(last) / len(last) ** 0.5
+    return first > WILD * level and float(np.mean(last)) - 3 * error > level
 
 
 def _lowest(loss: np.ndarray, stretch: int) -> float:
@@ -129,6 +144,39 @@ def _finding(
         last_step=int(step[-1]),
         remedies=(Remedy("schedule"),) if still else (Remedy("data"),),
         next=advice,
+    )
+
+
+def _of_a_wild_start(
+    patient: Patient, level: float, loss: np.ndarray, pace: float, step: np.ndarray
+) -> Finding:
+    first, last = patient.learning.first, patient.learning.last
+    return Finding(
+        code="LG503",
+        name="not-learning",
+        severity="warning",
+        subject=patient.subject.name,
+        layers=(),
+        message=f"the loss began at {first:.3g}, at {first / level:.2g} times a constant answer's "
+        f"({level:.3g}), and is still above it at {last:.3g}",
+        cause=Cause("the weights it starts with make the answers wild, and training only undoes that"),
+        evidence={
+            "loss_at_the_start": first,
+            "loss_over_the_last_quarter": last,
+            "loss_of_a_constant_answer": level,
+            START_OVER_LEVEL: first / level,
+            "usual_update_over_weights": pace,
+            "way_of_the_weights_in_their_own_size": pace * float(step[-1]),
+        },
+        explanation=(
+            "The model does no better yet than if it did not look at its input: what the steps gained so far "
+            "is the confidence in wrong answers that it began with. " + _excluded(patient, still=False)
+        ),
+        first_step=int(step[0]),
+        last_step=int(step[-1]),
+        remedies=(Remedy("init"),),
+        next="Draw the weights for their activations, the readout's small, so that training begins at about "
+        "a constant answer's loss.",
     )
 
 

@@ -8,6 +8,7 @@ can be measured than the first.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from livegrad.diagnose.rules.not_learning import START_OVER_LEVEL
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.prescription.proposal import Refusal
 from livegrad.treat.remedies import names
@@ -75,6 +76,11 @@ _TREATS: dict[str, tuple[str, ...]] = {
     "LG503": ("schedule", "schedule=rate"),
 }  # fmt: skip
 """Code of a finding -> treatments that may answer it."""
+
+_WILD_STARTS = (
+    "init", "init=residual", "init=lsuv", "init,normalize", "normalize", "normalize=layer", "schedule=rate",
+)  # fmt: skip
+"""What may answer a loss that only undoes its start: weights whose answers are not wild, before all."""
 
 _BY_CAUSE: dict[tuple[str, str], tuple[str, ...]] = {
     ("LG101", "time"): IN_TIME,
@@ -175,15 +181,21 @@ def impossible(findings: Sequence[Mapping[str, Any]]) -> list[Refusal]:
 
 def words(finding: Mapping[str, Any]) -> str | None:
     """What to do about a finding by hand, or None where that is a matter of remedies alone."""
-    text = _WORDS.get(str(finding["code"]))
+    text = None if _is_wild_start(finding) else _WORDS.get(str(finding["code"]))
     said = finding.get("next")
     return None if text is None or not said else text.format(next=said)
 
 
 def _texts(finding: Mapping[str, Any]) -> Iterable[str]:
     code = str(finding["code"])
+    if _is_wild_start(finding):
+        return _WILD_STARTS
     kind = str((finding.get("cause") or {}).get("kind"))
     return _BY_CAUSE.get((code, kind), _TREATS.get(code, ()))
+
+
+def _is_wild_start(finding: Mapping[str, Any]) -> bool:
+    return START_OVER_LEVEL in (finding.get("evidence") or {})
 
 
 def _impossible(finding: Mapping[str, Any], choices: Sequence[Choice]) -> str | None:

@@ -76,7 +76,7 @@ class Init(Remedy):
 
     name = "init"
     title = "initialize the weights for their activations"
-    treats = ("LG101", "LG103", "LG201", "LG202", "LG203")
+    treats = ("LG101", "LG103", "LG201", "LG202", "LG203", "LG503")
     not_when = (
         "the model is already trained or starts from a checkpoint: what it has learnt would be lost; or "
         "every layer is normalized, so that the scale of its weights does not count"
@@ -130,6 +130,8 @@ class Init(Remedy):
         obstacle = _obstacle(body, choice, weights) or _not_the_recurrence(body, weights)
         if obstacle is not None:
             return Assessment(False, obstacle)
+        if (body.finding or {}).get("code") == "LG503":
+            return Assessment(True, "with these weights the answers are no larger than what they are made of")
         if any(part.kind in ("branch", "path") for part in body.anatomy.parts):
             return assess_branches(body, choice.variant, branches_of(body, weights))
         hidden = [part for part in body.anatomy.parts if part.activation is not None]
