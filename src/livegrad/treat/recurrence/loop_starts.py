@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from livegrad.treat.body import Body
 from livegrad.treat.draw import Draw, put
+from livegrad.treat.recurrence.layers import RecurrentLayer
 from livegrad.treat.recurrence.loops import LoopedLayer
 from livegrad.treat.remedy import Change
 from livegrad.treat.swaps.acting import swap_calls, swap_modules
@@ -34,7 +35,7 @@ def start_loop(
         yield from without_bias(body, name, module)
 
 
-def rectify_loop(body: Body, layer: LoopedLayer) -> Iterator[Change]:
+def rectify_loop(body: Body, layer: RecurrentLayer) -> Iterator[Change]:
     """Put ReLU in the place of the activations that the loop runs through."""
     sites = [site for site in body.sites if site.reused and site.kind != "ReLU"]
     if not layer.rectified and sites:

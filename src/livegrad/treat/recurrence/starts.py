@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.draw import Draw, put
+from livegrad.treat.recurrence.bare import BareLoop
+from livegrad.treat.recurrence.bare_starts import start_bare
 from livegrad.treat.recurrence.gates import HandGate
 from livegrad.treat.recurrence.layers import GATES, KEEPS, STEPS, TAKES, RecurrentLayer, gate_of
 from livegrad.treat.recurrence.loop_starts import rectify_loop, start_loop, without_bias
@@ -43,6 +45,9 @@ def orthogonal(
     """Make the recurrent matrix of each gate orthogonal, and in a stack what leads from one to the next:
     by torch's default that passes on 0.58 of what it is given.
     """
+    if isinstance(layer, BareLoop):
+        yield from start_bare(body, layer, Draw("orthogonal", 1.0), generator)
+        return
     if isinstance(layer, LoopedLayer):
         yield from start_loop(body, layer, Draw("orthogonal", 1.0), generator)
         return
@@ -64,9 +69,12 @@ def identity(
     body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator
 ) -> Iterator[Change]:
     """Make an IRNN: the identity, no biases, and ReLU."""
-    if isinstance(layer, LoopedLayer):
+    if isinstance(layer, LoopedLayer | BareLoop):
         yield from rectify_loop(body, layer)
-        yield from start_loop(body, layer, None, generator)
+        if isinstance(layer, BareLoop):
+            yield from start_bare(body, layer, None, generator)
+        else:
+            yield from start_loop(body, layer, None, generator)
         return
     module: Any = layer.module
     if not layer.rectified:
@@ -133,6 +141,9 @@ def hold(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Gen
     """Let every unit keep its state for the whole sequence, and take in at each step as gates at rest do."""
     if isinstance(layer, HandGate):
         yield from _with_gate(body, layer)
+        return
+    if isinstance(layer, BareLoop):
+        yield from start_bare(body, layer, Draw("orthogonal", 1.0), generator, held=True)
         return
     yield from orthogonal(body, layer, choice, generator)
     bias = float(f"{span_bias(layer.steps or STEPS):.3g}")

@@ -28,6 +28,7 @@ from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.draw import generator_of
 from livegrad.treat.heard import HEARD
 from livegrad.treat.optimizers import begun
+from livegrad.treat.recurrence.bare import BareLoop, bare_loops
 from livegrad.treat.recurrence.gates import HandGate, hand_gates
 from livegrad.treat.recurrence.layers import STEPS, RecurrentLayer, recurrent_layers
 from livegrad.treat.recurrence.loops import LoopedLayer, looped_layers
@@ -74,10 +75,12 @@ class Recurrent(Remedy):
         exploding = (body.finding or {}).get("code") == "LG104"
         if exploding or not layers:
             return Choice(self.name, "orthogonal", choice.options)
-        if layers[0].kind != "RNN":
-            return Choice(self.name, "chrono", choice.options)
         first = layers[0]
-        rectify = first.rectified or (isinstance(first, LoopedLayer) and first.damps)
+        if isinstance(first, BareLoop) and first.gated:
+            return Choice(self.name, "orthogonal" if first.keeper is None else "hold", choice.options)
+        if first.kind != "RNN":
+            return Choice(self.name, "chrono", choice.options)
+        rectify = first.rectified or (isinstance(first, LoopedLayer | BareLoop) and first.damps)
         return Choice(self.name, "identity" if rectify else "orthogonal", choice.options)
 
     def assess(self, body: Body, choice: Choice) -> Assessment:
@@ -85,6 +88,10 @@ class Recurrent(Remedy):
         obstacle = _obstacle(body, layers, choice)
         if obstacle is not None:
             return Assessment(False, obstacle)
+        first = layers[0]
+        if isinstance(first, BareLoop) and first.gated and choice.variant != "hold":
+            said = "beside gates of the program's own theory does not tell how much matrices pass back"
+            return Assessment(None, said)
         now = {layer.name: _factor_now(layer) for layer in layers}
         new = {layer.name: _factor_after(layer, choice) for layer in layers}
         worst = min(layers, key=lambda layer: new[layer.name])
@@ -120,16 +127,25 @@ def _numbers(factor: float, steps: int) -> dict[str, float]:
 
 
 def _layers(body: Body, choice: Choice) -> list[RecurrentLayer]:
-    """Those of torch, or else the linear layers of a loop, or its gate. Option `steps` says the length."""
+    """Those of torch, or else the linear layers of a loop, or its gate, or its bare matrices. Option `steps`
+    says the length.
+    """
     asked = choice.options.get("steps")
     steps = None if asked is None else int(asked)
-    return recurrent_layers(body, choice) or looped_layers(body, steps) or hand_gates(body, steps)
+    own = recurrent_layers(body, choice) or looped_layers(body, steps) or hand_gates(body, steps)
+    return own or bare_loops(body, steps)
 
 
 def _suited(layers: Sequence[RecurrentLayer], choice: Choice) -> list[RecurrentLayer]:
     """Those that the variant is for."""
     if any(isinstance(layer, HandGate) for layer in layers):
         return list(layers) if choice.variant == "hold" else []
+    bare = next((layer for layer in layers if isinstance(layer, BareLoop)), None)
+    if bare is not None and bare.gated:
+        can = {"orthogonal"} if bare.keeper is None else {"orthogonal", "hold"}
+        return list(layers) if choice.variant in can else []
+    if bare is not None:
+        return list(layers) if choice.variant not in _OF_GATES else []
     if choice.variant == "identity":
         return [layer for layer in layers if layer.kind == "RNN"]
     if choice.variant in _OF_GATES:
@@ -151,7 +167,7 @@ def _obstacle(body: Body, layers: Sequence[RecurrentLayer], choice: Choice) -> s
         return None
     if (body.finding or {}).get("code") == "LG104":
         return "a gate that keeps more does not end an explosion, its matrices do: take recurrent=orthogonal"
-    if isinstance(layers[0], HandGate):
+    if isinstance(layers[0], HandGate | BareLoop):
         return None
     bare = next((layer for layer in layers if not layer.module.bias), None)
     if bare is not None:
@@ -170,7 +186,7 @@ def _obstacle(body: Body, layers: Sequence[RecurrentLayer], choice: Choice) -> s
 
 
 def _factor_now(layer: RecurrentLayer) -> float:
-    if isinstance(layer, HandGate):
+    if isinstance(layer, HandGate) or (isinstance(layer, BareLoop) and layer.gated):
         return layer.factor(layer.before)
     steps = layer.steps or STEPS
     if layer.kind == "LSTM":
@@ -181,7 +197,7 @@ def _factor_now(layer: RecurrentLayer) -> float:
 
 
 def _factor_after(layer: RecurrentLayer, choice: Choice) -> float:
-    if isinstance(layer, HandGate):
+    if isinstance(layer, HandGate) or (isinstance(layer, BareLoop) and layer.gated):
         return layer.factor(layer.after)
     steps = layer.steps or STEPS
     if choice.variant == "identity":
@@ -196,11 +212,12 @@ def _factor_after(layer: RecurrentLayer, choice: Choice) -> float:
     if layer.kind != "RNN":
         return gated(steps, layer.bias, 1.0)
     # What feeds a loop that is written by hand is held to that.
-    drive = min(layer.drive, 1 / steps) if isinstance(layer, LoopedLayer) else layer.drive
+    by_hand = isinstance(layer, LoopedLayer | BareLoop)
+    drive = min(layer.drive, 1 / steps) if by_hand else layer.drive
     return plain_factor(_activation_of(layer), 1.0, drive, steps)
 
 
 def _activation_of(layer: RecurrentLayer) -> str | Activation:
-    if isinstance(layer, LoopedLayer):
+    if isinstance(layer, LoopedLayer | BareLoop):
         return layer.activation or IDENTITY
     return "ReLU" if layer.rectified else "Tanh"

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.draw import Drawn
+from livegrad.treat.recurrence.bare import is_bare
 from livegrad.treat.remedy import Change, Edit
 from livegrad.treat.rewrite.edits_of_activation import edits_of_activation
+from livegrad.treat.rewrite.edits_of_bare import edits_of_bare
 from livegrad.treat.rewrite.edits_of_draws import edits_of_draws
 
 _SAYS = {
@@ -30,6 +32,9 @@ def edits_of_recurrent(body: Body, choice: Choice, changes: Sequence[Change]) ->
             kind = type(body.model.get_submodule(change.where)).__name__
             edits.append(Edit("argument", change.source, '"relu"', f"{kind}.nonlinearity"))
     says = _SAYS.get(choice.variant, f"Set the recurrent layers anew ({choice}).")
+    bare = [change for change in changes if isinstance(change, Drawn) and is_bare(body.model, change.where)]
+    if bare:
+        return [*edits, *edits_of_bare(body, choice, bare, "initialize_recurrent", says)]
     return [*edits, *edits_of_draws(body, choice, changes, "initialize_recurrent", says)]
 
 
