@@ -180,6 +180,26 @@ def test_fixup_starts_branches_and_classifier_at_zero_and_the_rest_small():
     assert not net[-1].weight.any() and spread(net[0].weight) * 8 == pytest.approx(1, rel=0.06)
 
 
+@pytest.mark.parametrize("uses", [4, 40])
+def test_a_block_that_is_used_again_and_again_adds_as_much_as_the_stream_begins_with(uses):
+    """x ← x + f(x)/K, K times, is Euler's way to x' = f(x) at time one: its growth is bounded whatever K is,
+    by exp ‖f‖. With 1/√K it would be exp(√K ‖f‖).
+    """
+    net = nn.Sequential(nn.Linear(64, 64), *[Residual()] * uses, nn.Linear(64, 4))
+    x = torch.randn(256, 64)
+    treat(net, "init=residual", inputs=x)
+    block = net[1]
+    # The gain of ReLU, √2, over √(K sums · K uses).
+    assert spread(block.down.weight) * 8 == pytest.approx(math.sqrt(2) / uses, rel=0.06)
+    with torch.no_grad():
+        begun = net[0](x)
+        ended = net[:-1](x)
+        largest = torch.linalg.matrix_norm(block.down.weight, 2) * torch.linalg.matrix_norm(
+            block.up.weight, 2
+        )
+    assert 0.5 < float(ended.norm() / begun.norm()) < math.exp(float(largest) * uses) < 300
+
+
 def test_fixup_lets_a_step_change_the_function_by_the_same_amount_at_any_depth():
     """One step of gradient descent at rate η changes the output by an amount of order η, whatever L is."""
     x, target = torch.randn(64, 64), torch.randint(4, (64,))

@@ -1,8 +1,13 @@
-"""The residual branches of a model as its anatomy shows them, and their last layers scaled by 1/√L."""
+"""The residual branches of a model as its anatomy shows them, and their last layers scaled by 1/√L.
+
+Where a branch is used k times (the same block again and again, as Euler steps or tied layers do) what it adds
+is no longer independent from sum to sum: k times its size instead of √k. Of L sums in all it is scaled by
+1/√(L k), so that all of them together add as much as the stream begins with, whoever shares weights.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from livegrad.probe.layers import LayerSpec
 from livegrad.treat.body import Body
@@ -17,7 +22,7 @@ _ATTENTION = ("scaled_dot_product_attention", "multi_head_attention_forward", "M
 class Branch:
     """What one sum adds to the stream. depth: of the sum on the spine. layers: its weighted layers, in order.
     attention: it mixes tokens. normalized: "pre" (within the branch), "post" (after the sum) or None. bare:
-    nothing stands on the way around it.
+    nothing stands on the way around it. uses: sums that the same weights add to.
     """
 
     depth: int
@@ -25,6 +30,7 @@ class Branch:
     attention: bool
     normalized: str | None
     bare: bool
+    uses: int = 1
 
 
 def branches_of(body: Body, weights: Sequence[Weight]) -> list[Branch]:
@@ -37,7 +43,17 @@ def branches_of(body: Body, weights: Sequence[Weight]) -> list[Branch]:
         if row.kind in ("branch", "path"):
             beside.setdefault(row.depth, []).append(row)
     found = (_branch(depth, beside[depth], spine, weights) for depth in sorted(beside) if depth in spine)
-    return [branch for branch in found if branch.layers]
+    return [replace(branch, uses=_uses(body, branch.layers[-1])) for branch in found if branch.layers]
+
+
+def sums(branches: Sequence[Branch]) -> int:
+    """How often anything is added to the stream."""
+    return sum(branch.uses for branch in branches)
+
+
+def _uses(body: Body, last: Weight) -> int:
+    parts = [p for p in body.anatomy.parts if p.kind == "branch" and p.module == last.part.module]
+    return max(1, len({part.depth for part in parts}))
 
 
 def _branch(
@@ -59,20 +75,22 @@ def _branch(
 
 
 def shrink_branches(body: Body, weights: Sequence[Weight]) -> list[Drawn]:
-    """Multiply the last layer of each residual branch by 1/√L, L the number of branches."""
+    """Multiply the last layer of each residual branch by 1/√(L k): L sums in all, of which k are its own."""
     branches = branches_of(body, weights)
-    factor = 1 / math.sqrt(max(1, len(branches)))
-    return [
-        redrawn(
-            branch.layers[-1].weight,
-            Draw("scaled", factor),
-            body.generator(),
-            f"{branch.layers[-1].name}.weight",
-            f"weights: times 1/√{len(branches)}, last layer of a residual branch",
-            branch.layers[-1].part.made,
-        )
-        for branch in branches
-    ]
+    return [_shrunk(body, branch, sums(branches) * branch.uses) for branch in branches]
+
+
+def _shrunk(body: Body, branch: Branch, number: int) -> Drawn:
+    last = branch.layers[-1]
+    used = f", used {branch.uses} times" if branch.uses > 1 else ""
+    return redrawn(
+        last.weight,
+        Draw("scaled", 1 / math.sqrt(number)),
+        body.generator(),
+        f"{last.name}.weight",
+        f"weights: times 1/√{number}, last layer of a residual branch{used}",
+        last.part.made,
+    )
 
 
 def _is_norm(row: LayerSpec) -> bool:

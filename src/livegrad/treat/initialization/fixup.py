@@ -12,7 +12,7 @@ import torch
 
 from livegrad.treat.body import Body
 from livegrad.treat.draw import Draw, Drawn, redrawn
-from livegrad.treat.initialization.branches import Branch
+from livegrad.treat.initialization.branches import Branch, sums
 from livegrad.treat.initialization.gains import draw_layer, gains_of
 from livegrad.treat.weights import Weight
 
@@ -24,7 +24,7 @@ def fixup(
     factors = {}
     for branch in branches:
         layers = len(branch.layers)
-        inner = len(branches) ** (-1 / (2 * layers - 2)) if layers > 1 else 0.0
+        inner = (sums(branches) * branch.uses) ** (-1 / (2 * layers - 2)) if layers > 1 else 0.0
         factors |= {w.name: inner for w in branch.layers[:-1]} | {branch.layers[-1].name: 0.0}
     factors[weights[-1].name] = 0.0
     changes: list[Drawn] = []

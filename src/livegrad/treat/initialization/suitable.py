@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import log10, sqrt
 
 from livegrad.treat.body import Body
-from livegrad.treat.initialization.branches import Branch
+from livegrad.treat.initialization.branches import Branch, sums
 from livegrad.treat.initialization.transformer import deepnorm_scales, t_fixup_scale
 from livegrad.treat.remedy import Assessment
 
@@ -55,7 +55,7 @@ def _normalized(branches: Sequence[Branch], title: str, why: str) -> str | None:
 
 def assess_branches(body: Body, variant: str, branches: Sequence[Branch]) -> Assessment:
     """Judge a variant on a model with branches that it does not rule out."""
-    number = len(branches)
+    number = sums(branches)
     if variant == "deepnorm":
         alpha, beta = deepnorm_scales(number)
         # Each branch adds at most β⁴/α² of the stream's mean square, and the norm divides by the same.

@@ -18,7 +18,7 @@ from torch import nn
 
 from livegrad.treat.body import Body
 from livegrad.treat.draw import Draw, Drawn, put, redrawn
-from livegrad.treat.initialization.branches import Branch
+from livegrad.treat.initialization.branches import Branch, sums
 from livegrad.treat.initialization.roles import Matrix, matrices_of
 from livegrad.treat.scaled_output import DividedOutput, no_fast_path
 from livegrad.treat.weights import Weight
@@ -38,7 +38,7 @@ def deepnorm(
     body: Body, weights: Sequence[Weight], branches: Sequence[Branch], generator: torch.Generator
 ) -> list[Drawn]:
     """Draw the branches with β and weigh the stream by α, as dividing each branch by α."""
-    alpha, beta = deepnorm_scales(len(branches))
+    alpha, beta = deepnorm_scales(sums(branches))
     changes = _draw_branches(body, branches, beta, generator)
     undo_fast_path = no_fast_path(body.model)
     for i, branch in enumerate(branch for alike in _alike(branches) for branch in alike):
@@ -50,7 +50,7 @@ def t_fixup(
     body: Body, weights: Sequence[Weight], branches: Sequence[Branch], generator: torch.Generator
 ) -> list[Drawn]:
     """Draw branches and embeddings small enough for a stream that nothing normalizes."""
-    scale = t_fixup_scale(len(branches))
+    scale = t_fixup_scale(sums(branches))
     changes = []
     for name, module in body.model.named_modules():
         if isinstance(module, nn.Embedding):
