@@ -57,6 +57,26 @@ def test_the_constant_answer_to_a_regression_has_the_variance_of_each_output():
     assert found.task_loss == pytest.approx(targets.square().mean().item(), rel=1e-4)
 
 
+@pytest.mark.parametrize("delta", [0.05, 1.0, 50.0])
+def test_the_constant_answer_to_smooth_l1_lies_between_the_median_and_the_mean(delta):
+    """Quadratic to delta it is the variance's half over delta; straight, the mean distance from the median.
+    No other constant does better.
+    """
+    torch.manual_seed(0)
+    targets = torch.randn(4000, 1).exp()
+    best = min(F.smooth_l1_loss(torch.full_like(targets, c), targets, beta=delta).item()
+               for c in torch.linspace(0.5, 2.5, 201).tolist())  # fmt: skip
+    given = torch.full_like(targets, 2.0).requires_grad_()
+    found, huber = (
+        told(F.smooth_l1_loss(given, targets, beta=delta)),
+        told(F.huber_loss(given, targets, delta=delta)),
+    )
+    assert found.constant_loss == pytest.approx(best, rel=2e-3)
+    assert found.task_loss == pytest.approx(F.smooth_l1_loss(given, targets, beta=delta).item(), rel=1e-5)
+    assert huber.constant_loss == pytest.approx(delta * best, rel=2e-3)
+    assert huber.task_loss == pytest.approx(F.huber_loss(given, targets, delta=delta).item(), rel=1e-5)
+
+
 @pytest.mark.parametrize("with_logits", [True, False])
 def test_the_constant_answer_to_questions_has_their_entropy(with_logits):
     targets = (torch.arange(400).reshape(100, 4) % 5 == 0).float()

@@ -43,6 +43,13 @@ def test_a_fall_from_a_wild_start_that_ends_above_the_level_only_undoes_the_star
     assert judge.codes(net(below, ratio=1e-3)) == {}
 
 
+def test_weights_that_come_no_hundredth_of_their_way_in_hundreds_of_steps_stand_still_too(judge):
+    long = LEVEL + 0.03 * np.sin(1.7 * np.arange(400))
+    finding = judge.one(net(long, ratio=2e-5, rate=1e-6))
+    assert finding["severity"] == "error" and "learning rate of 1e-06" in finding["cause"]["summary"]
+    assert judge.codes(net(long, ratio=5e-5)) == {}
+
+
 @pytest.mark.parametrize(
     "why, made",
     [

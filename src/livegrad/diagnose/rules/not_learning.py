@@ -15,11 +15,13 @@ losses the mean lies no lower than 98 % of the level, three standard errors incl
 95 % interval excludes that such a half again would take off a fifth. Nor does the mean of any stretch (an
 eighth of that half, five losses or more) lie under 95 % of it, beyond what noise does. A run that has merely
 begun is no evidence: either the weights have come a long way, their steps adding up to their own size or
-more, or they do not move at all (under a hundred-thousandth of their size a step). In between nothing is
-said, but of a loss that comes down from over twice the level, as much again by its own confidence as by what
-it does not know, and over the last quarter still lies above it by three standard errors: such a fall undoes
-the start and no more. In fewer than 40 steps or 12 recorded losses, and in programs that train several models
-(GANs, actors and critics), nothing is said. Any other finding of severity warning or error comes first.
+more, or they do not move at all (under a hundred-thousandth of their size a step, or under a hundredth in
+all of 200 steps or more; then three quarters of the level will do, which small batches tell roughly, and the
+trend as it is). In between nothing is said, but of a loss that comes down from over twice the level, as much
+again by its own confidence as by what it does not know, and over the last quarter still lies above it by
+three standard errors: such a fall undoes the start and no more. In fewer than 40 steps or 12 recorded
+losses, and in programs that train several models (GANs, actors and critics), nothing is said. Any other
+finding of severity warning or error comes first.
 """
 
 import numpy as np
@@ -37,6 +39,11 @@ FAR_WAY = 1.0
 # Three standard errors of the mean loss, over the level.
 SURE = 0.1
 STANDING_STILL = 1e-5
+# So many steps in which the weights come no further than this share of their size: at that pace the output
+# cannot have come far either.
+MANY_STEPS, NO_WAY = 200, 0.01
+# A variance from 32 samples is known to a quarter of itself (√(2/32)), and the level is from a few batches.
+ROUGHLY = 0.75
 STRETCHES, SHORTEST_STRETCH = 8, 5
 # A start from so many times the level: as much of it by confidence as by what the answer does not know.
 WILD = 2.0
@@ -52,12 +59,12 @@ def find(patient: Patient) -> list[Finding]:
     if not len(step) or step[-1] < FEWEST_STEPS or len(loss) < FEWEST_LOSSES or patient.fits:
         return []
     late = np.arange(len(step)) >= len(step) // 2
-    standing = _stands(step[late], loss[late], level)
     pace = _pace(patient)
     if pace is None:
         return []
-    far = pace <= STANDING_STILL or pace * float(step[-1]) >= FAR_WAY
-    if standing is not None and far:
+    way, still = pace * float(step[-1]), _is_still(pace, float(step[-1]))
+    standing = _stands(step[late], loss[late], ROUGHLY * level if still else level, still)
+    if standing is not None and (still or way >= FAR_WAY):
         return [_finding(patient, level, float(np.mean(loss[late])), standing, pace, step[late])]
     if _undoes_its_start(patient.learning.first, loss, level):
         return [_of_a_wild_start(patient, level, loss, pace, step)]
@@ -70,8 +77,11 @@ def _losses(patient: Patient) -> tuple[np.ndarray, np.ndarray]:
     return step[known], loss[known]
 
 
-def _stands(step: np.ndarray, loss: np.ndarray, level: float) -> Trend | None:
-    """Return the trend of a loss that lies no lower than `level` and does not come down, else None."""
+def _stands(step: np.ndarray, loss: np.ndarray, level: float, still: bool) -> Trend | None:
+    """Return the trend of a loss that lies no lower than `level` and does not come down, else None.
+
+    still: the weights hardly move; then noise alone is no reason to hope.
+    """
     if len(loss) < FEWEST_LOSSES // 2:
         return None
     error = float(np.std(loss, ddof=1)) / len(loss) ** 0.5
@@ -82,7 +92,8 @@ def _stands(step: np.ndarray, loss: np.ndarray, level: float) -> Trend | None:
         return None
     trend = block_trend(step.astype(float), loss)
     ahead = float(step[-1] - step[0])
-    return trend if np.isfinite(trend.low) and -trend.low * ahead < HOPE * level else None
+    fall = -(trend.slope if still else trend.low) * ahead
+    return trend if np.isfinite(fall) and fall < HOPE * level else None
 
 
 def _undoes_its_start(first: float, loss: np.ndarray, level: float) -> bool:
@@ -114,10 +125,14 @@ def _pace(patient: Patient) -> float | None:
     return float(np.median(ratios)) if ratios else None
 
 
+def _is_still(pace: float, steps: float) -> bool:
+    return pace <= STANDING_STILL or (steps >= MANY_STEPS and pace * steps < NO_WAY)
+
+
 def _finding(
     patient: Patient, level: float, mean: float, trend: Trend, pace: float, step: np.ndarray
 ) -> Finding:
-    still = pace <= STANDING_STILL
+    still = _is_still(pace, float(step[-1]))
     rate = patient.scalars["learning_rate"]
     cause, advice = _still_words(pace, float(rate[-1])) if still else _moving_words()
     return Finding(
