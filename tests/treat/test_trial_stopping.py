@@ -39,6 +39,22 @@ def test_the_control_is_read_at_the_same_step():
     assert hopeless(Look(noisy(1.9, 200, spread=0.01), control, errors=("LG102",))) is None
 
 
+def test_losses_that_are_not_written_yet_are_not_held_against_an_arm():
+    """Known are its first hundred steps and the one that was recorded last."""
+    arm = course(np.geomspace(60, 2, 251)).at(np.array([*range(100), 250]))
+    control = course([*np.geomspace(80, 8, 251), *[8.0] * 250])
+    assert arm.level > control.until(251).level
+    assert hopeless(Look(arm, control, errors=("LG103",))) is None
+
+
+def test_lower_than_a_leaping_control_ever_was_is_better_than_it():
+    leaps = np.exp(np.random.default_rng(0).normal(3, 1.5, 300))
+    arm = noisy(0.2, 300, spread=0.01)
+    assert course(leaps).level - 3 * course(leaps).noise < 0.2
+    assert hopeless(Look(arm, course(leaps), errors=("LG103",))) is None
+    assert hopeless(Look(course(leaps[::-1]), course(leaps), errors=("LG103",))) is not None
+
+
 def test_nothing_is_hopeless_beside_a_control_that_diverged():
     control = course([2.3] * 20 + [math.nan] * 380)
     assert hopeless(Look(noisy(2.3, 200), control, errors=("LG102",))) is None

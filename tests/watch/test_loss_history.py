@@ -100,3 +100,17 @@ def test_batches_are_bounded():
 
 def test_nothing_is_written_where_nothing_waits():
     LossHistory().flush(lambda *_: pytest.fail("an empty batch"))
+
+
+def test_who_follows_a_run_is_not_far_behind_and_a_long_run_has_few_batches():
+    """Half a second behind at first, then a hundredth of the time: about 100 ln T batches for T seconds."""
+    now = 0.0
+    history, batches = LossHistory(clock=lambda: now), []
+    for step in range(20_000):
+        now = 0.1 * step
+        if history.add(step, 0, 1.0):
+            batches.append(now)
+            history.flush(lambda *_: None)
+    gaps = np.diff([0.0, *batches])
+    assert (gaps <= 0.11 + np.maximum(0.5, 0.01 * np.array(batches))).all()
+    assert len(batches) < 500

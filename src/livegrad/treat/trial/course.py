@@ -43,6 +43,13 @@ class Course:
         kept = self.steps < steps
         return Course(self.steps[kept], self.losses[kept])
 
+    def at(self, steps: np.ndarray) -> "Course":
+        """The course at these of its steps, or up to the last of them where few of them are known."""
+        kept = np.isin(self.steps, steps)
+        if 2 * int(kept.sum()) < len(steps):
+            return self.until(int(steps[-1]) + 1)
+        return Course(self.steps[kept], self.losses[kept])
+
     @property
     def diverged(self) -> bool:
         """Whether the loss ended, or stayed for three steps at its end, as NaN or infinity."""

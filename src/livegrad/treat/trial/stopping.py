@@ -39,12 +39,16 @@ def hopeless(look: Look) -> str | None:
     """Return why an arm that has reached one of LOOKS is to be ended; None where it may go on."""
     if not look.errors or not len(look.course):
         return None
-    beside = look.control.until(int(look.course.steps[-1]) + 1)
+    # Of a running arm not every loss is written yet: both are read at the steps that are.
+    beside = look.control.at(look.course.steps)
     if not len(beside) or beside.diverged:
         return None
     level, other = look.course.level, beside.level
     room = _ERRORS * math.hypot(look.course.noise, beside.noise)
     if math.isfinite(level) and level < other - room:
+        return None
+    # A control that leaps about has no level; under the lowest it ever had is better all the same.
+    if math.isfinite(level) and level + _ERRORS * look.course.noise < beside.best:
         return None
     codes = ", ".join(dict.fromkeys(look.errors))
     return f"still {codes}, and its loss is no lower than with nothing done"
