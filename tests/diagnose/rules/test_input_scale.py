@@ -31,11 +31,16 @@ def test_large_inputs_whose_first_layer_is_large_too_are_found(judge):
         {"dead": [np.nan, 0.7]},
         {"ratio": {"layers.0": 0.2}},
         {"rms": 1e-5, "activation_rms": [1e-4]},
+        {"similarity": 0.9999, "all_alike": True},
         {"rms": 1.0, "similarity": 0.999, "rank": 1.05, "columns": True},
     ],
 )
 def test_the_ways_of_harm(judge, harm):
-    if harm.pop("columns", False):
+    if harm.pop("all_alike", False):
+        # What an LSTM gives for inputs of thousands: its gates are shut or open for all of them.
+        made = net()
+        made.scan(40, 50, 60, 70, activation_rms=[0.7] * 7 + [100.0], similarity=0.9999, effective_rank=2.0)
+    elif harm.pop("columns", False):
         made = Net(3)
         made.add_layer("input", "input", 0, kind="input")
         made.scan(0, 10, activation_rms=1.0, similarity=0.999, effective_rank=1.05).train(STUCK)

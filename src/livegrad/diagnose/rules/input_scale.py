@@ -13,8 +13,8 @@ mean cosine is over 0.99 while one direction holds nearly all of them (effective
 the scans. That alone is at most mentioned: a normalization may come first, and many nets bear it. It is an
 error only where the loss does not come down and the harm is seen: behind the first weights most units are
 saturated or dead; or their output is over ten, or under a hundredth; or the first matrix makes up nearly all
-of the gradient's norm or takes steps of a tenth of itself; or, for inputs that are all alike, what leaves
-the first weights is all alike too.
+of the gradient's norm or takes steps of a tenth of itself; or, for inputs that are large or all alike, what
+leaves the first weights is all alike.
 """
 
 from dataclasses import dataclass
@@ -132,12 +132,11 @@ def _flat_behind(patient: Patient, scan: Scan, near: list[int], most: float) -> 
 def _size_behind(patient: Patient, scan: Scan, row: int, given: Given) -> str | None:
     name = spoken(patient.layers[int(scan.layer[row])].name)
     size, alike = float(scan.activation_rms[row]), float(scan.similarity[row])
-    if given.fault == "alike":
-        return (
-            f"what leaves {name} is the same for all samples (cosine {alike:.3f})" if alike > ALIKE else None
-        )
     if given.fault == "large" and size > LARGE:
         return f"the output of {name} has rms {size:.3g}"
+    # Large inputs drive the gates inside a recurrent layer into saturation, and that is all that shows of it.
+    if given.fault in ("alike", "large") and alike > ALIKE:
+        return f"what leaves {name} is the same for all samples (cosine {alike:.3f})"
     if given.fault == "small" and size < LARGE_STEP**2:
         return f"the output of {name} has rms {size:.2g}"
     return None
