@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from livegrad.errors import UsageError
+from livegrad.probe.layers import LayerSpec
 from livegrad.probe.output import output_tensors
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.probe.scan import ScanResult, StepScan
@@ -17,6 +18,7 @@ from livegrad.probe.stand_in import stand_in_loss
 from livegrad.probe.target import Target
 from livegrad.probe.twin import CannotCopy, fresh, make_twin
 from livegrad.theory.activation import CATALOGUE
+from livegrad.treat.own_products import OwnProduct, OwnProducts, own_products
 
 _PASSED_OVER = ("Dropout", "AlphaDropout", "FeatureAlphaDropout", "Flatten", "Identity")
 # Every layer is wanted here, not a picture of them.
@@ -37,7 +39,7 @@ class Part:
     its input comes from no activation (the model's own input, a join, another weighted operation or a
     normalization). source: the user's line that calls it, made: that creates its module. between: types of
     the operations on the way to the next weighted operation of the spine, normalizations left out; () at its
-    end.
+    end. own: the parameters of a product that the program writes itself, x @ W + b.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Part:
     source: str | None = None
     made: str | None = None
     between: tuple[str, ...] = ()
+    own: OwnProduct | None = None
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ def examine(model: nn.Module, args: tuple[Any, ...] | None, kwargs: Mapping[str,
     devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
     names = {module: name for name, module in twin.named_modules()}
     ids = {id(p): i for i, p in enumerate(twin.parameters())}
+    parameters = list(twin.named_parameters())
     scan = StepScan(twin, names, ids, most_layers=_MOST_LAYERS)
     with ExitStack() as stack:
         stack.enter_context(replayed(RandomState.now(devices)))
@@ -104,11 +108,12 @@ def examine(model: nn.Module, args: tuple[Any, ...] | None, kwargs: Mapping[str,
             order = sorted(scan.layers, key=lambda layer: layer.node._sequence_nr())
             specs = [layer.spec for layer in order]
             weighted = [layer.operation.weighted for layer in order]
+            products = own_products(specs, [layer.operation.shape for layer in order], parameters)
         finally:
             result = scan.close()
     if result is None:
         raise UsageError(f"the model could not be examined: {scan.reason}")
-    return Anatomy(_parts(specs, weighted), result)
+    return Anatomy(_parts(specs, weighted, products), result)
 
 
 def _stand_in(output: Any) -> torch.Tensor:
@@ -118,12 +123,13 @@ def _stand_in(output: Any) -> torch.Tensor:
     return loss
 
 
-def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
+def _parts(specs: list[LayerSpec], weighted: list[bool], products: OwnProducts) -> tuple[Part, ...]:
     parts = []
-    contexts = _contexts([spec.type for spec in specs])
+    kinds = ["Identity" if i in products.sums else _kind(spec) for i, spec in enumerate(specs)]
+    contexts = _contexts(kinds)
     several = zip(specs, weighted, contexts, strict=True)
     for place, (spec, carries, (before, normalization, behind)) in enumerate(several):
-        if not carries or spec.type.startswith(_NORMALIZATIONS):
+        if not carries or spec.type.startswith(_NORMALIZATIONS) or place in products.sums:
             continue
         following = specs[behind] if behind is not None else None
         parts.append(
@@ -133,16 +139,22 @@ def _parts(specs: list[Any], weighted: list[bool]) -> tuple[Part, ...]:
                 type=spec.type,
                 depth=spec.depth,
                 kind=spec.kind,
-                activation=None if following is None else following.type,
+                activation=None if behind is None else kinds[behind],
                 activation_source=None if following is None else following.source,
                 normalization=normalization,
                 before=before,
                 source=spec.source,
                 made=spec.made,
                 between=_between(specs, weighted, place) if spec.kind == "depth" else (),
+                own=products.own.get(place),
             )
         )
     return tuple(parts)
+
+
+def _kind(spec: LayerSpec) -> str:
+    """The type; of a module of the program's own whose last operation is an activation, that one's."""
+    return next((name for name in (spec.type, spec.operator) if name in CATALOGUE), spec.type)
 
 
 def _between(specs: list[Any], weighted: list[bool], place: int) -> tuple[str, ...]:

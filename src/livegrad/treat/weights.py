@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from livegrad.treat.anatomy import Part
+from livegrad.treat.own_products import OwnProduct
 from livegrad.treat.remedy import Change
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -21,7 +22,8 @@ class Weight:
     """A weight tensor seen as a linear map, and its bias.
 
     fan_in: inputs of one output unit, fan_out: outputs one input unit reaches, both times the kernel's size.
-    name: dotted name of the parameter's module, of attention that of its output projection.
+    name: dotted name of the parameter's module, of attention that of its output projection, of a product that
+    the program writes itself that of the matrix. by_columns: such a matrix stands as inputs × outputs.
     """
 
     part: Part
@@ -30,11 +32,20 @@ class Weight:
     bias: Tensor | None
     fan_in: int
     fan_out: int
+    by_columns: bool = False
 
     @property
     def name(self) -> str:
+        if self.part.own is not None:
+            return self.part.own.weight
         name = self.part.module or self.part.name
         return f"{name}.out_proj" if isinstance(self.module, _PROJECTION) else name
+
+    def where(self, tensor: str) -> str:
+        """The dotted name of its "weight" or its "bias"."""
+        own = self.part.own
+        found = None if own is None else own.weight if tensor == "weight" else own.bias
+        return f"{self.name}.{tensor}" if found is None else found
 
     @property
     def is_convolution(self) -> bool:
@@ -44,10 +55,10 @@ class Weight:
 def weights_of(model: nn.Module, parts: tuple[Part, ...], computed: bool = False) -> Iterator[Weight]:
     """Yield the weights of linear layers and convolutions among `parts`, each tensor once, in their order.
 
-    Layers of other kinds (recurrent cells, attention with packed projections, a parameter used by hand) are
-    passed over: what their axes mean is not known from the tensor. So are weights that are computed from
-    parameters (weight norm, spectral norm) and cannot be written to, and frozen ones, which are to stay as
-    they are, unless `computed`.
+    Matrices that the program multiplies with itself are among them. Layers of other kinds (recurrent cells,
+    attention with packed projections) are passed over: what their axes mean is not known from the tensor. So
+    are weights that are computed from parameters (weight norm, spectral norm) and cannot be written to, and
+    frozen ones, which are to stay as they are, unless `computed`.
     """
     seen: set[int] = set()
     modules = dict(model.named_modules())
@@ -56,6 +67,11 @@ def weights_of(model: nn.Module, parts: tuple[Part, ...], computed: bool = False
         if isinstance(module, nn.MultiheadAttention):
             module = module.out_proj
         fans = _fans(module)
+        if part.own is not None and fans is None:
+            own = _own(model, part, part.own, seen)
+            if own is not None:
+                yield own
+            continue
         if module is None or fans is None:
             continue
         weight = module.weight
@@ -66,6 +82,18 @@ def weights_of(model: nn.Module, parts: tuple[Part, ...], computed: bool = False
         seen.add(id(weight))
         bias = getattr(module, "bias", None)
         yield Weight(part, module, weight, bias if isinstance(bias, Tensor) else None, *fans)
+
+
+def _own(model: nn.Module, part: Part, own: OwnProduct, seen: set[int]) -> Weight | None:
+    """The matrix of a product that the program writes itself; None where it is frozen or was seen before."""
+    weight = model.get_parameter(own.weight)
+    if id(weight) in seen or not weight.requires_grad or not weight.is_floating_point():
+        return None
+    seen.add(id(weight))
+    bias = None if own.bias is None else model.get_parameter(own.bias)
+    owner = model.get_submodule(own.weight.rpartition(".")[0])
+    fan_in, fan_out = weight.shape if own.by_columns else weight.shape[::-1]
+    return Weight(part, owner, weight, bias, fan_in, fan_out, own.by_columns)
 
 
 def median_gain(model: nn.Module, parts: tuple[Part, ...]) -> float:

@@ -36,6 +36,6 @@ def fixup(
             continue
         for name, tensor in (("weight", weight.weight), ("bias", weight.bias)):
             if tensor is not None:
-                zero, where = Draw("constant", 0.0), f"{weight.name}.{name}"
+                zero, where = Draw("constant", 0.0), weight.where(name)
                 changes.append(redrawn(tensor, zero, generator, where, f"{name}: zero", weight.part.made))
     return changes

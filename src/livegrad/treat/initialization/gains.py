@@ -113,19 +113,22 @@ def draw_layer(weight: Weight, gains: Gains, generator: torch.Generator) -> list
         draw = Draw(gains.kind, gains.weight * math.sqrt(max(rows, columns) / inputs))
         what = f"weights: {gains.kind}, gain {gains.weight:.3g}"
     made = weight.part.made
-    changes = [redrawn(weight.weight, draw, generator, f"{weight.name}.weight", what, made)]
+    changes = [redrawn(weight.weight, draw, generator, weight.where("weight"), what, made)]
     if weight.bias is not None:
         changes.append(_draw_bias(weight, weight.bias, gains, generator))
     return changes
 
 
 def _draw_bias(weight: Weight, bias: Tensor, gains: Gains, generator: torch.Generator) -> Drawn:
-    where, made = f"{weight.name}.bias", weight.part.made
+    where, made = weight.where("bias"), weight.part.made
     if gains.mean:
         summed, share, form = _inputs_of_units(weight)
         factor = -gains.mean * share
         new = factor * summed
-        code = (f"{{tensor}}.data = {factor:g} * {{layer}}.weight.data{form}",)
+        name = weight.where("weight").rpartition(".")[2]
+        value = f"{factor:g} * {{layer}}.{name}.data{form}"
+        # A bias of the program's own may be a row of a matrix.
+        code = (f"{{tensor}}.data.copy_({value})" if bias.dim() != 1 else f"{{tensor}}.data = {value}",)
         what = f"bias: takes away the mean {gains.mean:.3g} of each input"
         return put(bias, new, code, where, what, made)
     draw = Draw("normal", gains.bias) if gains.bias else Draw("constant", 0.0)
@@ -138,6 +141,8 @@ def _inputs_of_units(weight: Weight) -> tuple[Tensor, float, str]:
     one place of the output, and the sum as code.
     """
     tensor, module = weight.weight.detach(), weight.module
+    if weight.by_columns:
+        return tensor.sum(0), 1.0, ".sum(0)"
     if not isinstance(module, TRANSPOSED):
         return tensor.flatten(1).sum(1), 1.0, ".flatten(1).sum(1)"
     groups = module.groups

@@ -34,10 +34,15 @@ class Layers:
 
     @classmethod
     def of(cls, model: nn.Module, names: Sequence[str], new: Sequence[nn.Module] = ()) -> "Layers | None":
-        """None where one of them is of no type of torch.nn that is known here. new: modules that the helper
-        itself will make.
+        """Modules that are of no type of torch.nn are found by their names; None where one is of a type that
+        is not known here. new: modules that the helper itself will make.
         """
         modules = [model.get_submodule(name) for name in names]
+        if any(not type(m).__module__.startswith("torch.") for m in modules):
+            shown = ", ".join(f'"{name}"' for name in names) + ("," if len(names) == 1 else "")
+            named = f"[model.get_submodule(name) for name in ({shown})]"
+            code = f"layers = {'[model]' if list(names) == [''] else named}"
+            return cls(code, tuple(range(len(names))), len(names))
         kinds = [kind for kind in _KINDS if any(isinstance(m, kind) for m in modules)]
         every = [m for m in model.modules() if isinstance(m, tuple(kinds))] if kinds else []
         own = {id(m) for m in new}

@@ -1,0 +1,131 @@
+"""Products that a program writes itself, x @ W + b, are layers as those of torch are."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from livegrad.theory.activation import gain, moments
+from livegrad.treat.body import Body
+from livegrad.treat.treatment import treat
+from livegrad.treat.weights import weights_of
+
+WIDTH = 256
+
+
+class Dense(nn.Module):
+    """As in many a tutorial: inputs × outputs, and an activation that is handed in."""
+
+    def __init__(self, inputs, outputs, activation=None):
+        super().__init__()
+        self.w = nn.Parameter(0.01 * torch.randn(inputs, outputs))
+        self.b = nn.Parameter(torch.full((1, outputs), 0.3))
+        self.activation = activation
+
+    def forward(self, x):
+        z = x @ self.w + self.b
+        return z if self.activation is None else self.activation(z)
+
+
+class Bare(nn.Module):
+    """All parameters in one module, each product written another way."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Parameter(0.01 * torch.randn(8, WIDTH))
+        self.second = nn.Parameter(0.01 * torch.randn(WIDTH, 64))
+        self.shift = nn.Parameter(torch.zeros(64))
+        self.last = nn.Parameter(0.01 * torch.randn(4, 64))
+
+    def forward(self, x):
+        h = torch.relu(x.mm(self.first))
+        h = torch.relu(torch.addmm(self.shift, h, self.second))
+        return F.linear(h, self.last)
+
+
+def dense_stack(activation=torch.tanh, depth=6):
+    hidden = [Dense(WIDTH, WIDTH, activation) for _ in range(depth)]
+    return nn.Sequential(Dense(8, WIDTH, activation), *hidden, Dense(WIDTH, 4))
+
+
+def weights(model, x):
+    return list(weights_of(model, Body(model, (), (x,)).anatomy.parts))
+
+
+def test_what_each_matrix_is_told_by_what_the_product_gives():
+    found = weights(Bare(), torch.randn(16, 8))
+    assert [(w.name, w.fan_in, w.fan_out, w.by_columns) for w in found] == [
+        ("first", 8, WIDTH, True), ("second", WIDTH, 64, True), ("last", 64, 4, False),
+    ]  # fmt: skip
+    assert [w.bias is not None for w in found] == [False, True, False]
+    assert [(w.part.before, w.part.activation) for w in found] == [
+        (None, "ReLU"), ("ReLU", "ReLU"), ("ReLU", None),
+    ]  # fmt: skip
+
+
+def test_what_is_added_is_the_bias_and_no_layer_of_its_own():
+    model = dense_stack(depth=2)
+    parts = Body(model, (), (torch.randn(16, 8),)).anatomy.parts
+    assert [(p.activation, p.own.bias) for p in parts] == [
+        ("Tanh", "0.b"), ("Tanh", "1.b"), ("Tanh", "2.b"), (None, "3.b"),
+    ]  # fmt: skip
+
+
+def test_frozen_matrices_stay_and_shared_ones_are_drawn_once():
+    model = dense_stack(depth=2)
+    model[2].w = model[1].w
+    model[0].w.requires_grad_(False)
+    assert [w.name for w in weights(model, torch.randn(16, 8))] == ["1.w", "3.w"]
+
+
+@pytest.mark.parametrize("variant", ["own-gain", "orthogonal"])
+def test_the_signal_keeps_its_size_over_depth(variant):
+    """σ_w = (E φ²)^-½: a stream of unit mean square in front of each activation."""
+    torch.manual_seed(0)
+    model, x = dense_stack(), torch.randn(512, 8)
+    treat(model, f"init={variant}", inputs=x)
+    for layer in model[1:-1]:
+        assert float(layer.w.detach().square().mean()) * WIDTH == pytest.approx(gain("Tanh") ** 2, rel=0.02)
+    seen = []
+    for layer in model[:-1]:
+        x = x @ layer.w + layer.b
+        seen.append(float(x.detach().square().mean()))
+        x = torch.tanh(x)
+    # Each layer's mean square is a mean over 256 units: a few per cent a layer.
+    assert seen == pytest.approx([1.0] * len(seen), rel=0.25)
+
+
+def test_each_output_has_unit_variance_on_the_batch():
+    torch.manual_seed(0)
+    model, x = Bare(), torch.randn(512, 8)
+    treat(model, "init=lsuv", inputs=x)
+    first = x @ model.first
+    second = torch.relu(first) @ model.second + model.shift
+    last = torch.relu(second) @ model.last.T
+    assert [float(z.detach().std()) for z in (first, second, last)] == pytest.approx([1.0] * 3, abs=1e-3)
+
+
+def test_a_centred_bias_takes_the_mean_of_the_inputs_of_its_own_unit():
+    torch.manual_seed(0)
+    model = dense_stack(torch.sigmoid)
+    treat(model, "init=centred", inputs=torch.randn(64, 8))
+    mean = moments("Sigmoid")[0]
+    with torch.no_grad():
+        torch.testing.assert_close(model[1].b, -mean * model[1].w.sum(0, keepdim=True), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "make, variant",
+    [(dense_stack, "lsuv"), (Bare, "lsuv"), (lambda: dense_stack(torch.sigmoid), "centred")],
+)
+def test_the_edit_draws_the_same_weights(make, variant):
+    torch.manual_seed(3)
+    model, again = make(), make()
+    done = treat(model, f"init={variant}", inputs=torch.randn(64, 8))
+    code = next(edit.code for edit in done.edits if edit.kind == "define")
+    names = {"torch": torch, "nn": nn, "math": math}
+    exec(code, names)
+    names["initialize"](again)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
