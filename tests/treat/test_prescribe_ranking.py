@@ -92,3 +92,9 @@ def test_what_one_finding_rules_out_another_may_call_for():
     findings = [{"code": "LG101"}, {"code": "LG402"}]
     assert "clip=norm" in {str(c) for choices, _ in candidates(findings) for c in choices}
     assert "clip" not in {r.spec for r in impossible(findings)}
+
+
+def test_weights_of_zeros_are_drawn_and_a_cut_is_not():
+    zeros = {"code": "LG404", "evidence": {"matrices_of_zeros_count": 2}}
+    assert {str(c) for choices, _ in candidates([zeros]) for c in choices} >= {"init", "init=orthogonal"}
+    assert candidates([{"code": "LG404", "evidence": {}}]) == []

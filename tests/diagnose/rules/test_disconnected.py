@@ -47,6 +47,15 @@ def test_a_gradient_that_is_exactly_zero_at_every_step_never_arrives(judge):
     assert "straight-through" in finding["next"]
 
 
+def test_weights_that_are_all_zero_keep_each_other_from_moving(judge):
+    """With W2 = 0 nothing comes back to W1, and with W1 = 0 nothing arrives at W2 (no biases, φ(0) = 0)."""
+    zero = {"layers.1": 0.0, "layers.2": 0.0}
+    finding = judge.one(net().train(STUCK, gradient=zero, weight=zero))
+    assert finding["evidence"]["matrices_of_zeros_count"] == 2
+    assert "layers.1" in finding["cause"]["summary"] and "all zero" in finding["cause"]["summary"]
+    assert [r["name"] for r in finding["remedies"]] == ["init"]
+
+
 def test_zeros_for_every_parameter_are_put_down_to_the_operation_not_to_the_optimizer(judge):
     finding = judge.one(net().train(STUCK, gradient=0.0))
     assert finding["severity"] == "error" and "slope zero everywhere" in finding["cause"]["summary"]

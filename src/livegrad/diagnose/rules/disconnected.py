@@ -1,8 +1,9 @@
 """LG404 disconnected: the optimizer holds parameters that the loss never reaches.
 
 What it is. A detach() or no_grad() on the way, a layer that forward never calls, or an optimizer that was
-given another model's parameters: no gradient exists, and no training can help. It is not vanishing; nothing
-arrives at all.
+given another model's parameters: no gradient exists, and no training can help. Or weights that all start at
+zero: nothing passes through them either way, so each layer waits for the next to move. It is not vanishing;
+nothing arrives at all.
 
 How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step, or one that
 was exactly zero at every step although its neighbours are alive (a rounding or a sign between it and the
@@ -25,6 +26,8 @@ from livegrad.run.schema import Layer, Tensor
 FEWEST_PULSES = 2
 SMALL_SHARE = 0.2
 FEWEST_LATE = 4
+MATRICES_OF_ZEROS = "matrices_of_zeros_count"
+_NEXT_OF_ZEROS = "Draw the weights at random: only biases, gates and the last layer may start at zero."
 
 
 def find(patient: Patient) -> list[Finding]:
@@ -45,7 +48,8 @@ def find(patient: Patient) -> list[Finding]:
     zeros = _gets_zeros(patient, [t for t in cut if t not in late])
     nothing = not heard and not zeros
     culprit = None if nothing or zeros else _culprit(cut)
-    flat = _flat_operation(patient) if zeros else None
+    blank = _blank(patient) if zeros else []
+    flat = _flat_operation(patient) if zeros and not blank else None
     known = _cut(culprit) if culprit is not None else _flat(flat, patient) if flat is not None else None
     return [
         Finding(
@@ -57,22 +61,26 @@ def find(patient: Patient) -> list[Finding]:
             layers_text=layers_text(names),
             source=(known.source if known is not None else None) or source_of(patient, cut),
             message=_message(cut, nothing, late),
-            cause=known or Cause(_cause(called, nothing, zeros)),
+            cause=known or (Cause(_blank_text(blank)) if blank else Cause(_cause(called, nothing, zeros))),
             evidence={
                 "parameters_without_gradient_count": sum(t.count for t in cut),
                 "tensors_without_gradient_count": len(cut),
                 "tensors_with_gradient_count": len(heard),
                 "forward_called_them": bool(called),
                 "pulses_count": len(steps),
+                **({MATRICES_OF_ZEROS: len(blank)} if blank else {}),
             },
             explanation=(
-                "No path leads from the loss to these parameters, so backward gives them no gradient: "
+                "What passes through a matrix of zeros is zero, forward and back: two of them in a row keep "
+                "each other from moving."
+                if blank
+                else "No path leads from the loss to these parameters, so backward gives them no gradient: "
                 "they stay as they are."
             ),
             first_step=int(steps[0]),
             last_step=int(steps[-1]),
-            remedies=(Remedy("connect"),),
-            next=_next(called, nothing, zeros),
+            remedies=(Remedy("init"),) if blank else (Remedy("connect"),),
+            next=_NEXT_OF_ZEROS if blank else _next(called, nothing, zeros),
         )
     ]
 
@@ -156,6 +164,22 @@ def _cut_off_late(patient: Patient, heard: list[Tensor]) -> list[Tensor]:
 def _gets_zeros(patient: Patient, cut: list[Tensor]) -> bool:
     columns = np.isin(patient.pulses.tensor, [t.id for t in cut])
     return bool(patient.pulses.has_gradient[:, columns].any())
+
+
+def _blank(patient: Patient) -> list[Tensor]:
+    """Trainable matrices that were all zeros at every recorded step."""
+    pulses, found = patient.pulses, []
+    for j, k in enumerate(pulses.tensor):
+        tensor, norm = patient.tensors.get(int(k)), pulses.weight_norm[:, j]
+        norm = norm[np.isfinite(norm)]
+        if tensor is not None and tensor.trainable and len(tensor.shape) > 1 and len(norm) and not norm.any():
+            found.append(tensor)
+    return found
+
+
+def _blank_text(blank: list[Tensor]) -> str:
+    names = layers_text(list(dict.fromkeys(t.module or t.name for t in blank)))
+    return f"the weights of {names} are all zero, and what is zero passes nothing on, nor back"
 
 
 def _is_idle(tensor: Tensor, heard: list[Tensor]) -> bool:

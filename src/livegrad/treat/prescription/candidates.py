@@ -8,6 +8,7 @@ can be measured than the first.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from livegrad.diagnose.rules.disconnected import MATRICES_OF_ZEROS
 from livegrad.diagnose.rules.not_learning import START_OVER_LEVEL
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.prescription.proposal import Refusal
@@ -81,6 +82,9 @@ _WILD_STARTS = (
     "init", "init=residual", "init=lsuv", "init,normalize", "normalize", "normalize=layer", "schedule=rate",
 )  # fmt: skip
 """What may answer a loss that only undoes its start: weights whose answers are not wild, before all."""
+
+_FROM_ZERO = ("init", "init=residual", "init=orthogonal", "init=lsuv")
+"""What may answer weights that are all zero."""
 
 _BY_CAUSE: dict[tuple[str, str], tuple[str, ...]] = {
     ("LG101", "time"): IN_TIME,
@@ -181,7 +185,7 @@ def impossible(findings: Sequence[Mapping[str, Any]]) -> list[Refusal]:
 
 def words(finding: Mapping[str, Any]) -> str | None:
     """What to do about a finding by hand, or None where that is a matter of remedies alone."""
-    text = None if _is_wild_start(finding) else _WORDS.get(str(finding["code"]))
+    text = None if _is_wild_start(finding) or _is_blank(finding) else _WORDS.get(str(finding["code"]))
     said = finding.get("next")
     return None if text is None or not said else text.format(next=said)
 
@@ -190,12 +194,18 @@ def _texts(finding: Mapping[str, Any]) -> Iterable[str]:
     code = str(finding["code"])
     if _is_wild_start(finding):
         return _WILD_STARTS
+    if _is_blank(finding):
+        return _FROM_ZERO
     kind = str((finding.get("cause") or {}).get("kind"))
     return _BY_CAUSE.get((code, kind), _TREATS.get(code, ()))
 
 
 def _is_wild_start(finding: Mapping[str, Any]) -> bool:
     return START_OVER_LEVEL in (finding.get("evidence") or {})
+
+
+def _is_blank(finding: Mapping[str, Any]) -> bool:
+    return MATRICES_OF_ZEROS in (finding.get("evidence") or {})
 
 
 def _impossible(finding: Mapping[str, Any], choices: Sequence[Choice]) -> str | None:

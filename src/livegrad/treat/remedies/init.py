@@ -76,7 +76,7 @@ class Init(Remedy):
 
     name = "init"
     title = "initialize the weights for their activations"
-    treats = ("LG101", "LG103", "LG201", "LG202", "LG203", "LG503")
+    treats = ("LG101", "LG103", "LG201", "LG202", "LG203", "LG404", "LG503")
     not_when = (
         "the model is already trained or starts from a checkpoint: what it has learnt would be lost; or "
         "every layer is normalized, so that the scale of its weights does not count"
