@@ -24,6 +24,20 @@ def test_large_inputs_whose_first_layer_is_large_too_are_found(judge):
     assert "layers.0" in finding["cause"]["summary"] and "standard deviation" in finding["next"].lower()
 
 
+def alike_behind(at_first, later=0.3):
+    """Large inputs, and the mean cosine behind the first weights at the first scan and at the later ones."""
+    made = Net(3)
+    made.add_layer("input", "input", 0, kind="input")
+    for step, cosine in ((0, at_first), (10, [later]), (30, [later])):
+        rows = {"activation_rms": [0.7] * 7 + [100.0], "similarity": cosine + [0.3] * 7}
+        made.scan(step, **rows, effective_rank=9.0, activation_mean=0.1)
+    return made.train(STUCK, ratio=1e-3)
+
+
+def test_one_answer_for_all_samples_later_on_is_not_put_down_to_the_inputs(judge):
+    assert judge.codes(alike_behind([0.3], later=0.9999)).get("LG501") == "info"
+
+
 @pytest.mark.parametrize(
     "harm",
     [
@@ -31,15 +45,14 @@ def test_large_inputs_whose_first_layer_is_large_too_are_found(judge):
         {"dead": [np.nan, 0.7]},
         {"ratio": {"layers.0": 0.2}},
         {"rms": 1e-5, "activation_rms": [1e-4]},
-        {"similarity": 0.9999, "all_alike": True},
+        {"first": [0.9999]},
         {"rms": 1.0, "similarity": 0.999, "rank": 1.05, "columns": True},
     ],
 )
 def test_the_ways_of_harm(judge, harm):
-    if harm.pop("all_alike", False):
+    if first := harm.pop("first", None):
         # What an LSTM gives for inputs of thousands: its gates are shut or open for all of them.
-        made = net()
-        made.scan(40, 50, 60, 70, activation_rms=[0.7] * 7 + [100.0], similarity=0.9999, effective_rank=2.0)
+        made = alike_behind(first)
     elif harm.pop("columns", False):
         made = Net(3)
         made.add_layer("input", "input", 0, kind="input")

@@ -13,8 +13,8 @@ mean cosine is over 0.99 while one direction holds nearly all of them (effective
 the scans. That alone is at most mentioned: a normalization may come first, and many nets bear it. It is an
 error only where the loss does not come down and the harm is seen: behind the first weights most units are
 saturated or dead; or their output is over ten, or under a hundredth; or the first matrix makes up nearly all
-of the gradient's norm or takes steps of a tenth of itself; or, for inputs that are large or all alike, what
-leaves the first weights is all alike.
+of the gradient's norm or takes steps of a tenth of itself; or, for inputs that are all alike what leaves
+the first weights is so too, or for large ones it is so from the start.
 """
 
 from dataclasses import dataclass
@@ -135,11 +135,21 @@ def _size_behind(patient: Patient, scan: Scan, row: int, given: Given) -> str | 
     if given.fault == "large" and size > LARGE:
         return f"the output of {name} has rms {size:.3g}"
     # Large inputs drive the gates inside a recurrent layer into saturation, and that is all that shows of it.
+    # Later it may come of other things: all samples getting one answer.
+    if given.fault == "large":
+        alike = _at_first(patient, scan.layer[row])
     if given.fault in ("alike", "large") and alike > ALIKE:
         return f"what leaves {name} is the same for all samples (cosine {alike:.3f})"
     if given.fault == "small" and size < LARGE_STEP**2:
         return f"the output of {name} has rms {size:.2g}"
     return None
+
+
+def _at_first(patient: Patient, layer: int) -> float:
+    """The mean cosine of what leaves a layer, at the first scan."""
+    scan = patient.scans[0]
+    rows = np.flatnonzero(scan.layer == layer)
+    return float(scan.similarity[rows[0]]) if len(rows) else 0.0
 
 
 def _pace_of_first(patient: Patient, first: Layer, given: Given) -> str | None:
