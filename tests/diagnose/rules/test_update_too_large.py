@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.diagnose.invented_run import FALLING, RISING, STUCK, Net
 
-from livegrad.diagnose.rules.update_too_large import SINGLE_STEP, USUAL_STEP
+from livegrad.diagnose.rules.update_too_large import SINGLE_STEP, USUAL_STEP, fell_back
 
 
 def net(**how):
@@ -101,3 +101,16 @@ def test_a_matrix_that_starts_next_to_zero_may_grow_by_many_times_its_size(judge
     assert judge.codes(net().train(STUCK, ratio=steps, weight=grows)) == {}
     usual = {"layers.1": lambda step: 0.05 + 0.05 * step}
     assert judge.codes(net().train(STUCK, ratio=steps, weight=usual)) == {"LG402": "error"}
+
+
+def test_steps_of_a_hundredth_are_too_large_once_the_loss_has_fallen_back(judge):
+    """One bad batch among steps of a twentieth of the weights, and what was learnt is gone for good."""
+    step = np.arange(200)
+    learnt = 0.6 + 1.5 * np.exp(-step / 10) + 0.1 * np.sin(1.7 * step)
+    lost = np.where(step > 140, 1.2 + 0.1 * np.sin(1.7 * step), learnt)
+    finding = judge.one(net().train(lost, ratio=0.05))
+    assert (finding["code"], finding["severity"]) == ("LG402", "error")
+    assert judge.codes(net().train(learnt, ratio=0.05)) == {}
+    assert judge.codes(net().train(lost, ratio=1e-3)) == {}
+    noisy = learnt + np.random.default_rng(0).normal(0, 0.5, 200)
+    assert not fell_back(noisy)

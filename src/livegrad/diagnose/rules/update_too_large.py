@@ -5,9 +5,11 @@ What it is. A healthy step changes a weight matrix by about a thousandth of its 
 matrix forgets what was learnt; it kills rectifiers and makes losses jump.
 
 How it is decided. ‖ΔW‖/‖W‖ of a weight matrix is over 0.3 in the median of the sampled steps, or over 1 in
-any step after the first, and the loss is not falling (or is not finite). A large step from which training
-recovers is not held against it, nor are matrices that start at zero or next to it, as class tokens and gates
-do: their first steps are larger than they are, and rightly so.
+any step after the first, and the loss is not falling (or is not finite). Over 0.03 in the median is enough
+where the loss of a program's one model has fallen back: its mean over the last quarter lies over that of its
+best eighth by a fifth and by six standard errors. For steps of that size soon add up to all of the weights. A
+large step from which training recovers is not held against it, nor are matrices that start at zero or next to
+it, as class tokens and gates do: their first steps are larger than they are, and rightly so.
 """
 
 import numpy as np
@@ -20,6 +22,10 @@ from livegrad.run.schema import Tensor
 
 USUAL_STEP = 0.3
 SINGLE_STEP = 1.0
+# What is enough once the loss has fallen back: by this share, and so many standard errors.
+WIDE_STEP = 0.03
+FALLEN_BACK, ERRORS = 0.2, 6.0
+FEWEST_LOSSES = 64
 # √fan-in · rms of a matrix that starts next to zero; those drawn for an activation lie between 0.3 and 3.
 NEAR_ZERO_GAIN = 0.01
 
@@ -29,9 +35,9 @@ def find(patient: Patient) -> list[Finding]:
     if patient.is_finite and patient.is_learning:
         return []
     found = [(t, *sizes) for t in patient.tensors.values() if (sizes := update_sizes(patient, t)) is not None]
-    large = [
-        (t, usual, most, step) for t, usual, most, step in found if usual > USUAL_STEP or most > SINGLE_STEP
-    ]
+    alone = len(patient.run.subjects) == 1
+    enough = WIDE_STEP if alone and fell_back(patient.losses[1]) else USUAL_STEP
+    large = [(t, usual, most, step) for t, usual, most, step in found if usual > enough or most > SINGLE_STEP]
     if not large or (patient.learning.state == "unknown" and patient.is_finite and not _by_far(large)):
         return []
     names = tuple(dict.fromkeys(t.module or t.name for t, *_ in large))
@@ -73,6 +79,19 @@ def find(patient: Patient) -> list[Finding]:
             ),
         )
     ]
+
+
+def fell_back(loss: np.ndarray) -> bool:
+    """Whether the losses (S,) end well over what they had come down to."""
+    known = loss[np.isfinite(loss)]
+    if len(known) < FEWEST_LOSSES:
+        return False
+    eighth, last = len(known) // 8, known[-(len(known) // 4) :]
+    means = [float(np.mean(known[i : i + eighth])) for i in range(0, len(known) - eighth + 1, eighth)]
+    noise = 1.4826 * float(np.median(np.abs(np.diff(known)))) / 2**0.5
+    error = noise * (1 / eighth + 1 / len(last)) ** 0.5
+    rise = float(np.mean(last)) - min(means)
+    return rise > max(FALLEN_BACK * abs(min(means)), ERRORS * error)
 
 
 def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] | None:
