@@ -50,8 +50,21 @@ def test_layers_are_found_by_their_place(names):
     assert [*chosen] == [model.get_submodule(name) for name in names]
 
 
-def test_a_layer_of_the_programs_own_is_not_found_by_its_type():
+@pytest.mark.parametrize("names", [["0"], ["1", "0"], [""]])
+def test_layers_of_the_programs_own_are_found_by_their_names(names):
     class Own(nn.Module):
         pass
 
-    assert Layers.of(nn.Sequential(Own()), ["0"]) is None
+    class Model(nn.Sequential):
+        pass
+
+    model = Model(Own(), Own())
+    found = Layers.of(model, names)
+    assert found is not None
+    scope = {"model": model, "nn": nn}
+    exec(found.code, scope)
+    assert [*eval(found.chosen(0, len(names)), scope)] == [model.get_submodule(name) for name in names]
+
+
+def test_layers_of_torch_that_are_not_known_are_not_found():
+    assert Layers.of(nn.Sequential(nn.Bilinear(2, 2, 2)), ["0"]) is None
