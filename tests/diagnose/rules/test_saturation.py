@@ -39,6 +39,7 @@ def test_a_saturated_layer_is_found_and_named(judge):
         "rms_slope": pytest.approx(0.04),
         "rms_of_inputs": pytest.approx(40.0),
         "layers_saturated": 1,
+        "first_seen_step": 0,
     }
     assert finding["cause"]["operator"] == "Tanh"
     assert (finding["first_step"], finding["last_step"]) == (0, 30)
@@ -66,6 +67,16 @@ def test_how_much_is_too_much(judge, share, loss, codes):
 def test_a_layer_that_came_back_is_forgotten(judge):
     net = tanh_net({"acts.1": 0.99}, scans=(0, 10))
     assert judge.codes(net.scan(30, saturated=column(net, {"acts.1": 0.2})).train(STUCK)) == {}
+
+
+def test_what_is_born_later_is_said_to_be_the_steps_doing(judge):
+    """Tanh at rest, driven to its ends by large steps: no other start would help, a lower rate does."""
+    net = tanh_net({"acts.1": 0.1}, scans=(0,))
+    for step in (10, 30, 60):
+        net.scan(step, saturated=column(net, {"acts.1": 0.99}))
+    finding = judge.one(net.train(STUCK))
+    assert finding["code"] == "LG201" and finding["evidence"]["first_seen_step"] == 10
+    assert "too large" in finding["cause"]["summary"]
 
 
 @pytest.mark.parametrize("samples, found", [(FEWEST_ENTRIES, True), (FEWEST_ENTRIES - 1, False)])

@@ -69,6 +69,7 @@ def find(patient: Patient) -> list[Finding]:
     layers = [layer for layer, _ in found]
     names = tuple(layer.name for layer in layers)
     worst = layers[int(np.argmax(shares))]
+    born = _born(patient, {layer.id for layer in layers})
     return [
         Finding(
             code="LG201",
@@ -80,19 +81,20 @@ def find(patient: Patient) -> list[Finding]:
             source=patient.line(worst),
             message=f"{max(shares):.0%} of {spoken(worst.name, worst.type)} is saturated: its slope there is "
             "next to zero",
-            cause=_cause(patient, scan, found[int(np.argmax(shares))], names),
+            cause=_cause(patient, scan, found[int(np.argmax(shares))], names, born),
             evidence={
                 "saturated_share": max(shares),
                 "rms_slope": float(scan.activation_slope[found[int(np.argmax(shares))][1]]),
                 "rms_of_inputs": _input_size(patient, scan, found[int(np.argmax(shares))][1]),
                 "layers_saturated": len(found),
+                "first_seen_step": born,
             },
             explanation=(
                 "Where an activation is flat, the gradient is multiplied by a slope near zero, and the "
                 "layers before it hear "
                 "nothing."
             ),
-            first_step=patient.scans[0].step,
+            first_step=born,
             last_step=scan.step,
             remedies=(Remedy("init"), Remedy("normalize"), Remedy("activation")),
             next=(
@@ -104,9 +106,22 @@ def find(patient: Patient) -> list[Finding]:
     ]
 
 
-def _cause(patient: Patient, scan: Scan, worst: tuple[Layer, int], names: tuple[str, ...]) -> Cause:
+def _born(patient: Patient, layers: set[int]) -> int:
+    """The step of the first scan at which one of `layers` was saturated."""
+    return next(
+        scan.step
+        for scan in patient.scans
+        if any(int(key) in layers and _saturated(scan, row) for row, key in enumerate(scan.layer))
+    )
+
+
+def _cause(
+    patient: Patient, scan: Scan, worst: tuple[Layer, int], names: tuple[str, ...], born: int
+) -> Cause:
     layer, row = worst
     summary = f"the inputs of {layer.type} are far larger than the range in which it has a slope"
+    if born > patient.scans[0].step:
+        summary += f", which they were not at first (found at step {born}: the steps were too large)"
     origin = enlarger(patient, scan, row)
     source = None
     if origin is not None and origin.layer is None:

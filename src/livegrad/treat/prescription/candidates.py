@@ -49,6 +49,7 @@ _TREATS: dict[str, tuple[str, ...]] = {
     "LG106": (*_STEPS, "clip=robust"),
     "LG201": (
         "init", "init=lsuv", "normalize", "activation", "normalize=batch", "activation,normalize", "schedule",
+        "schedule=rate", "schedule=warmup",
     ),
     "LG202": (
         "init", "activation", "init=lsuv", "normalize", "activation,normalize", "clip=robust",
