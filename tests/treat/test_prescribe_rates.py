@@ -47,6 +47,19 @@ def test_a_loss_that_rises_asks_for_a_lower_rate_first():
     assert best_rate(judged("init", 0.0, (2.3, 2.2)), 10.0)[1][0] == 10.0
 
 
+def test_gains_too_small_to_be_felt_are_followed_as_long_as_they_grow_with_the_rate():
+    """An output that has 4,000 to go, at a rate by which it moves 2: the loss falls in proportion."""
+
+    def climbed(course):
+        def attempt(choice):
+            return judged(f"init,{choice}", course(choice.options["factor"]))
+
+        return climb(judged("init", course(1.0)), attempt).trial.choices
+
+    assert climbed(lambda factor: 2e-4 * factor)[1].options["factor"] >= 1000
+    assert len(climbed(lambda factor: 1e-3 * math.log10(factor))) == 1  # it grows, and comes to nothing
+
+
 def test_what_no_factor_raises_is_set():
     model = nn.Linear(2, 2)
     assert rates_from_zero([torch.optim.SGD(model.parameters(), lr=0.1)]) == []

@@ -25,6 +25,8 @@ _RISES = 2.0
 _RUNGS = 3
 # By how much more the next rung has to gain, in nats and as a share: a rate at the edge is no cure.
 _BETTER, _SHARE = 0.02, 0.1
+# At ten times the rate the gain is ten times as large where it is in proportion; of what is felt it is less.
+_PROPORTIONAL = 3.0
 # A rate of zero has no tenfold: what torch's own examples begin with.
 _FROM_ZERO = {True: 1e-3, False: 1e-1}
 
@@ -73,17 +75,30 @@ def _factor(judged: Judged) -> float:
 
 
 def _along(start: Judged, attempt: Try, factors: Sequence[str]) -> Judged:
-    best = start
+    """The best on the way: as long as each rung betters the last, and where it is higher as long as what it
+    gains grows with the rate. A step that is far too small changes the loss in proportion to itself: nothing
+    is felt of it at ten times the rate, and much at a thousand times.
+    """
+    best, gained = start, 0.0
     for factor in factors:
         found = attempt(Choice("schedule", "rate", {"factor": float(factor)}))
-        if found is None or not _betters(found, best):
+        if found is None:
             break
-        best = found
+        gain = found.progress - start.progress
+        if _betters(found, best):
+            best = found
+        elif not (float(factor) > 1 and _PROPORTIONAL * gained < gain < math.inf and _as_sound(found, best)):
+            break
+        gained = gain
     return best
 
 
+def _as_sound(judged: Judged, other: Judged) -> bool:
+    return len(judged.left) + len(judged.new) <= len(other.left) + len(other.new)
+
+
 def _betters(judged: Judged, best: Judged) -> bool:
-    if len(judged.left) + len(judged.new) > len(best.left) + len(best.new):
+    if not _as_sound(judged, best):
         return False
     if not math.isfinite(best.progress):
         return judged.progress > best.progress
