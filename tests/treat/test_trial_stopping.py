@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from livegrad.treat.trial.course import Course
-from livegrad.treat.trial.stopping import Look, broken, due, hopeless, lost
+from livegrad.treat.trial.stopping import LOOKS, Look, broken, due, hopeless, looks_at, lost
 
 
 def course(values):
@@ -73,6 +73,12 @@ def test_looks_are_taken_once_each_in_order(budget, steps):
     while due(steps, budget, looked):
         looked += 1
     assert looked == sum(steps >= share * budget for share in (1 / 3, 1 / 2, 3 / 4))
+
+
+def test_a_recurrence_that_was_started_anew_may_stand_for_most_of_the_way():
+    assert looks_at(["init", "clip"]) == LOOKS
+    (last,) = looks_at(["recurrent", "clip"])
+    assert not due(370, 500, 0, (last,)) and due(375, 500, 0, (last,)) and not due(499, 500, 1, (last,))
 
 
 def test_further_seeds_are_spared_only_what_lost_and_is_still_sick():

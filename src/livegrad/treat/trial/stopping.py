@@ -6,7 +6,7 @@ was to remove, and its loss must not be under the control's at the same step.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from livegrad.treat.trial.course import Course
@@ -54,9 +54,16 @@ def hopeless(look: Look) -> str | None:
     return f"still {codes}, and its loss is no lower than with nothing done"
 
 
-def due(steps: int, budget: int, looked: int) -> bool:
+def looks_at(remedies: Iterable[str]) -> tuple[float, ...]:
+    """The shares of the budget at which an arm of these is looked at: of a recurrence that keeps its state
+    only the last, for it may stand on a plateau for most of the way before it finds its task.
+    """
+    return LOOKS[-1:] if "recurrent" in remedies else LOOKS
+
+
+def due(steps: int, budget: int, looked: int, looks: Sequence[float] = LOOKS) -> bool:
     """Whether a run of `steps` so far has passed a look beyond the `looked` that were taken."""
-    return looked < len(LOOKS) and steps >= LOOKS[looked] * budget
+    return looked < len(looks) and steps >= looks[looked] * budget
 
 
 def lost(arm_loss: float, control_loss: float, noise: float, errors: Sequence[str]) -> str | None:

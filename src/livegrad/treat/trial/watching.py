@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from livegrad.treat.choice import parse_choices
 from livegrad.treat.trial.arm import CONTROL
 from livegrad.treat.trial.course import Course
 from livegrad.treat.trial.engine import Engine, Job
 from livegrad.treat.trial.reading import error_codes, open_run
 from livegrad.treat.trial.state import Trial
-from livegrad.treat.trial.stopping import Look, broken, due, hopeless
+from livegrad.treat.trial.stopping import Look, broken, due, hopeless, looks_at
 
 _POLL_SECONDS = 0.1
 # Running arms are looked at as often as this.
@@ -127,7 +128,8 @@ class Watch:
         other = Course.of(control, subject)
         why = broken(course, other)
         # A later seed runs to its end: to leave out those that go badly would flatter the arm.
-        if why is None and job.repetition == 0 and due(running.steps, trial.steps, running.looked):
+        looks = looks_at(choice.remedy for choice in parse_choices(job.arm))
+        if why is None and job.repetition == 0 and due(running.steps, trial.steps, running.looked, looks):
             running.looked += 1
             why = hopeless(Look(course, other, error_codes(run.report().to_dict()["findings"])))
         return why
