@@ -695,6 +695,30 @@ model = Net()
 }
 DECAYED = {"train.py": SEQUENTIAL["train.py"].replace("lr=0.1)", "lr=0.1, weight_decay=1.5)")}
 
+BARE = """
+
+class Scratch(nn.Module):
+    def __init__(self, dtype=None):
+        super().__init__()
+        self.W, self.U = (nn.Parameter(torch.randn(n, 16, dtype=dtype)) for n in (2, 16))
+        self.b = nn.Parameter(torch.randn(16, dtype=dtype))
+        self.into = nn.ParameterDict({"readout": torch.randn(16, 3, dtype=dtype)})
+
+    def forward(self, x):
+        h = torch.zeros(len(x), 16, dtype=x.dtype)
+        for part in x.chunk(4, 1):
+            h = torch.tanh(part @ self.W + h @ self.U + self.b)
+        return h @ self.into["readout"]
+
+
+"""
+BARE_LOOP = {"train.py": HEAD + BARE + SEED + "model = Scratch()\n" + SGD + DATA + LOOP}
+BARE_GATES = {
+    "train.py": (HEAD + BARE + SEED + "model = Scratch(torch.bfloat16)\n" + SGD + DATA + LOOP)
+    .replace("torch.tanh(part", "torch.sigmoid(h) * h + torch.tanh(part")
+    .replace("model(x)", "model(x.bfloat16()).float()")
+}
+
 PROGRAMS = {
     "functions of its own, skip": Program("skip", OWN, ("add_skips(model)",)),
     "functions of its own, lsuv": Program("init=lsuv", OWN, ("layer.weight.data.mul_(factor)",)),
@@ -756,6 +780,15 @@ PROGRAMS = {
     "GradScaler, robust clip": Program("clip=robust,init=he", UNSCALED, ("    clip_robustly_(optimizer)",)),
     "compiled, init": Program("init=orthogonal", COMPILED, ("initialize(model)",)),
     "two models on one line": Program("init=orthogonal", GAN, ("initialize(netG)", "initialize_2(netD)")),
+    "a loop of bare matrices": Program(
+        "recurrent=orthogonal",
+        BARE_LOOP,
+        ("initialize_recurrent(model)", 'nn.init.orthogonal_(parameters["U"], gain=1, generator=generator)'),
+    ),
+    "a loop of bare matrices, rectified": Program("recurrent=identity", BARE_LOOP, ("torch.relu(part",), 1),
+    "bare matrices beside a gate, in bfloat16": Program(
+        "recurrent=orthogonal", BARE_GATES, ('parameters["U"].data.copy_(new)',)
+    ),
     "weights read elsewhere": Program("normalize=layer", TIED, ("normalized(nn.Linear(8, 8), ",), 1),
 }
 

@@ -13,7 +13,7 @@ from livegrad.treat.remedy import Edit
 from livegrad.treat.rewrite.anchor import on_model
 from livegrad.treat.rewrite.compact import wrapped
 
-_WIDEST = 84
+_NAMES = 64
 
 
 def edits_of_bare(body: Body, choice: Choice, changes: Sequence[Drawn], helper: str, says: str) -> list[Edit]:
@@ -34,21 +34,23 @@ def edits_of_bare(body: Body, choice: Choice, changes: Sequence[Drawn], helper: 
 
 def _drawn(body: Body, changes: Sequence[Drawn]) -> Iterator[str]:
     for code, alike in groupby(changes, key=lambda change: change.code):
-        group = list(alike)
-        names = ", ".join(f'"{change.where}"' for change in group)
-        begin = f"for name in ({names},):"
-        if len(begin) > _WIDEST:
+        group = [change.where for change in alike]
+        names = ", ".join(f'"{name}"' for name in group)
+        indent, one = "    ", "name"
+        if len(group) == 1:
+            indent, one = "", names
+        elif len(names) > _NAMES:
             yield from wrapped("names = [", names, "]")
-            begin = "for name in names:"
-        yield begin
-        exact = all(_is_exact(body.model.get_parameter(change.where)) for change in group)
-        target = "parameters[name]" if exact else "new"
-        if not exact:
-            yield "    new = parameters[name].detach().cpu().float()"
-        for line in code:
-            yield f"    {line}".replace("{tensor}", target).replace("\n", "\n    ")
-        if not exact:
-            yield "    parameters[name].data.copy_(new)"
+            yield "for name in names:"
+        else:
+            yield f"for name in ({names}):"
+        lines = [line.replace("\n", f"\n{indent}") for line in code]
+        if all(_is_exact(body.model.get_parameter(name)) for name in group):
+            yield from (f"{indent}{line}".replace("{tensor}", f"parameters[{one}]") for line in lines)
+            continue
+        yield f"{indent}new = parameters[{one}].detach().cpu().float()"
+        yield from (f"{indent}{line}".replace("{tensor}", "new") for line in lines)
+        yield f"{indent}parameters[{one}].data.copy_(new)"
 
 
 def _is_exact(parameter: Tensor) -> bool:
