@@ -15,9 +15,11 @@ class SpineProfile:
     """Arrays over the spine's layers, input side first, shape (L,).
 
     relative: log10 of audibility over the output's; absolute: log10 of audibility per output entry, in σ_y,
-    the output's own unit (0 at the output where the unit is unknown). transport: decades of the true gradient
-    against the output. null_mean, null_sd: what finite width alone does to log10 ‖Jᵀv‖, −β/4 and √β/2
-    nats (Hanin & Nica 2020). In `relative` the mean is gone: the output is as much smaller as the gradient.
+    the output's own unit (0 at the output where the unit is unknown); plain: the same in plain numbers where
+    σ_y is over 1, as where a regression's targets are in the thousands: there an output that does not reach
+    σ_y may be well. transport: decades of the true gradient against the output. null_mean, null_sd: what
+    finite width alone does to log10 ‖Jᵀv‖, −β/4 and √β/2 nats (Hanin & Nica 2020). In `relative` the mean is
+    gone: the output is as much smaller as the gradient.
     """
 
     step: int
@@ -25,6 +27,7 @@ class SpineProfile:
     rows: np.ndarray
     relative: np.ndarray
     absolute: np.ndarray
+    plain: np.ndarray
     transport: np.ndarray
     activation_rms: np.ndarray
     null_mean: np.ndarray
@@ -63,9 +66,18 @@ def spine_profile(scan: Scan, layers: dict[int, Layer], kind: str = "depth") -> 
         rows=rows,
         relative=relative,
         absolute=per_entry if known_unit else relative,
+        plain=per_entry + max(0.0, _unit_decades(scan)) if known_unit else relative,
         transport=scan.transport[rows],
         activation_rms=activation,
         null_mean=-beta / 4 / DECADE,
         null_sd=scan.null_sd[rows] / DECADE,
         finite=finite,
     )
+
+
+def _unit_decades(scan: Scan) -> float:
+    """log10 σ_y as a mean squared error tells it, the loss over the square of the residual; 0 if unknown."""
+    if not len(scan.residual) or not len(scan.task_loss):
+        return 0.0
+    residual, loss = float(scan.residual[0]), float(scan.task_loss[0])
+    return 0.5 * float(np.log10(loss)) - float(np.log10(residual)) if residual > 0 and loss > 0 else 0.0

@@ -203,3 +203,13 @@ def test_two_layers_are_enough_and_one_is_not(judge):
     two = Net(1, "Sigmoid")
     assert judge.codes(two.scan(0, 10, decades=two.ramp(-6)).train(STUCK)) == {"LG101": "error"}
     assert judge.codes(Net(0).scan(0, 10).train(STUCK)) == {}
+
+
+def test_targets_in_the_thousands_make_no_output_quiet(judge):
+    """An output of size 1 beside targets that spread by 1e5 is what every net begins with; mean squared error
+    tells that spread.
+    """
+    told = {"output": 1e-5, "residual": 1.0, "task_loss": 1e10}
+    assert judge.codes(Net(12).scan(0, 10, 30, **told).train(STUCK)) == {}
+    small = told | {"task_loss": 1.0}
+    assert set(judge.codes(Net(12).scan(0, 10, 30, **small).train(STUCK))) == {"LG101"}

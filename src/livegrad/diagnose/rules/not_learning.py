@@ -174,7 +174,7 @@ def _of_a_wild_start(
         layers=(),
         message=f"the loss began at {first:.3g}, at {first / level:.2g} times a constant answer's "
         f"({level:.3g}), and is still above it at {last:.3g}",
-        cause=Cause("the weights it starts with make the answers wild, and training only undoes that"),
+        cause=Cause("its first answers lie far from the targets, and training only takes them back"),
         evidence={
             "loss_at_the_start": first,
             "loss_over_the_last_quarter": last,
@@ -184,14 +184,14 @@ def _of_a_wild_start(
             "way_of_the_weights_in_their_own_size": pace * float(step[-1]),
         },
         explanation=(
-            "The model does no better yet than if it did not look at its input: what the steps gained so far "
-            "is the confidence in wrong answers that it began with. " + _excluded(patient, still=False)
+            "The model does no better yet than if it did not look at its input: what the steps took off so "
+            "far is what its first answers were off by. " + _excluded(patient, still=False)
         ),
         first_step=int(step[0]),
         last_step=int(step[-1]),
         remedies=(Remedy("init"),),
-        next="Draw the weights for their activations, the readout's small, so that training begins at about "
-        "a constant answer's loss.",
+        next="Draw the weights for their activations, the readout's small, and bring a regression's targets "
+        "to mean 0 and spread 1, so that training begins at about a constant answer's loss.",
     )
 
 

@@ -39,8 +39,9 @@ def inaudible(profile: SpineProfile, floor: float = FLOOR_DECADES) -> np.ndarray
     with np.errstate(invalid="ignore"):
         by_depth = profile.relative < limit
         # Where output and early layers shrink together the ratio hides it; the output's own unit does not.
+        # But targets in the thousands make no output small.
         everywhere = (
-            np.all(profile.absolute < FLOOR_DECADES + np.minimum(0.0, null - FLOOR_DECADES)) and len(null) > 2
+            np.all(profile.plain < FLOOR_DECADES + np.minimum(0.0, null - FLOOR_DECADES)) and len(null) > 2
         )
     silent = by_depth | bool(everywhere)
     return silent & ~_cut_off(profile)

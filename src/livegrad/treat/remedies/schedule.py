@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from torch.optim import Optimizer
 
-from livegrad.diagnose.rules.not_learning import NO_WAY
+from livegrad.diagnose.rules.not_learning import NO_WAY, START_OVER_LEVEL
 from livegrad.treat import warmup
 from livegrad.treat.ailment import explodes, vanishes
 from livegrad.treat.body import Body
@@ -265,6 +265,7 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
         return "the steps are rounded away or divided away: take precision"
     way = evidence.get("way_of_the_weights_in_their_own_size")
     moves = (evidence.get("usual_update_over_weights") or 0) > STANDING_STILL
-    if code == "LG503" and moves and not (way is not None and way < NO_WAY):
+    wild = START_OVER_LEVEL in evidence
+    if code == "LG503" and moves and not wild and not (way is not None and way < NO_WAY):
         return "the weights do move: what the model is told does not seem to depend on what it is shown"
     return None
