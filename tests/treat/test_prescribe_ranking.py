@@ -44,6 +44,15 @@ def test_what_brings_a_new_finding_comes_behind_what_does_not():
     assert order(tried("init=he", 0.2, codes={"LG103"}), tried("skip", 1.0)) == ["skip", "init=he"]
 
 
+def test_what_leaves_a_gradient_that_does_not_arrive_cures_nothing_whatever_was_reported():
+    """The report, made later, spoke of saturation; on the copy the untreated one vanishes through time."""
+    control = Outcome((2.3,) * 20, frozenset({"LG102", "LG201"}))
+    deaf, heard = tried("init=he", 2.29, codes={"LG102"}), tried("recurrent=hold", 2.29)
+    first, second = (judge(t, control, frozenset({"LG201"})) for t in (deaf, heard))
+    assert first.left == {"LG102"} and not second.left
+    assert rank([first, second])[0] is second
+
+
 def test_what_breaks_is_last():
     trials = [
         tried("init=he", math.nan),

@@ -97,3 +97,16 @@ def test_starts_of_a_recurrence_are_kinds_of_their_own():
     hold, chrono = (trials[f"recurrent={v}"].choices for v in ("hold", "chrono"))
     fast = next(t.choices for spec, t in trials.items() if spec.startswith("recurrent=chrono,schedule"))
     assert not are_alike(hold, chrono) and are_alike(chrono, fast)
+
+
+def test_a_state_that_is_forgotten_is_answered_first_whatever_else_was_found():
+    """Gates shut at −3: of 60 steps nothing of the first is heard. Open ones of few steps forget nothing."""
+    shut = Keeper()
+    with torch.no_grad():
+        shut.gates.bias.fill_(-3.0)
+    trials, _ = listed(shut, "LG201")
+    assert next(iter(trials)) == "recurrent=hold"
+    with torch.no_grad():
+        shut.gates.bias[8:16] = 4.0
+    trials, _ = listed(shut, "LG201")
+    assert not next(iter(trials)).startswith("recurrent")

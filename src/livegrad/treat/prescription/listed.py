@@ -7,6 +7,7 @@ from livegrad.errors import LivegradError
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.decay import too_strong
+from livegrad.treat.heard import HEARD
 from livegrad.treat.prescription.candidates import Candidate, candidates
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
 from livegrad.treat.prescription.lesson import Lesson
@@ -40,7 +41,20 @@ class Listed:
         own = candidates(self._findings)
         known = [choices for choices, _ in own]
         starts = [s for s in starts_of_recurrence(self._body, self.wanted) if s[0] not in known]
+        if self._is_forgotten(starts):
+            return self._trials([*self._of_settings(), *starts, *own])
         return self._trials([*self._of_settings(), *own, *starts])
+
+    def _is_forgotten(self, starts: Sequence[Candidate]) -> bool:
+        """Whether the first time step is not heard, and would be with one of these starts of a recurrence."""
+        for choices, codes in starts:
+            try:
+                said = self.assessed(choices[0], codes[0])[1]
+            except Exception:  # why it cannot be assessed is said where it is tried
+                continue
+            if said.works and said.before.get("decades_over_sequence", 0.0) < -HEARD:
+                return True
+        return False
 
     def resorts(self, behind: int) -> list[Trial]:
         """Those for when none of these cures. behind: how many they are."""

@@ -18,6 +18,9 @@ ERRORS, SHARE = 3.0, 0.01
 UNFELT = 0.05
 # A loss that was halved, in nats.
 HALVED = math.log(2)
+# Where the gradient does not arrive nothing is cured, though the program's own report, made later, spoke of
+# something else.
+SILENT = frozenset({"LG101", "LG102"})
 # Findings of faults that may be born in the middle of a training.
 BORN_LATER = frozenset({"LG105", "LG106", "LG202", "LG301", "LG302", "LG303", "LG402"})
 
@@ -38,8 +41,9 @@ class Trial:
 @dataclass(frozen=True)
 class Judged:
     """learns: the loss lies clearly under the untreated one's. progress: by how much, in nats (a share of the
-    untreated one's scatter where losses are not positive). left: codes to be cured that are still found; new:
-    serious ones that were not there before.
+    untreated one's scatter where losses are not positive). left: codes to be cured that are still found, and
+    of a gradient that does not arrive, with and without the treatment; new: serious ones that were not there
+    before.
     """
 
     trial: Trial
@@ -66,7 +70,8 @@ def judge(trial: Trial, control: Outcome, wanted: frozenset[str], contest: bool 
     if outcome is None or outcome.trouble is not None or not math.isfinite(outcome.last):
         return Judged(trial, False, -math.inf, wanted, frozenset())
     progress, learns = (0.0, True) if contest else _progress(outcome, control)
-    return Judged(trial, learns, progress, outcome.codes & wanted, outcome.codes - control.codes - wanted)
+    left = outcome.codes & (wanted | (control.codes & SILENT))
+    return Judged(trial, learns, progress, left, outcome.codes - control.codes - wanted)
 
 
 def shortlist(judged: Sequence[Judged], size: int) -> list[Judged]:
