@@ -114,3 +114,15 @@ def test_steps_of_a_hundredth_are_too_large_once_the_loss_has_fallen_back(judge)
     assert judge.codes(net().train(lost, ratio=1e-3)) == {}
     noisy = learnt + np.random.default_rng(0).normal(0, 0.5, 200)
     assert not fell_back(noisy)
+
+
+@pytest.mark.parametrize("decay, found", [(20.0, True), (0.1, False)])
+def test_decay_that_forgets_within_a_hundred_steps_is_named(judge, decay, found):
+    """With w ← (1 − ηλ) w what was learnt fades as exp(−ηλ t)."""
+    made = net()
+    made.settings = {"type": "AdamW", "settings": {"lr": 3e-3, "weight_decay": decay}}
+    made.train(STUCK, ratio=0.06)
+    if found:
+        assert "weight decay takes 6.0%" in judge.one(made)["cause"]["summary"]
+    else:
+        assert judge.codes(made) == {}

@@ -7,9 +7,11 @@ matrix forgets what was learnt; it kills rectifiers and makes losses jump.
 How it is decided. ‖ΔW‖/‖W‖ of a weight matrix is over 0.3 in the median of the sampled steps, or over 1 in
 any step after the first, and the loss is not falling (or is not finite). Over 0.03 in the median is enough
 where the loss of a program's one model has fallen back: its mean over the last quarter lies over that of its
-best eighth by a fifth and by six standard errors. For steps of that size soon add up to all of the weights. A
-large step from which training recovers is not held against it, nor are matrices that start at zero or next to
-it, as class tokens and gates do: their first steps are larger than they are, and rightly so.
+best eighth by a fifth and by six standard errors, for steps of that size soon add up to all of the weights;
+or where decay alone takes over a hundredth a step, learning rate times weight decay, so that whatever was
+learnt a hundred steps ago is forgotten. A large step from which training recovers is not held against it,
+nor are matrices that start at zero or next to it, as class tokens and gates do: their first steps are larger
+than they are, and rightly so.
 """
 
 import numpy as np
@@ -26,6 +28,8 @@ SINGLE_STEP = 1.0
 WIDE_STEP = 0.03
 FALLEN_BACK, ERRORS = 0.2, 6.0
 FEWEST_LOSSES = 64
+# Share of the weights that decay takes a step: 1 over the steps that they remember.
+FORGETS = 0.01
 # √fan-in · rms of a matrix that starts next to zero; those drawn for an activation lie between 0.3 and 3.
 NEAR_ZERO_GAIN = 0.01
 
@@ -36,7 +40,8 @@ def find(patient: Patient) -> list[Finding]:
         return []
     found = [(t, *sizes) for t in patient.tensors.values() if (sizes := update_sizes(patient, t)) is not None]
     alone = len(patient.run.subjects) == 1
-    enough = WIDE_STEP if alone and fell_back(patient.losses[1]) else USUAL_STEP
+    wide = alone and (fell_back(patient.losses[1]) or _decay(patient) > FORGETS)
+    enough = WIDE_STEP if wide else USUAL_STEP
     large = [(t, usual, most, step) for t, usual, most, step in found if usual > enough or most > SINGLE_STEP]
     if not large or (patient.learning.state == "unknown" and patient.is_finite and not _by_far(large)):
         return []
@@ -53,10 +58,7 @@ def find(patient: Patient) -> list[Finding]:
             layers_text=layers_text(names),
             source=patient.optimizer_line(worst[0]) or source_of(patient, [worst[0]]),
             message=f"one step changed {worst[0].name} by {_times(worst[2])} its own size",
-            cause=Cause(
-                f"the learning rate ({_shown(rate)}) is too high for these gradients",
-                patient.optimizer_of(worst[0]),
-            ),
+            cause=Cause(_why(_decay(patient), rate), patient.optimizer_of(worst[0])),
             evidence={
                 "largest_update_over_weights": worst[2],
                 "usual_update_over_weights": float(np.median([usual for _, usual, _, _ in large])),
@@ -79,6 +81,18 @@ def find(patient: Patient) -> list[Finding]:
             ),
         )
     ]
+
+
+def _decay(patient: Patient) -> float:
+    """The largest share of its weights that an optimizer's decay takes a step. Of Adam's own decay, which is
+    added to the gradient and divided with it, that is not known.
+    """
+    shares = [0.0]
+    for optimizer in patient.subject.optimizers:
+        rate, decay = optimizer.settings.get("lr"), optimizer.settings.get("weight_decay")
+        if isinstance(rate, int | float) and isinstance(decay, int | float):
+            shares.append(rate * decay if optimizer.type in ("AdamW", "SGD") else 0.0)
+    return max(shares)
 
 
 def fell_back(loss: np.ndarray) -> bool:
@@ -115,6 +129,12 @@ def update_sizes(patient: Patient, tensor: Tensor) -> tuple[float, float, int] |
 
 def _by_far(large: list[tuple[Tensor, float, float, int]]) -> bool:
     return max(most for _, _, most, _ in large) > 10 * SINGLE_STEP
+
+
+def _why(decay: float, rate: np.ndarray) -> str:
+    if decay > FORGETS:
+        return f"weight decay takes {decay:.1%} of the weights a step, at a learning rate of {_shown(rate)}"
+    return f"the learning rate ({_shown(rate)}) is too high for these gradients"
 
 
 def _times(ratio: float) -> str:
