@@ -8,12 +8,12 @@ LEVEL = 2.3026
 LONG = LEVEL + 0.03 * np.sin(1.7 * np.arange(200))
 
 
-def net(loss=LONG, level=LEVEL, **train):
+def net(loss=LONG, level=LEVEL, output=0.4, **train):
     made = Net(3)
     made.train(loss, **{"ratio": 8e-3, **train})
     for step in (0, 10, 30, 100):
         if step < len(loss):
-            made.scan(step, constant_loss=level, task_loss=loss[step])
+            made.scan(step, output=output, constant_loss=level, task_loss=loss[step])
     return made
 
 
@@ -35,12 +35,19 @@ def test_weights_that_do_not_move_at_all_are_named_as_the_reason(judge):
 def test_a_fall_from_a_wild_start_that_ends_above_the_level_only_undoes_the_start(judge):
     """Logits of standard deviation 6 among ten classes: about log 10 and half a variance in cross-entropy."""
     taken_back = LEVEL + 0.5 + 18 * np.exp(-np.arange(200) / 60)
-    finding = judge.one(net(taken_back, ratio=1e-3))
+    finding = judge.one(net(taken_back, output=20.0, ratio=1e-3))
     assert (finding["code"], finding["severity"]) == ("LG503", "warning")
     assert finding["evidence"]["loss_at_the_start_over_a_constant_answers"] == pytest.approx(9, rel=0.03)
     assert [r["name"] for r in finding["remedies"]] == ["init"]
     below = LEVEL * (0.9 + 8 * np.exp(-np.arange(200) / 20))
     assert judge.codes(net(below, ratio=1e-3)) == {}
+
+
+def test_targets_that_lie_far_off_are_learnt_first_and_that_takes_its_time(judge):
+    """Targets of mean 4 in their spread: an answer of next to nothing costs 17 times the variance."""
+    for pace, codes in ((120, {}), (2000, {"LG503": "warning"})):
+        falling = LEVEL * (1 + 16 * np.exp(-np.arange(200) / pace) - 1e-3)
+        assert judge.codes(net(falling, ratio=1e-3)) == codes
 
 
 def test_weights_that_come_no_hundredth_of_their_way_in_hundreds_of_steps_stand_still_too(judge):

@@ -19,9 +19,10 @@ more, or they do not move at all (under a hundred-thousandth of their size a ste
 all of 200 steps or more; then three quarters of the level will do, which small batches tell roughly, and the
 trend as it is). In between nothing is said, but of a loss that comes down from over twice the level, as much
 again by its own confidence as by what it does not know, and over the last quarter still lies above it by
-three standard errors: such a fall undoes the start and no more. In fewer than 40 steps or 12 recorded
-losses, and in programs that train several models (GANs, actors and critics), nothing is said. Any other
-finding of severity warning or error comes first.
+three standard errors: such a fall undoes the start and no more. Where the first answers are smaller than
+their unit, and it is the targets that lie far off, a fall that reaches the level in as many steps again is
+still on its way. In fewer than 40 steps or 12 recorded losses, and in programs that train several models
+(GANs, actors and critics), nothing is said. Any other finding of severity warning or error comes first.
 """
 
 import numpy as np
@@ -66,7 +67,8 @@ def find(patient: Patient) -> list[Finding]:
     standing = _stands(step[late], loss[late], ROUGHLY * level if still else level, still)
     if standing is not None and (still or way >= FAR_WAY):
         return [_finding(patient, level, float(np.mean(loss[late])), standing, pace, step[late])]
-    if _undoes_its_start(patient.learning.first, loss, level):
+    undoes = _undoes_its_start(patient.learning.first, loss, level)
+    if undoes and (_answers_wildly(patient) or not _is_on_its_way(step, loss, level)):
         return [_of_a_wild_start(patient, level, loss, pace, step)]
     return []
 
@@ -101,6 +103,20 @@ def _undoes_its_start(first: float, loss: np.ndarray, level: float) -> bool:
     last = loss[-max(3, len(loss) // 4) :]
     error = _noise(last) / len(last) ** 0.5
     return first > WILD * level and float(np.mean(last)) - 3 * error > level
+
+
+def _answers_wildly(patient: Patient) -> bool:
+    """Whether the first answers are larger than their unit, or that is not known."""
+    return not patient.profiles or not patient.profiles[0].absolute[-1] < 0
+
+
+def _is_on_its_way(step: np.ndarray, loss: np.ndarray, level: float) -> bool:
+    """Whether at the pace of its last quarter the loss is under `level` in as many steps again: of targets
+    with a large mean that is learnt first.
+    """
+    last = slice(-max(3, len(loss) // 4), None)
+    slope = float(np.polyfit(step[last], loss[last], 1)[0])
+    return float(np.mean(loss[last])) + slope * float(step[-1] - step[0]) < level
 
 
 def _lowest(loss: np.ndarray, stretch: int) -> float:
