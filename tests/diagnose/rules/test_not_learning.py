@@ -46,7 +46,7 @@ def test_a_fall_from_a_wild_start_that_ends_above_the_level_only_undoes_the_star
 def test_targets_that_lie_far_off_are_learnt_first_and_that_takes_its_time(judge):
     """Targets of mean 4 in their spread: an answer of next to nothing costs 17 times the variance."""
     for pace, codes in ((120, {}), (2000, {"LG503": "warning"})):
-        falling = LEVEL * (1 + 16 * np.exp(-np.arange(200) / pace) - 1e-3)
+        falling = LEVEL * (1 + 16 * np.exp(-np.arange(240) / pace) - 1e-3)
         assert judge.codes(net(falling, ratio=1e-3)) == codes
 
 

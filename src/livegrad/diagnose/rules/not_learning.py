@@ -20,8 +20,8 @@ all of 200 steps or more; then three quarters of the level will do, which small 
 trend as it is). In between nothing is said, but of a loss that comes down from over twice the level, as much
 again by its own confidence as by what it does not know, and over the last quarter still lies above it by
 three standard errors: such a fall undoes the start and no more. Where the first answers are smaller than
-their unit, and it is the targets that lie far off, a fall that reaches the level in as many steps again is
-still on its way. In fewer than 40 steps or 12 recorded losses, and in programs that train several models
+their unit, and it is the targets that lie far off, 200 steps are the fewest, and a fall that reaches the
+level in as many steps again is still on its way. In fewer than 40 steps or 12 recorded losses, and in programs that train several models
 (GANs, actors and critics), nothing is said. Any other finding of severity warning or error comes first.
 """
 
@@ -68,7 +68,8 @@ def find(patient: Patient) -> list[Finding]:
     if standing is not None and (still or way >= FAR_WAY):
         return [_finding(patient, level, float(np.mean(loss[late])), standing, pace, step[late])]
     undoes = _undoes_its_start(patient.learning.first, loss, level)
-    if undoes and (_answers_wildly(patient) or not _is_on_its_way(step, loss, level)):
+    young = step[-1] < MANY_STEPS or _is_on_its_way(step, loss, level)
+    if undoes and (_answers_wildly(patient) or not young):
         return [_of_a_wild_start(patient, level, loss, pace, step)]
     return []
 
