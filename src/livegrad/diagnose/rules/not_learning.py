@@ -21,8 +21,9 @@ trend as it is). In between nothing is said, but of a loss that comes down from 
 again by its own confidence as by what it does not know, and over the last quarter still lies above it by
 three standard errors: such a fall undoes the start and no more. Where the first answers are smaller than
 their unit, and it is the targets that lie far off, 200 steps are the fewest, and a fall that reaches the
-level in as many steps again is still on its way. In fewer than 40 steps or 12 recorded losses, and in programs that train several models
-(GANs, actors and critics), nothing is said. Any other finding of severity warning or error comes first.
+level in as many steps again is still on its way. In fewer than 40 steps or 12 recorded losses, and in
+programs that train several models (GANs, actors and critics), nothing is said. Any other finding of severity
+warning or error comes first.
 """
 
 import numpy as np
