@@ -124,6 +124,9 @@ def test_the_bias_that_keeps_the_state_is_found_and_held():
     torch.manual_seed(0)
     model = ScratchGRU(0.1)
     assert reach(model) < 1e-4
+    forgets = Body(model, (), (batch(),), finding={"code": "LG102"})
+    said = remedy("recurrent").assess(forgets, Choice("recurrent", "orthogonal"))
+    assert said.works is False and "b_z" in said.reason
     treatment = treat(model, "recurrent", inputs=batch())
     assert str(treatment.choices[0]) == "recurrent=hold"
     # ln(T − 1) where z keeps.

@@ -90,6 +90,9 @@ class Recurrent(Remedy):
             return Assessment(False, obstacle)
         first = layers[0]
         if isinstance(first, BareLoop) and first.gated and choice.variant != "hold":
+            if first.keeper is not None and (body.finding or {}).get("code") == "LG102":
+                said = f"the gate of {first.keeper[0]} forgets whatever the matrices are: take recurrent=hold"
+                return Assessment(False, said)
             said = "beside gates of the program's own theory does not tell how much matrices pass back"
             return Assessment(None, said)
         now = {layer.name: _factor_now(layer) for layer in layers}
