@@ -20,8 +20,10 @@ _DEPTH = (
     "activation=gelu", "normalize=batch", "normalize=layer:position=after", "pretrain",
 )  # fmt: skip
 # What a gate that holds on for long lets in at a step is little: at a rate made for others it learns slowly.
+# And what it holds on to, its gradient is the sum of all steps: at a rate made for the last alone it breaks.
 IN_TIME = (
     "recurrent", "recurrent=hold", "recurrent=chrono,schedule=rate:factor=10", "recurrent=orthogonal",
+    "recurrent=hold,schedule=rate:factor=0.1",
     "recurrent=identity,clip=norm:limit=1", "recurrent,clip=norm:limit=1", "recurrent=hold,clip=norm:limit=1",
     "recurrent=forget", "recurrent=identity", "init", "init=edge",
 )  # fmt: skip
