@@ -107,3 +107,10 @@ def test_weights_of_zeros_are_drawn_and_a_cut_is_not():
     zeros = {"code": "LG404", "evidence": {"matrices_of_zeros_count": 2}}
     assert {str(c) for choices, _ in candidates([zeros]) for c in choices} >= {"init", "init=orthogonal"}
     assert candidates([{"code": "LG404", "evidence": {}}]) == []
+
+
+def test_smaller_steps_are_tried_on_a_net_that_was_heard_at_first_and_on_no_other():
+    born = {str(choices[0]) for choices, _ in candidates([{"code": "LG101", "first_step": 10}])}
+    never = {str(choices[0]) for choices, _ in candidates([{"code": "LG101", "first_step": 0}])}
+    assert {"schedule=rate:factor=0.1", "schedule=warmup"} <= born and never < born
+    assert not any(text.startswith("schedule") for text in never)

@@ -1,6 +1,8 @@
 """Whether the gradient is lost or blown up on its way, after what has been done to the body so far."""
 
+from collections.abc import Mapping
 from math import isfinite
+from typing import Any
 
 from livegrad.treat.body import Body
 from livegrad.treat.heard import HEARD
@@ -17,6 +19,11 @@ def vanishes(body: Body) -> bool:
     if code == "LG101":
         return not _cured(body)
     return code is None and body.args is not None and body.anatomy.decades < -HEARD
+
+
+def was_heard_at_first(finding: Mapping[str, Any]) -> bool:
+    """Whether the early layers were heard at the first scan, and no more after some steps: these did it."""
+    return finding.get("code") == "LG101" and (finding.get("first_step") or 0) > 0
 
 
 def explodes(body: Body) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 from livegrad.diagnose.rules.disconnected import MATRICES_OF_ZEROS
 from livegrad.diagnose.rules.not_learning import START_OVER_LEVEL
+from livegrad.treat.ailment import was_heard_at_first
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.prescription.proposal import Refusal
 from livegrad.treat.remedies import names
@@ -81,6 +82,8 @@ _TREATS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Code of a finding -> treatments that may answer it."""
 
+# Of a net that was heard at first and that its steps have made silent.
+_SMALLER_STEPS = ("schedule=rate:factor=0.1", "schedule=rate:factor=0.01", "schedule=warmup")
 _WILD_STARTS = (
     "init", "init=residual", "init=lsuv", "init,normalize", "normalize", "normalize=layer", "schedule=rate",
 )  # fmt: skip
@@ -200,6 +203,8 @@ def _texts(finding: Mapping[str, Any]) -> Iterable[str]:
     if _is_blank(finding):
         return _FROM_ZERO
     kind = str((finding.get("cause") or {}).get("kind"))
+    if was_heard_at_first(finding) and kind != "time":
+        return (*_SMALLER_STEPS, *_BY_CAUSE.get((code, kind), _DEPTH))
     return _BY_CAUSE.get((code, kind), _TREATS.get(code, ()))
 
 

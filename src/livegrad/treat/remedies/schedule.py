@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from livegrad.diagnose.rules.not_learning import NO_WAY, START_OVER_LEVEL
 from livegrad.treat import warmup
-from livegrad.treat.ailment import explodes, vanishes
+from livegrad.treat.ailment import explodes, vanishes, was_heard_at_first
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.rate import Held
@@ -246,7 +246,7 @@ def _obstacle(body: Body, choice: Choice) -> str | None:
         return missing
     finding = body.finding or {}
     code = finding.get("code")
-    if code in ("LG101", "LG102") and vanishes(body):
+    if code in ("LG101", "LG102") and vanishes(body) and not was_heard_at_first(finding):
         return (
             "the gradient vanishes: a rate that is high enough for the early layers makes the late ones "
             "diverge first"
