@@ -152,7 +152,7 @@ class TreatedScript:
         change, why = change_of(trial)
         options = self.options
         if options.only_diff:
-            print_diff(change, why)
+            print_diff(self.trial, change, why)
             return 0
         document = conclude(trial, described(change, why))
         self._show(document)

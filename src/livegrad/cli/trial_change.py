@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from livegrad.diagnose.number import count, duration
 from livegrad.errors import LivegradError, UsageError
 from livegrad.treat.rewrite.write import write_files
-from livegrad.treat.trial.conclusion import winner_of
+from livegrad.treat.trial.conclusion import is_promising, winner_of
 from livegrad.treat.trial.identity import hash_sources
 from livegrad.treat.trial.process import OUTPUT
 from livegrad.treat.trial.proof import FOLDER, prove
@@ -40,6 +40,15 @@ def change_of(trial: Trial) -> tuple[Rewriting | None, str | None]:
         return None, str(error)
 
 
+def without_winner(trial: Trial) -> str:
+    """Why there is no change where no arm has won, and what to do where one looks better."""
+    if not is_promising(trial):
+        return "no remedy is better than doing nothing"
+    seeds = trial.budget.seeds
+    proof = "one seed proves nothing" if seeds == 1 else f"{seeds} seeds do not prove it"
+    return f"a remedy looks better, but {proof}. Add seeds: --seeds {max(3, seeds + 2)}"
+
+
 def described(change: Rewriting | None, why: str | None) -> dict[str, Any] | None:
     """The change as the document holds it; without one, why."""
     if change is None:
@@ -49,10 +58,10 @@ def described(change: Rewriting | None, why: str | None) -> dict[str, Any] | Non
     return in_words(change)
 
 
-def print_diff(change: Rewriting | None, why: str | None) -> None:
+def print_diff(trial: Trial, change: Rewriting | None, why: str | None) -> None:
     """The diff alone on stdout, so that it can be piped; what cannot be in it on stderr."""
     if change is None:
-        raise UsageError(why or "there is no diff: no remedy is better than doing nothing")
+        raise UsageError(why or f"there is no diff: {without_winner(trial)}")
     sys.stdout.flush()
     sys.stdout.buffer.write(change.raw_diff)
     sys.stdout.buffer.flush()
@@ -65,7 +74,7 @@ def write_change(trial: Trial, change: Rewriting | None, why: str | None, *, yes
     they were written. What they were before is kept in the trial's folder.
     """
     if change is None:
-        raise UsageError(why or "nothing is written: no remedy is better than doing nothing")
+        raise UsageError(why or f"nothing is written: {without_winner(trial)}")
     if not change.diff:
         raise UsageError("nothing is written: all of it has to be done by hand, as said above")
     names = ", ".join(map(str, _names(change)))
