@@ -37,7 +37,7 @@ and shows a finished result once more; --fresh begins anew.
 @click.option("--seeds", metavar="N", type=click.IntRange(min=1),
               help="Runs of every arm, the first with the program's own seeds.  [default: 3]")  # fmt: skip
 @click.option("--arms", metavar="N", type=click.IntRange(min=1),
-              help="Prescribed remedies to try, and as many again where none helps.  [default: 3]")  # fmt: skip
+              help="Prescribed remedies to try; the next where none helps.  [default: 3]")  # fmt: skip
 @click.option("--try", "tried", metavar="REMEDIES", multiple=True,
               help="Try this, not what is prescribed: init=he,clip. May be given again.")  # fmt: skip
 @click.option("--jobs", metavar="N", type=click.IntRange(min=1),
