@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.treat.remedies.reach import batch, hears_after_treatment, reach
 from torch import nn
 
 from livegrad.treat.body import Body
@@ -55,19 +56,8 @@ class ScratchGRU(nn.Module):
         return self.head(h)
 
 
-def batch():
-    return torch.randn(8, STEPS, 3, generator=torch.Generator().manual_seed(1))
-
-
-def reach(model):
-    """What reaches the first step beside the last."""
-    x = batch().requires_grad_()
-    model(x).square().sum().backward()
-    return float(x.grad[:, 0].norm() / x.grad[:, -1].norm())
-
-
 def loop_of(model):
-    (loop,) = bare_loops(Body(model, (), (batch(),)), None)
+    (loop,) = bare_loops(Body(model, (), (batch(STEPS),)), None)
     return loop
 
 
@@ -91,54 +81,49 @@ def test_layers_of_torch_are_no_bare_matrices():
                 h = torch.tanh(self.into(step) + self.round_(h))
             return h
 
-    assert bare_loops(Body(Linears(), (), (batch(),)), None) == []
+    assert bare_loops(Body(Linears(), (), (batch(STEPS),)), None) == []
 
 
 @pytest.mark.parametrize("activation", [torch.tanh, torch.relu, torch.sigmoid])
 def test_what_reaches_the_first_step_is_a_share_and_no_longer_nothing(activation):
     torch.manual_seed(0)
     model = Scratch(activation)
-    assert reach(model) < 1e-8
-    treatment = treat(model, "recurrent", inputs=batch())
-    assert treatment.choices[0].variant == ("orthogonal" if activation is torch.tanh else "identity")
-    assert 1e-3 < reach(model) < 1e3
-    treatment.undo()
-    assert reach(model) < 1e-8
+    hears_after_treatment(model, batch(STEPS), activation)
 
 
 def test_matrices_beside_gates_that_explode_or_saturate_become_orthogonal():
     torch.manual_seed(0)
     model = ScratchGRU(2.0)
-    body = Body(model, (), (batch(),), finding={"code": "LG104"})
+    body = Body(model, (), (batch(STEPS),), finding={"code": "LG104"})
     choice = remedy("recurrent").resolve(body, Choice("recurrent"))
     assert choice.variant == "orthogonal"
-    treat(model, "recurrent=orthogonal", inputs=batch())
+    treat(model, "recurrent=orthogonal", inputs=batch(STEPS))
     for gate in "zrn":
         matrix = model.get_parameter(f"U_{gate}").detach()
         assert torch.allclose(matrix @ matrix.T, torch.eye(WIDTH), atol=1e-5)
-        fed = (batch().flatten(0, 1) @ model.get_parameter(f"W_{gate}")).detach()
+        fed = (batch(STEPS).flatten(0, 1) @ model.get_parameter(f"W_{gate}")).detach()
         assert float(fed.square().mean()) == pytest.approx(1.0, rel=0.01)
 
 
 def test_the_bias_that_keeps_the_state_is_found_and_held():
     torch.manual_seed(0)
     model = ScratchGRU(0.1)
-    assert reach(model) < 1e-4
-    forgets = Body(model, (), (batch(),), finding={"code": "LG102"})
+    assert reach(model, batch(STEPS)) < 1e-4
+    forgets = Body(model, (), (batch(STEPS),), finding={"code": "LG102"})
     said = remedy("recurrent").assess(forgets, Choice("recurrent", "orthogonal"))
     assert said.works is False and "b_z" in said.reason
-    treatment = treat(model, "recurrent", inputs=batch())
+    treatment = treat(model, "recurrent", inputs=batch(STEPS))
     assert str(treatment.choices[0]) == "recurrent=hold"
     # ln(T − 1) where z keeps.
     assert torch.allclose(model.b_z.detach(), torch.full((WIDTH,), 3.66)) and not model.b_r.any()
-    assert reach(model) > 0.05
+    assert reach(model, batch(STEPS)) > 0.05
 
 
 def test_bare_gates_are_not_started_as_a_plain_loop():
     with pytest.raises(Refused):
-        treat(ScratchGRU(0.1), "recurrent=identity", inputs=batch())
+        treat(ScratchGRU(0.1), "recurrent=identity", inputs=batch(STEPS))
 
 
 def test_saturation_of_a_loop_of_bare_matrices_asks_for_another_start():
-    body = Body(Scratch(scale=1.0), (), (batch(),))
+    body = Body(Scratch(scale=1.0), (), (batch(STEPS),))
     assert any(choices[0].remedy == "recurrent" for choices, _ in starts_of_recurrence(body, {"LG201"}))

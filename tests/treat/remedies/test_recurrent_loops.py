@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from tests.treat.remedies.reach import batch, hears_after_treatment, reach
 from torch import nn
 
 from livegrad.treat.body import Body
@@ -47,23 +48,12 @@ class Joined(nn.Module):
         return self.head(h)
 
 
-def batch():
-    return torch.randn(8, STEPS, 3, generator=torch.Generator().manual_seed(1))
-
-
-def reach(model):
-    """What reaches the first step beside the last."""
-    x = batch().requires_grad_()
-    model(x).square().sum().backward()
-    return float(x.grad[:, 0].norm() / x.grad[:, -1].norm())
-
-
 def found(model):
     return [(layer.name, layer.columns, [n for n, _ in layer.feeds]) for layer in looped(model)]
 
 
 def looped(model):
-    return looped_layers(Body(model, (), (batch(),)), None)
+    return looped_layers(Body(model, (), (batch(STEPS),)), None)
 
 
 def test_the_weights_of_the_state_are_told_from_those_that_feed_it():
@@ -78,22 +68,17 @@ def test_the_weights_of_the_state_are_told_from_those_that_feed_it():
 def test_what_reaches_the_first_step_of_a_loop_is_a_share_and_no_longer_nothing(activation):
     torch.manual_seed(0)
     model = Elman(activation)
-    assert reach(model) < 1e-8
-    treatment = treat(model, "recurrent", inputs=batch())
-    assert treatment.choices[0].variant == ("orthogonal" if activation is torch.tanh else "identity")
-    assert 1e-3 < reach(model) < 1e3
-    treatment.undo()
-    assert reach(model) < 1e-8
+    hears_after_treatment(model, batch(STEPS), activation)
 
 
 def test_what_feeds_the_state_is_held_to_what_it_can_hold():
     """T steps that add 1/T each to its mean square: at the end it is about one, for all T."""
     torch.manual_seed(0)
     model = Elman(nn.Identity())
-    treat(model, "recurrent=orthogonal", inputs=batch())
+    treat(model, "recurrent=orthogonal", inputs=batch(STEPS))
     states = []
     model.head.register_forward_pre_hook(lambda _, args: states.append(args[0]))
-    model(batch())
+    model(batch(STEPS))
     assert float(states[0].detach().square().mean()) == pytest.approx(1.0, rel=0.35)
 
 
@@ -127,8 +112,8 @@ class Cell(nn.Module):
 def test_the_gate_that_keeps_the_state_is_found_and_held(kind, turned, rows):
     torch.manual_seed(0)
     model = Cell(kind, turned)
-    assert reach(model) < 1e-3
-    treatment = treat(model, "recurrent", inputs=batch())
+    assert reach(model, batch(STEPS)) < 1e-3
+    treatment = treat(model, "recurrent", inputs=batch(STEPS))
     assert str(treatment.choices[0]) == "recurrent=hold"
     assert [change.where for change in treatment.changes] == ["into.bias", "round_.bias"]
     assert not model.round_.bias.any()
@@ -137,10 +122,10 @@ def test_the_gate_that_keeps_the_state_is_found_and_held(kind, turned, rows):
     held = torch.full((WIDTH,), -4.08 if turned else 4.08)
     assert torch.equal(bias[rows[0] : rows[1]], held)
     assert int(bias.count_nonzero()) == WIDTH  # what lets in is at rest
-    assert reach(model) > 0.05
+    assert reach(model, batch(STEPS)) > 0.05
 
 
 def test_gates_that_are_written_by_hand_are_no_plain_loop():
     assert looped(Joined(gated=True)) == []
     with pytest.raises(Refused, match="without gates"):
-        treat(Joined(gated=True), "recurrent=orthogonal", inputs=batch())
+        treat(Joined(gated=True), "recurrent=orthogonal", inputs=batch(STEPS))
