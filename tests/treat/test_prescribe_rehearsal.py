@@ -1,12 +1,15 @@
 """Lessons: what a program does in its first steps is done again by copies, to the last bit."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+import livegrad
 from livegrad.treat.body import Body
 from livegrad.treat.choice import parse_choices
+from livegrad.treat.prescription.later_rates import later_rates
 from livegrad.treat.prescription.lesson import CannotReplay, StandIn, own_steps
 from livegrad.treat.prescription.lessons import Lessons
 from livegrad.treat.prescription.rehearsal import Course, Stage, copies_of
@@ -51,6 +54,55 @@ def test_copies_have_the_losses_of_the_program():
 
     losses, again = rehearsed([model], [optimizer], program)
     assert again == losses
+
+
+def test_behind_the_recorded_steps_the_rates_go_on_as_an_earlier_run_had_them():
+    """One batch over and over: copies that know the schedule have the program's losses to the end."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1, (step + 1) / 10))
+    x, y = data()
+    rates, losses = [], []
+
+    def program():
+        rates.append(optimizer.param_groups[0]["lr"])
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+
+    base = copies_of([model], [optimizer])
+    with Lessons([model], [optimizer]) as lessons:
+        for _ in range(STEPS):
+            program()
+    for _ in range(2 * STEPS):
+        program()
+    for later, same in ((np.array(rates), True), (None, False)):
+        again: list[float] = []
+        with own_steps():
+            copies = copies_of(base.models, base.optimizers, base.parameters)
+            Course(copies, lessons.lessons, later).take(3 * STEPS, again)
+        assert (again == pytest.approx(losses, rel=1e-5)) is same
+        assert again[: STEPS + 1] == losses[: STEPS + 1]
+
+
+def test_the_rates_of_an_earlier_run_are_read_off_it(tmp_path):
+    path = tmp_path / "run"
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.9)
+    with livegrad.watch(model, optimizer, path=path, every=1):
+        for _ in range(12):
+            optimizer.zero_grad()
+            model(torch.randn(8, 4)).square().mean().backward()
+            optimizer.step()
+            schedule.step()
+    body = Body(nn.Linear(4, 2), (optimizer,), None, history=livegrad.load(path))
+    assert later_rates(body) == pytest.approx(0.1 * 0.9 ** np.arange(12))
+    assert later_rates(Body(nn.Linear(4, 2), (optimizer,), None)) is None
 
 
 def test_adversaries_take_turns_as_in_the_program():

@@ -14,9 +14,11 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,6 +31,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.gradients import all_finite
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
+from livegrad.treat.prescription.later_rates import later_rates
 from livegrad.treat.prescription.lesson import CannotReplay, Lesson, own_steps
 from livegrad.treat.treatment import Treatment, treat_body
 from livegrad.watch.session import WatchOptions, start
@@ -95,6 +98,10 @@ class Stage:
     patient: int
     body: Body
 
+    @cached_property
+    def _later(self) -> np.ndarray | None:
+        return later_rates(self.body)
+
     @property
     def is_contest(self) -> bool:
         """Whether optimizers step in turns, as those of adversaries do: then no loss says who is well."""
@@ -144,7 +151,7 @@ class Stage:
         copies, treatment = self.treated(choices)
         folder = Path(tempfile.mkdtemp(prefix="livegrad-rehearsal-"))
         losses: list[float] = []
-        course = Course(copies, self.lessons)
+        course = Course(copies, self.lessons, self._later)
         trouble = None
         try:
             with replayed(RandomState.now(_devices(copies.models))), own_steps():
@@ -170,11 +177,14 @@ class Stage:
 
 
 class Course:
-    """Lessons taken by copies, over and over where there are fewer than steps."""
+    """Lessons taken by copies, over and over where there are fewer than steps. later: the rate of each step,
+    as an earlier run had it: how a schedule goes on behind the lessons.
+    """
 
-    def __init__(self, copies: Copies, lessons: Sequence[Lesson]) -> None:
+    def __init__(self, copies: Copies, lessons: Sequence[Lesson], later: np.ndarray | None = None) -> None:
         self._copies = copies
         self._lessons = lessons
+        self._later = later
         self._rates: tuple[tuple[float, ...], ...] = ()
         self._lent: dict[int, torch.Tensor] = {}
         self.left_out = 0
@@ -184,8 +194,10 @@ class Course:
         with suppress(_Broken):
             for number in range(steps):
                 lesson = self._lessons[number % len(self._lessons)]
-                if number < len(self._lessons):  # how a schedule goes on is not known
+                if number < len(self._lessons):
                     self._set_rates(lesson)
+                elif self._later is not None and number < len(self._later):
+                    self._go_on(float(self._later[number] / self._later[number - 1]))
                 self._take(lesson, losses)
 
     def _take(self, lesson: Lesson, losses: list[float]) -> None:
@@ -224,6 +236,13 @@ class Course:
         for optimizer, old, new in zip(self._copies.optimizers, before, lesson.rates, strict=False):
             for group, was, now in zip(optimizer.param_groups, old, new, strict=False):
                 group["lr"] = now if now != was else group["lr"]
+
+    def _go_on(self, ratio: float) -> None:
+        """Change all rates as the program's schedule changes its own."""
+        for optimizer in self._copies.optimizers:
+            for group in optimizer.param_groups:
+                if ratio != 1.0:
+                    group["lr"] = group["lr"] * ratio
 
 
 class _Broken(Exception):
