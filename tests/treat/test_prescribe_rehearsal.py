@@ -105,6 +105,15 @@ def test_the_rates_of_an_earlier_run_are_read_off_it(tmp_path):
     assert later_rates(Body(nn.Linear(4, 2), (optimizer,), None)) is None
 
 
+@pytest.mark.parametrize(
+    "rates, rises", [([1.0] * 20, False), (range(1, 21), True), (range(20, 0, -1), False)]
+)
+def test_a_rate_that_rises_behind_a_look_is_known(rates, rises):
+    stage = Stage(copies_of([], []), [], [], 0, Body(nn.Linear(2, 2), (), None))
+    stage._later = np.array([*rates], float)
+    assert bool(stage.rises_after(6)) is rises and not stage.rises_after(20)
+
+
 def test_adversaries_take_turns_as_in_the_program():
     torch.manual_seed(0)
     maker, judge = nn.Linear(4, 8), nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))

@@ -1,5 +1,6 @@
 """The best of what was looked at shortly, followed for longer: as far as the program itself goes, if there is
-time, because what is best after a few steps need not be so at the end.
+time, because what is best after a few steps need not be so at the end, the less where the program raises
+its rate later.
 """
 
 import math
@@ -65,7 +66,7 @@ class Following:
             return list(judged), control, False
         control = self.stage.rehearse((), steps)
         found = self._followed(judged, control, steps, LONGER_SHARE)
-        if any(j.is_clear for j in found):
+        if any(j.is_clear for j in found) and not self.stage.rises_after(steps):
             return found, control, False
         each = control.seconds / max(1, len(control.losses))
         last = self._affordable(each, len(found) + 1)

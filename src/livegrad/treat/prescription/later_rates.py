@@ -5,6 +5,9 @@ import numpy as np
 from livegrad.treat.body import Body
 from livegrad.treat.recorded import recorded
 
+RISES = 2.0
+"""A rate that rises by less is not what a fault comes from."""
+
 
 def later_rates(body: Body) -> np.ndarray | None:
     """Return the learning rate (T,) of each step that an earlier run took, straight lines between those that

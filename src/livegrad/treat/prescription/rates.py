@@ -14,14 +14,13 @@ from torch.optim import Optimizer
 
 from livegrad.diagnose.optimizer_kind import are_scale_free
 from livegrad.treat.choice import Choice
+from livegrad.treat.prescription.later_rates import RISES
 from livegrad.treat.prescription.ranking import HALVED, Judged
 
 # Findings that a rate of another size can end.
 OF_RATE = frozenset({"LG105", "LG106", "LG301", "LG402", "LG503"})
 # Findings that a rate which rises in the middle can make.
 OF_RISES = frozenset({"LG105", "LG106", "LG202", "LG301", "LG402"})
-# A rate that rises by less is not what a fault comes from.
-_RISES = 2.0
 _RUNGS = 3
 # By how much more the next rung has to gain, in nats and as a share: a rate at the edge is no cure.
 _BETTER, _SHARE = 0.02, 0.1
@@ -119,7 +118,7 @@ def rates_that_rise(lessons: Sequence[Any]) -> list[Choice]:
     [] where they do not. lessons: with the rates of each step, by optimizer and group.
     """
     rates = [rate for lesson in lessons for group in lesson.rates for rate in group if rate > 0]
-    if not rates or max(rates) <= _RISES * (usual := median(rates)):
+    if not rates or max(rates) <= RISES * (usual := median(rates)):
         return []
     return [Choice("schedule", "cap", {"lr": float(f"{usual:.2g}")})]
 

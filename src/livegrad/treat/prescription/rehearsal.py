@@ -31,7 +31,7 @@ from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.gradients import all_finite
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
-from livegrad.treat.prescription.later_rates import later_rates
+from livegrad.treat.prescription.later_rates import RISES, later_rates
 from livegrad.treat.prescription.lesson import CannotReplay, Lesson, own_steps
 from livegrad.treat.treatment import Treatment, treat_body
 from livegrad.watch.session import WatchOptions, start
@@ -101,6 +101,11 @@ class Stage:
     @cached_property
     def _later(self) -> np.ndarray | None:
         return later_rates(self.body)
+
+    def rises_after(self, steps: int) -> bool:
+        """Whether the program's rate is, after so many steps, over twice what it is up to then."""
+        later = self._later
+        return later is not None and steps < len(later) and later[steps:].max() > RISES * later[:steps].max()
 
     @property
     def is_contest(self) -> bool:
