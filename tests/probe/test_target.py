@@ -102,3 +102,55 @@ def test_a_sum_and_a_weight_change_nothing():
     plain = told(F.cross_entropy(model(x), labels))
     summed = told(7 * F.cross_entropy(model(x), labels, reduction="sum"))
     assert plain == summed
+
+
+def told_of(answer: torch.Tensor, loss: torch.Tensor) -> Target:
+    return read_target(loss.grad_fn, answer.grad_fn, (answer,))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda y, t: ((y - t) ** 2).mean(),
+        lambda y, t: (t - y).pow(2).sum(1).mean() / 2,
+        lambda y, t: (y.squeeze() - t.squeeze()).square().sum(),
+        lambda y, t: ((y - t) * (y - t)).mean().sqrt(),
+        lambda y, t: 3 * torch.mean(torch.pow(t.view(-1) - y.view(-1), 2)) + 1,
+    ],
+)
+def test_a_square_written_out_tells_what_mse_loss_does(written):
+    torch.manual_seed(0)
+    targets = 5 + 2 * torch.randn(300, 1)
+    y = nn.Linear(4, 1)(torch.randn(300, 4))
+    found, known = told_of(y, written(y, targets)), told(F.mse_loss(y, targets))
+    assert found.unit == pytest.approx(known.unit)
+    assert found.residual == pytest.approx(known.residual)
+    assert found.constant_loss == pytest.approx(known.constant_loss, rel=1e-5)
+    assert found.task_loss == pytest.approx(known.task_loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("written", [F.l1_loss, lambda y, t: (t - y).abs().sum()])
+def test_the_constant_answer_to_absolute_differences_is_the_median(written):
+    """Of a Laplace distribution of scale b the mean distance from the median is b."""
+    torch.manual_seed(0)
+    targets = torch.distributions.Laplace(4.0, 2.0).sample((4000, 1))
+    y = nn.Linear(4, 1)(torch.randn(4000, 4))
+    found = told_of(y, written(y, targets))
+    assert found.constant_loss == pytest.approx(2.0, rel=0.05)
+    assert found.task_loss == pytest.approx((y - targets).abs().mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda y, t: ((y - t.squeeze()) ** 2).mean(),  # broadcast to every pair
+        lambda y, t: ((y - y.flip(0)) ** 2).mean(),  # of two answers
+        lambda y, t: ((y.t() - t.t()) ** 2).mean() * y.abs().mean(),
+        lambda y, t: y.abs().mean(),  # a size, of nothing's difference
+        lambda y, t: ((y - t) ** 3).mean(),
+        lambda y, t: ((2 * y - t) ** 2).mean(),
+    ],
+)
+def test_what_is_no_distance_from_targets_tells_nothing(written):
+    y = nn.Linear(4, 1)(torch.randn(30, 4))
+    assert told_of(y, written(y, torch.randn(30, 1))).unit is None

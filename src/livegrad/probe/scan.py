@@ -23,7 +23,7 @@ from livegrad.probe.layers import MOST_LAYERS, LayerNames, LayerNode, LayerSpec
 from livegrad.probe.loops import LoopScan
 from livegrad.probe.measure import GradientSquares, columns
 from livegrad.probe.obstacle import function_obstacle
-from livegrad.probe.output import used_outputs
+from livegrad.probe.output import output_tensors, used_outputs
 from livegrad.probe.pairing import PairingSpec, as_json, find_pairings
 from livegrad.probe.path_rows import PathRow, path_rows, with_paths
 from livegrad.probe.path_tap import PathTap
@@ -223,7 +223,8 @@ class StepScan:
             return
         # What a loss saved may be gone, packed away or of any form: the unit then stays unknown.
         with contextlib.suppress(Exception):
-            self._target = read_target(loss, output)
+            answers = [t for value in self._trace.record.outputs for t in output_tensors(value)]
+            self._target = read_target(loss, output, answers)
         with contextlib.suppress(Exception):
             self._pairings = find_pairings(loss, output)
 

@@ -1,11 +1,14 @@
 """What the loss says of the output: the unit it is measured in, and how far it is from the targets."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from livegrad.probe.difference import read_difference
 
 _MOST_NODES = 256
 # Targets whose spread is read from fewer samples say too little of it.
@@ -33,17 +36,19 @@ class Target:
     task_loss: float = float("nan")
 
 
-def read_target(loss: Any, output: Any) -> Target:
+def read_target(loss: Any, output: Any, answers: Sequence[Tensor] = ()) -> Target:
     """Look for a loss that is known between the autograd nodes `loss` and `output`; the nearest to `loss`
-    counts.
+    counts. answers: what the model returned, by which a loss is known that is written out as a square or
+    the size of a difference.
     """
     seen, queue = {loss}, [loss]
     while queue and len(seen) < _MOST_NODES:
         node = queue.pop(0)
         read = _READERS.get(node.name().rstrip("0123456789").removesuffix("Backward"))
-        if read is not None:
-            with torch.no_grad():
-                return read(node)
+        with torch.no_grad():
+            found = read(node) if read is not None else _written_out(node, answers)
+        if found is not None:
+            return found
         for child, _ in node.next_functions:
             if child is not None and child is not output and child not in seen:
                 seen.add(child)
@@ -143,10 +148,15 @@ def _binary_entropy(targets: Tensor) -> float:
     return _number((entropy + seen / (2 * len(rows))).clamp(max=float(np.log(2))).mean())
 
 
-def _regression(node: Any) -> Target:
-    values, targets = _saved(node, "self"), _saved(node, "target")
-    if values is None or targets is None:
-        return Target()
+def _written_out(node: Any, answers: Sequence[Tensor]) -> Target | None:
+    difference = read_difference(node, answers)
+    if difference is None:
+        return None
+    read = _absolutes if difference.power == 1 else _squares
+    return read(difference.values, difference.targets)
+
+
+def _regression(values: Tensor, targets: Tensor) -> Target:
     wanted = targets.double()
     unit = _number(wanted.std(correction=0)) if wanted.numel() > 1 else _number(wanted.abs().sum())
     if not 0 < unit < float("inf"):
@@ -154,36 +164,60 @@ def _regression(node: Any) -> Target:
     return Target(unit, _number((values.double() - wanted).square().mean().sqrt()) / unit)
 
 
-def _squares(node: Any) -> Target:
+def _mean_square(node: Any) -> Target:
     values, targets = _saved(node, "self"), _saved(node, "target")
-    known = _regression(node)
-    if values is None or targets is None or known.unit is None:
+    return Target() if values is None or targets is None else _squares(values, targets)
+
+
+def _squares(values: Tensor, targets: Tensor) -> Target:
+    known = _regression(values, targets)
+    if known.unit is None:
         return known
-    rows = targets.double().reshape(len(targets), -1) if targets.ndim else targets.double().reshape(1, 1)
+    rows = _rows(targets)
     # Each output has a constant of its own; one sample does not tell how far the others are from it.
     constant = _number(rows.var(0).mean()) if len(rows) >= _FEWEST else float("nan")
     task = _number((values.double() - targets.double()).square().mean())
     return Target(known.unit, known.residual, constant, task)
 
 
+def _absolutes(values: Tensor, targets: Tensor) -> Target:
+    """The mean absolute difference, of which each output's median leaves least."""
+    known = _regression(values, targets)
+    if known.unit is None:
+        return known
+    rows = _rows(targets)
+    best = _unfitted((rows - rows.median(0).values).abs(), rows)
+    task = _number((values.double() - targets.double()).abs().mean())
+    return Target(known.unit, known.residual, best, task)
+
+
 def _rounded(node: Any) -> Target:
     """Smooth L1, and Huber's loss, which is δ times that: quadratic up to β = δ and straight beyond."""
     values, targets = _saved(node, "self"), _saved(node, "target")
-    known = _regression(node)
+    if values is None or targets is None:
+        return Target()
+    known = _regression(values, targets)
     delta = getattr(node, "_saved_delta", None)
     beta = float(getattr(node, "_saved_beta", delta) or 0.0)
-    if values is None or targets is None or known.unit is None or not beta > 0:
+    if known.unit is None or not beta > 0:
         return known
     times = 1.0 if delta is None else beta
-    rows = targets.double().reshape(len(targets), -1) if targets.ndim else targets.double().reshape(1, 1)
-    off = values.double() - targets.double()
-    task = times * _number(_smooth(off, beta).mean())
-    if len(rows) < _FEWEST:
-        return Target(known.unit, known.residual, float("nan"), task)
-    # One number was fitted to each output's N targets; of squares that takes 1/N off.
-    short = len(rows) / (len(rows) - 1)
-    best = _smooth(rows - _middle(rows, beta), beta).mean()
-    return Target(known.unit, known.residual, times * short * _number(best), task)
+    rows = _rows(targets)
+    task = times * _number(_smooth(values.double() - targets.double(), beta).mean())
+    best = times * _unfitted(_smooth(rows - _middle(rows, beta), beta), rows)
+    return Target(known.unit, known.residual, best, task)
+
+
+def _rows(targets: Tensor) -> Tensor:
+    """Float64 (samples, outputs)."""
+    return targets.double().reshape(len(targets), -1) if targets.ndim else targets.double().reshape(1, 1)
+
+
+def _unfitted(losses: Tensor, rows: Tensor) -> float:
+    """The mean loss of constants that were fitted to N rows, one to each column: of squares that takes 1/N
+    off. NaN of too few rows.
+    """
+    return _number(losses.mean()) * len(rows) / (len(rows) - 1) if len(rows) >= _FEWEST else float("nan")
 
 
 def _smooth(off: Tensor, beta: float) -> Tensor:
@@ -209,7 +243,7 @@ _READERS = {
     "NllLoss2D": _classes,
     "BinaryCrossEntropyWithLogits": _logits,
     "BinaryCrossEntropy": _probabilities,
-    "MseLoss": _squares,
+    "MseLoss": _mean_square,
     "SmoothL1Loss": _rounded,
     "HuberLoss": _rounded,
 }

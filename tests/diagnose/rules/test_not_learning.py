@@ -39,8 +39,14 @@ def test_a_fall_from_a_wild_start_that_ends_above_the_level_only_undoes_the_star
     assert (finding["code"], finding["severity"]) == ("LG503", "warning")
     assert finding["evidence"]["loss_at_the_start_over_a_constant_answers"] == pytest.approx(9, rel=0.03)
     assert [r["name"] for r in finding["remedies"]] == ["init"]
-    below = LEVEL * (0.9 + 8 * np.exp(-np.arange(200) / 20))
-    assert judge.codes(net(below, ratio=1e-3)) == {}
+
+
+@pytest.mark.parametrize(("pace", "codes"), [(20, {}), (30, {"LG503": "warning"})])
+def test_a_wild_start_that_takes_most_of_the_steps_is_found_though_it_is_undone_at_last(judge, pace, codes):
+    """0.9 + 8 exp(-t/pace) is 1 at t = 4.4 pace: after 88 steps of 200, and after 131."""
+    below = LEVEL * (0.9 + 8 * np.exp(-np.arange(200) / pace))
+    assert judge.codes(net(below, output=20.0, ratio=1e-3)) == codes
+    assert judge.codes(net(below, output=0.4, ratio=1e-3)) == {}
 
 
 def test_targets_that_lie_far_off_are_learnt_first_and_that_takes_its_time(judge):
@@ -55,6 +61,21 @@ def test_weights_that_come_no_hundredth_of_their_way_in_hundreds_of_steps_stand_
     finding = judge.one(net(long, ratio=2e-5, rate=1e-6))
     assert finding["severity"] == "error" and "learning rate of 1e-06" in finding["cause"]["summary"]
     assert judge.codes(net(long, ratio=5e-5)) == {}
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "rate", "decay"),
+    [("SGD", 1e-3, 0.3), ("AdamW", 1e-3, 0.3), ("Adam", 1e-3, 300.0)],
+)
+def test_what_decay_takes_of_the_weights_is_no_learning(judge, optimizer, rate, decay):
+    """η λ = 3e-4 of the weights a step comes to their own size in 3,333 steps, without any gradient."""
+    long = LEVEL + 0.03 * np.sin(1.7 * np.arange(400))
+    made = net(long, ratio=rate * decay if optimizer != "Adam" else 3e-4, rate=rate, gradient=1e-9)
+    made.settings = {"type": optimizer, "settings": {"lr": rate, "weight_decay": decay}}
+    finding = judge.one(made)
+    assert finding["severity"] == "error" and "hardly move" in finding["cause"]["summary"]
+    made.settings["settings"]["weight_decay"] = 0.0
+    assert judge.codes(made) == {}
 
 
 @pytest.mark.parametrize(

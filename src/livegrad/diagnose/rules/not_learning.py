@@ -15,19 +15,22 @@ losses the mean lies no lower than 98 % of the level, three standard errors incl
 95 % interval excludes that such a half again would take off a fifth. Nor does the mean of any stretch (an
 eighth of that half, five losses or more) lie under 95 % of it, beyond what noise does. A run that has merely
 begun is no evidence: either the weights have come a long way, their steps adding up to their own size or
-more, or they do not move at all (under a hundred-thousandth of their size a step, or under a hundredth in
-all of 200 steps or more; then three quarters of the level will do, which small batches tell roughly, and the
-trend as it is). In between nothing is said, but of a loss that comes down from over twice the level, as much
-again by its own confidence as by what it does not know, and over the last quarter still lies above it by
-three standard errors: such a fall undoes the start and no more. Where the first answers are smaller than
-their unit, and it is the targets that lie far off, 200 steps are the fewest, and a fall that reaches the
-level in as many steps again is still on its way. In fewer than 40 steps or 12 recorded losses, and in
-programs that train several models (GANs, actors and critics), nothing is said. Any other finding of severity
-warning or error comes first.
+more, what decay takes left out; or they do not move at all (under a hundred-thousandth of their size a step,
+or under a hundredth in all of 200 steps or more; then three quarters of the level will do, which small
+batches tell roughly, and the trend as it is). In between nothing is said, but of a loss that comes down from
+over twice the level, as much again by its own confidence as by what it does not know, and over the last
+quarter still lies above it by three standard errors: such a fall undoes the start and no more. Where the
+first answers are smaller than their unit, and it is the targets that lie far off, 200 steps are the fewest,
+and a fall that reaches the level in as many steps again is still on its way. A start whose answers are wild
+and that over half of the steps took back is said too, though the loss has come under the level since.
+
+In fewer than 40 steps or 12 recorded losses, and in programs that train several models (GANs, actors and
+critics), nothing is said. Any other finding of severity warning or error comes first.
 """
 
 import numpy as np
 
+from livegrad.diagnose.decay_share import learnt_share
 from livegrad.diagnose.finding import Cause, Finding, Remedy
 from livegrad.diagnose.patient import NO_BETTER, Patient
 from livegrad.theory.trend import Trend, block_trend
@@ -49,6 +52,7 @@ ROUGHLY = 0.75
 STRETCHES, SHORTEST_STRETCH = 8, 5
 # A start from so many times the level: as much of it by confidence as by what the answer does not know.
 WILD = 2.0
+OVER_HALF = 0.5
 START_OVER_LEVEL = "loss_at_the_start_over_a_constant_answers"
 
 
@@ -68,10 +72,12 @@ def find(patient: Patient) -> list[Finding]:
     standing = _stands(step[late], loss[late], ROUGHLY * level if still else level, still)
     if standing is not None and (still or way >= FAR_WAY):
         return [_finding(patient, level, float(np.mean(loss[late])), standing, pace, step[late])]
-    undoes = _undoes_its_start(patient.learning.first, loss, level)
+    if not patient.learning.first > WILD * level:
+        return []
+    wild, undone = _answers_wildly(patient), _undone_after(loss, level)
     young = step[-1] < MANY_STEPS or _is_on_its_way(step, loss, level)
-    if undoes and (_answers_wildly(patient) or not young):
-        return [_of_a_wild_start(patient, level, loss, pace, step)]
+    if undone > OVER_HALF if wild else undone == 1.0 and not young:
+        return [_of_a_wild_start(patient, level, loss, pace, step, undone)]
     return []
 
 
@@ -100,11 +106,18 @@ def _stands(step: np.ndarray, loss: np.ndarray, level: float, still: bool) -> Tr
     return trend if np.isfinite(fall) and fall < HOPE * level else None
 
 
-def _undoes_its_start(first: float, loss: np.ndarray, level: float) -> bool:
-    """Whether a loss that began far over `level` still lies above it."""
+def _undone_after(loss: np.ndarray, level: float) -> float:
+    """The share of the losses after which they no longer lie above `level`: 1 if the last quarter does."""
     last = loss[-max(3, len(loss) // 4) :]
-    error = _noise(last) / len(last) ** 0.5
-    return first > WILD * level and float(np.mean(last)) - 3 * error > level
+    if _is_above(last, level):
+        return 1.0
+    parts = np.array_split(loss, STRETCHES)
+    above = [k for k, part in enumerate(parts, 1) if len(part) > 2 and _is_above(part, level)]
+    return max(above, default=0) / STRETCHES
+
+
+def _is_above(loss: np.ndarray, level: float) -> bool:
+    return float(np.mean(loss)) - 3 * _noise(loss) / len(loss) ** 0.5 > level
 
 
 def _answers_wildly(patient: Patient) -> bool:
@@ -134,9 +147,11 @@ def _noise(loss: np.ndarray) -> float:
 
 
 def _pace(patient: Patient) -> float | None:
-    """Median ‖ΔW‖/‖W‖ a step of the weight matrices, or None if no update was sampled."""
+    """Median share of the weight matrices' size that the loss moves them a step, or None if no update was
+    sampled.
+    """
     ratios = [
-        ratio
+        ratio * learnt_share(patient, patient.tensors[key], ratio)
         for key, ratio in patient.update_ratio.items()
         if key in patient.tensors and len(patient.tensors[key].shape) >= 2 and np.isfinite(ratio)
     ]
@@ -181,9 +196,18 @@ def _finding(
 
 
 def _of_a_wild_start(
-    patient: Patient, level: float, loss: np.ndarray, pace: float, step: np.ndarray
+    patient: Patient, level: float, loss: np.ndarray, pace: float, step: np.ndarray, undone: float
 ) -> Finding:
     first, last = patient.learning.first, patient.learning.last
+    since = (
+        f"is still above it at {last:.3g}"
+        if undone == 1.0
+        else f"took {undone:.0%} of the steps to undo that"
+    )
+    no_better = (
+        "The model does no better yet than if it did not look at its input: what the steps took off so far is"
+    )
+    lost = no_better if undone == 1.0 else "What most of the steps took off the loss was"
     return Finding(
         code="LG503",
         name="not-learning",
@@ -191,8 +215,8 @@ def _of_a_wild_start(
         subject=patient.subject.name,
         layers=(),
         message=f"the loss began at {first:.3g}, at {first / level:.2g} times a constant answer's "
-        f"({level:.3g}), and is still above it at {last:.3g}",
-        cause=Cause("its first answers lie far from the targets, and training only takes them back"),
+        f"({level:.3g}), and {since}",
+        cause=Cause("its first answers lie far from the targets, and training takes them back first"),
         evidence={
             "loss_at_the_start": first,
             "loss_over_the_last_quarter": last,
@@ -201,10 +225,7 @@ def _of_a_wild_start(
             "usual_update_over_weights": pace,
             "way_of_the_weights_in_their_own_size": pace * float(step[-1]),
         },
-        explanation=(
-            "The model does no better yet than if it did not look at its input: what the steps took off so "
-            "far is what its first answers were off by. " + _excluded(patient, still=False)
-        ),
+        explanation=f"{lost} what its first answers were off by. {_excluded(patient, still=False)}",
         first_step=int(step[0]),
         last_step=int(step[-1]),
         remedies=(Remedy("init"),),
