@@ -16,8 +16,8 @@ USUAL = 1e-5
 (0.1 · 1e-4) agree on it.
 """
 LARGEST = 0.01
-# Adam divides a decay in the gradient by the gradient's own size: this λ drowns gradients of a tenth of the
-# weights.
+# A decay in the gradient this strong drowns gradients of a tenth of the weights, and Adam divides both by
+# their size.
 _LARGEST_IN_GRADIENT = 0.1
 _THROUGH_ADAM = frozenset({"Adam", "Adamax", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta"})
 
@@ -83,15 +83,17 @@ def beside_step(optimizer: Optimizer, matrices: Collection[int], strength: float
 
 
 def too_strong(optimizers: Sequence[Optimizer]) -> tuple[float, float] | None:
-    """The λ of a group whose weights decay faster than is learnt, by over 1 % a step, and that share; None
-    where none does. What passes through momentum adds up to 1/(1 − μ) times itself.
+    """The λ of a group whose weights decay faster than is learnt, by over 1 % a step or by over a tenth of
+    their size in the gradient, and that share; None where none does. What passes through momentum adds up to
+    1/(1 − μ) times itself.
     """
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             strength, rate = float(group.get("weight_decay") or 0.0), float(group.get("lr") or 0.0)
-            beside = group.get("decoupled_weight_decay") or type(optimizer).__name__ not in _THROUGH_ADAM
+            beside = bool(group.get("decoupled_weight_decay"))
             share = strength * rate * _amplified(group)
-            if share > LARGEST if beside else strength > _LARGEST_IN_GRADIENT:
+            fast = share > LARGEST and (beside or type(optimizer).__name__ not in _THROUGH_ADAM)
+            if fast or (not beside and strength > _LARGEST_IN_GRADIENT):
                 return strength, share
     return None
 

@@ -72,6 +72,8 @@ class Listed:
         faint = tuple(sorted(self.wanted & OF_DECAY))
         if faint and too_strong(self._body.optimizers) is not None:
             found.append((parse_choices("regularize=decay"), faint))
+            # What is learnt at a higher rate such decay would take away as fast.
+            found += [(parse_choices("regularize=decay,schedule=rate"), slow)] if slow else []
         return found
 
     def _trials(self, lists: list[Candidate], first: int = 0) -> list[Trial]:

@@ -69,7 +69,7 @@ class Regularize(Remedy):
             options.setdefault("only", "recurrent")
         growth = _growth(body)
         if variant == "decay" and "strength" not in options and decay.too_strong(body.optimizers):
-            options["strength"] = round_number(decay.usual(body.optimizers[0], 0), 2)
+            options["strength"] = round_number(min(decay.usual(body.optimizers[0], 0), decay.LARGEST), 2)
         elif variant == "decay" and "strength" not in options and growth > 0 and body.optimizers:
             rate = max(float(g.get("lr", 0)) for g in body.optimizers[0].param_groups)
             if rate > 0:
