@@ -3,8 +3,8 @@
 import torch
 from torch import nn
 
-from livegrad.treat.around_blocks import blocks_in_a_row
 from livegrad.treat.body import Body
+from livegrad.treat.bridges.around_blocks import blocks_in_a_row
 
 
 class Damped(nn.Module):

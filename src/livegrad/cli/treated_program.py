@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Optional
 if TYPE_CHECKING:
     from livegrad.cli.voice import Voice
     from livegrad.treat.choice import Choice
-    from livegrad.treat.gradient_guard import Act, GradientGuard
+    from livegrad.treat.clipping.guard import Act, GradientGuard
     from livegrad.treat.run_time import RunTimeTreatment
     from livegrad.watch.onset import Onset
     from livegrad.watch.session import Session
@@ -62,7 +62,7 @@ class TreatedProgram:
         """
         self._session = session
         if self._wants_guard:
-            from livegrad.treat.gradient_guard import GradientGuard
+            from livegrad.treat.clipping.guard import GradientGuard
 
             place = session.place_of if session is not None else lambda optimizer: (0, -1)
             self._guard = GradientGuard(place, self._acted, self._voice.warn)

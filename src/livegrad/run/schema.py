@@ -263,7 +263,7 @@ class RunInfo(Record):
     closely than the rest, null while they last. `pid` and `host` say whose run it is, so
     that a reader can tell a live run from one that was killed. `step_limit`: the program was to be ended
     after so many steps. `repetition`: whose seeds it was given, see livegrad.watch.seeds. `guard`: whether
-    livegrad.treat.gradient_guard was on; `acts` are the first things it did, `act_counts` how many of each
+    livegrad.treat.clipping.guard was on; `acts` are the first things it did, `act_counts` how many of each
     kind.
     """
 

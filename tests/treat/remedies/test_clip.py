@@ -10,7 +10,7 @@ from torch import nn
 import livegrad
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
-from livegrad.treat.clip_limit import FirstSteps, recorded_limit
+from livegrad.treat.clipping.limit import FirstSteps, recorded_limit
 from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat, treat_body
 
@@ -92,7 +92,7 @@ def test_a_broken_gradient_leaves_the_step_out(variant, broken):
 
 @pytest.mark.parametrize("variant", ["norm:limit=1", "value:limit=1", "agc", "robust"])
 def test_where_asking_would_make_the_program_wait_a_broken_gradient_becomes_zero(variant, monkeypatch):
-    monkeypatch.setattr("livegrad.treat.clip_gradients.on_cpu", lambda parameters: False)
+    monkeypatch.setattr("livegrad.treat.clipping.gradients.on_cpu", lambda parameters: False)
     model = linear()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     treat(model, f"clip={variant}", optimizer)

@@ -10,11 +10,11 @@ from torch import nn
 import livegrad
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
+from livegrad.treat.formats.rounding import share_lost
+from livegrad.treat.formats.wide_steps import stochastically_rounded
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Refused
-from livegrad.treat.rounding import share_lost
 from livegrad.treat.treatment import treat, treat_body
-from livegrad.treat.wide_steps import stochastically_rounded
 
 
 def net(seed=0):

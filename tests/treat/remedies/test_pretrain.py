@@ -6,8 +6,8 @@ from torch import nn
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
-from livegrad.treat.layer_stack import first_inputs, hidden_layers
-from livegrad.treat.layer_training import Course, autoencode, contrast
+from livegrad.treat.pretraining.layer_stack import first_inputs, hidden_layers
+from livegrad.treat.pretraining.layer_training import Course, autoencode, contrast
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat, treat_body

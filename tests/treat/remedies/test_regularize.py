@@ -9,11 +9,11 @@ from torch import nn
 import livegrad
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
-from livegrad.treat.decay import too_strong
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat, treat_body
-from livegrad.treat.weight_limits import SpectralLimit, orthogonalize, shrink
+from livegrad.treat.weight_bounds.decay import too_strong
+from livegrad.treat.weight_bounds.limits import SpectralLimit, orthogonalize, shrink
 
 
 class Net(nn.Module):

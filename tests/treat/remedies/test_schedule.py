@@ -9,7 +9,7 @@ from torch import nn
 import livegrad
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
-from livegrad.treat.rate_advice import from_sizes
+from livegrad.treat.rates.advice import from_sizes
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat, treat_body

@@ -6,7 +6,6 @@ from typing import Any
 from livegrad.errors import LivegradError
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice, parse_choices
-from livegrad.treat.decay import too_strong
 from livegrad.treat.heard import HEARD
 from livegrad.treat.prescription.candidates import Candidate, candidates
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
@@ -18,6 +17,7 @@ from livegrad.treat.prescription.resorts import resorts
 from livegrad.treat.prescription.starts import starts_of_recurrence
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment
+from livegrad.treat.weight_bounds.decay import too_strong
 
 # What weights that decay to nothing lead to.
 OF_DECAY = frozenset({"LG101", "LG102", "LG202", "LG203", "LG401", "LG402", "LG503"})

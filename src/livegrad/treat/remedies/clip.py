@@ -3,11 +3,11 @@
     norm          g ← g min(1, c/‖g‖), one factor for all of an optimizer's gradients; Pascanu et al. 2013
     value         each entry into [−c, c]; turns the direction
     agc           each unit's gradient to a share of its weights' norm; Brock et al. 2021
-    robust        c follows the recent norms (livegrad.treat.robust_threshold); Kumar et al. 2025
+    robust        c follows the recent norms (livegrad.treat.clipping.robust_threshold); Kumar et al. 2025
     through-time  what goes back from one time step of a loop to the one before
 
 Without a limit, `norm` and `value` take the 90 % quantile of what an earlier run recorded before it broke
-(livegrad.treat.clip_limit), and without such a run they learn it from the first 25 steps. Under SGD `norm`
+(livegrad.treat.clipping), and without such a run they learn it from the first 25 steps. Under SGD `norm`
 takes no more than the norm at which one step would change a weight matrix by a tenth: what is usual in a net
 that explodes from the start is too much.
 
@@ -27,17 +27,23 @@ from torch.optim import Optimizer
 
 from livegrad.diagnose.optimizer_kind import are_scale_free
 from livegrad.diagnose.rules.update_too_large import USUAL_STEP as TOO_LARGE
-from livegrad.treat import clip_gradients, clip_through_time
 from livegrad.treat.ailment import vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
-from livegrad.treat.clip_edits import edits_of
-from livegrad.treat.clip_history import limit_from_history, loudest, recorded_norms, sound_norm, under_limit
-from livegrad.treat.clip_limit import FirstSteps
+from livegrad.treat.clipping import gradients, through_time
+from livegrad.treat.clipping.edits import edits_of
+from livegrad.treat.clipping.history import (
+    limit_from_history,
+    loudest,
+    recorded_norms,
+    sound_norm,
+    under_limit,
+)
+from livegrad.treat.clipping.limit import FirstSteps
+from livegrad.treat.clipping.own import line_of_call, with_limit
+from livegrad.treat.clipping.robust_threshold import RobustThreshold
 from livegrad.treat.gradients import coalesce, largest_entry, leave_out, parameters_with_gradient, total_norm
-from livegrad.treat.own_clip import line_of_call, with_limit
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
-from livegrad.treat.robust_threshold import RobustThreshold
 
 _SHARE = 0.01
 _LARGE_STEPS = ("LG106", "LG402")
@@ -125,13 +131,13 @@ class Clip(Remedy):
             return
         state = states.setdefault(id(optimizer), _State(FirstSteps(), RobustThreshold()))
         coalesce(parameters)
-        if clip_gradients.on_cpu(parameters):
-            norm = clip_gradients.finite_norm(parameters)
+        if gradients.on_cpu(parameters):
+            norm = gradients.finite_norm(parameters)
             if norm is None:
                 state.put_back = leave_out(optimizer)
                 return
         else:
-            norm = clip_gradients.zero_if_broken(parameters, total_norm(parameters))
+            norm = gradients.zero_if_broken(parameters, total_norm(parameters))
         self._clip(body, choice, optimizer, state, parameters, norm)
 
     def after_step(self, body: Body, choice: Choice, step: int, optimizer: Optimizer) -> None:
@@ -149,20 +155,20 @@ class Clip(Remedy):
         parameters: list[Tensor],
         norm: Tensor,
     ) -> None:
-        scale = clip_gradients.scale_on(optimizer)
+        scale = gradients.scale_on(optimizer)
         given = choice.options.get("limit")
         if choice.variant == "agc":
             spared = body.memory[_key(choice), "spared"]
-            clip_gradients.by_unit(parameters, float(given or _SHARE) * scale, spared)
+            gradients.by_unit(parameters, float(given or _SHARE) * scale, spared)
         elif choice.variant == "value":
             limit = float(given) if given is not None else _learnt(state, largest_entry(parameters), scale)
-            clip_gradients.by_value(parameters, limit * scale)
+            gradients.by_value(parameters, limit * scale)
         elif choice.variant == "robust":
-            clip_gradients.by_norm(parameters, state.robust.look(norm / scale) * scale, norm)
+            gradients.by_norm(parameters, state.robust.look(norm / scale) * scale, norm)
         else:
             most = body.memory[_key(choice), "most"].get(id(optimizer), inf)
             limit = float(given) if given is not None else min(most, _learnt(state, norm, scale))
-            clip_gradients.by_norm(parameters, limit * scale, norm)
+            gradients.by_norm(parameters, limit * scale, norm)
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
         return edits_of(body, choice, changes, _learnt_limits(body, choice))
@@ -225,9 +231,9 @@ def _needs(body: Body, choice: Choice) -> str | None:
     if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):
         return f"a limit is a positive number, not {limit!r}: clip={choice.variant}:limit=1"
     if choice.variant == "through-time":
-        if clip_through_time.looped(body):
+        if through_time.looped(body):
             return None
-        kind = clip_through_time.fused(body.model)
+        kind = through_time.fused(body.model)
         if kind is None:
             return "it has no recurrent cell, and no layer that a forward pass calls again and again"
         return (
@@ -264,12 +270,12 @@ def _what(choice: Choice) -> str:
 
 def _between_time_steps(body: Body, choice: Choice) -> list[Change]:
     limit = choice.options.get("limit")
-    share = clip_through_time.PassGates()
-    names = clip_through_time.looped(body)
+    share = through_time.PassGates()
+    names = through_time.looped(body)
     root = body.model.register_forward_pre_hook(share)
     changes = [Change("", "a new limit for each forward pass", root.remove, body.sources.get(""))]
     for name in names:
-        undo = clip_through_time.bound(body, name, None if limit is None else float(limit), share)
+        undo = through_time.bound(body, name, None if limit is None else float(limit), share)
         changes.append(Change(name, _what(choice), undo, body.sources.get(name)))
     return changes
 

@@ -20,7 +20,10 @@ from typing import Any, ClassVar
 import torch
 from torch.optim import Optimizer
 
-from livegrad.treat.adam_eps import (
+from livegrad.treat.ailment import vanishes
+from livegrad.treat.body import Body
+from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.formats.adam_eps import (
     eps_under,
     lies_under_eps,
     predicted_share,
@@ -29,17 +32,14 @@ from livegrad.treat.adam_eps import (
     set_eps,
     with_eps,
 )
-from livegrad.treat.ailment import vanishes
-from livegrad.treat.body import Body
-from livegrad.treat.choice import AUTO, Choice
+from livegrad.treat.formats.edits import edits_of
+from livegrad.treat.formats.half_precision import Autocast, autocast_in_bfloat16, opened_in_float16, widen
+from livegrad.treat.formats.loss_scale import FIRST, LossScale
+from livegrad.treat.formats.rounding import gradient_lost, step_lost
+from livegrad.treat.formats.wide_steps import WideSteps
 from livegrad.treat.gradients import all_finite, leave_out, parameters_with_gradient
-from livegrad.treat.half_precision import Autocast, autocast_in_bfloat16, opened_in_float16, widen
-from livegrad.treat.loss_scale import FIRST, LossScale
-from livegrad.treat.precision_edits import edits_of
-from livegrad.treat.rate_advice import STANDING_STILL, usual_size
+from livegrad.treat.rates.advice import STANDING_STILL, usual_size
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
-from livegrad.treat.rounding import gradient_lost, step_lost
-from livegrad.treat.wide_steps import WideSteps
 
 _HALF = (torch.float16, torch.bfloat16)
 _IN_STEPS = ("master", "kahan", "stochastic")

@@ -17,8 +17,8 @@ from torch import Tensor
 from livegrad.errors import UsageError
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
-from livegrad.treat.layer_stack import NoStack, StackLayer, first_inputs, hidden_layers
-from livegrad.treat.layer_training import Course, autoencode, contrast
+from livegrad.treat.pretraining.layer_stack import NoStack, StackLayer, first_inputs, hidden_layers
+from livegrad.treat.pretraining.layer_training import Course, autoencode, contrast
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.weights import rewritten
 

@@ -19,15 +19,15 @@ import numpy as np
 from torch import Tensor
 from torch.optim import Optimizer
 
-from livegrad.treat import decay, weight_limits
 from livegrad.treat.ailment import vanishes
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
-from livegrad.treat.clip_limit import round_number
+from livegrad.treat.clipping.limit import round_number
 from livegrad.treat.recorded import recorded
-from livegrad.treat.regular_weights import Matrix, matrices_of
-from livegrad.treat.regularize_edits import edits_of
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
+from livegrad.treat.weight_bounds import decay, limits
+from livegrad.treat.weight_bounds.edits import edits_of
+from livegrad.treat.weight_bounds.matrices import Matrix, matrices_of
 
 _PULLING_DOWN = ("decay", "l1", "spectral")
 _SHRINKING_SHARE = 1e-5
@@ -260,7 +260,7 @@ def _act(matrix: Matrix, choice: Choice, body: Body, rate: float) -> Callable[[T
     if choice.variant == "l1":
         usual = _SHRINKING_SHARE * float(matrix.parameter.detach().abs().mean()) / rate if rate > 0 else 0.0
         strength = float(given or usual)
-        return lambda p, lr: weight_limits.shrink(p, lr * strength)
+        return lambda p, lr: limits.shrink(p, lr * strength)
     if choice.variant == "orthogonal":
         strength = float(given or (_TURNING / rate if rate > 0 else 0.0))
         gain = choice.options.get("gain")
@@ -268,13 +268,13 @@ def _act(matrix: Matrix, choice: Choice, body: Body, rate: float) -> Callable[[T
         def turn(p: Tensor, lr: float) -> None:
             for block in _blocks(matrix, p):
                 wide = sqrt(max(1.0, block.shape[0] / block[0].numel()))
-                weight_limits.orthogonalize(block, lr * strength, float(gain or matrix.gain * wide))
+                limits.orthogonalize(block, lr * strength, float(gain or matrix.gain * wide))
 
         return turn
-    limits = _spectral(matrix, choice, body)
+    bounds = _spectral(matrix, choice, body)
 
     def hold(p: Tensor, lr: float) -> None:
-        for limit, block in zip(limits, _blocks(matrix, p), strict=True):
+        for limit, block in zip(bounds, _blocks(matrix, p), strict=True):
             limit(block)
 
     return hold
@@ -284,6 +284,6 @@ def _blocks(matrix: Matrix, p: Tensor) -> list[Tensor]:
     return list(Matrix(matrix.name, p, matrix.recurrent, matrix.gain).blocks())
 
 
-def _spectral(matrix: Matrix, choice: Choice, body: Body) -> list[weight_limits.SpectralLimit]:
+def _spectral(matrix: Matrix, choice: Choice, body: Body) -> list[limits.SpectralLimit]:
     limit = choice.options.get("limit", 1.0 if matrix.recurrent else None)
-    return [weight_limits.SpectralLimit(b, body.generator(), limit) for b in matrix.blocks()]
+    return [limits.SpectralLimit(b, body.generator(), limit) for b in matrix.blocks()]

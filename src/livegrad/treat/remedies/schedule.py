@@ -1,6 +1,6 @@
 """schedule: set the learning rate by the size of the steps that it makes, and its course at the start.
 
-    rate     each group's rate times a factor that makes ‖ΔW‖/‖W‖ sound (livegrad.treat.rate_advice)
+    rate     each group's rate times a factor that makes ‖ΔW‖/‖W‖ sound (livegrad.treat.rates.advice)
     warmup   times min(1, (step + 1)/N) on top of what is set; N = 2/(1 − β₂) for Adam; Ma & Yarats 2021
     cap      no larger than it was before the fault began, where the program raises it while it trains
 
@@ -16,12 +16,11 @@ from typing import Any, ClassVar
 from torch.optim import Optimizer
 
 from livegrad.diagnose.rules.not_learning import NO_WAY, START_OVER_LEVEL
-from livegrad.treat import warmup
 from livegrad.treat.ailment import explodes, vanishes, was_heard_at_first
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
-from livegrad.treat.rate import Held
-from livegrad.treat.rate_advice import (
+from livegrad.treat.rates import warmup
+from livegrad.treat.rates.advice import (
     SMALLEST_FACTOR,
     STANDING_STILL,
     TOO_LARGE,
@@ -32,11 +31,12 @@ from livegrad.treat.rate_advice import (
     target_of,
     usual_size,
 )
-from livegrad.treat.rate_cap import factors_under, rise_of
-from livegrad.treat.rates_in_force import RatesInForce
+from livegrad.treat.rates.cap import factors_under, rise_of
+from livegrad.treat.rates.edits import cap_edit, rate_edit, warmup_edits
+from livegrad.treat.rates.in_force import RatesInForce
+from livegrad.treat.rates.rate import Held
+from livegrad.treat.rates.update_size import largest_by_group, tried_sizes
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
-from livegrad.treat.schedule_edits import cap_edit, rate_edit, warmup_edits
-from livegrad.treat.update_size import largest_by_group, tried_sizes
 
 
 class Schedule(Remedy):

@@ -30,9 +30,10 @@ from torch.nn.utils import skip_init
 
 from livegrad.theory.propagation import backward_gain
 from livegrad.treat.anatomy import Part
-from livegrad.treat.around_blocks import AroundBlock, blocks_in_a_row
 from livegrad.treat.body import Body
-from livegrad.treat.bridged_gain import over_layers, over_normalized_layers, scale_of
+from livegrad.treat.bridges.around_blocks import AroundBlock, blocks_in_a_row
+from livegrad.treat.bridges.gain import over_layers, over_normalized_layers, scale_of
+from livegrad.treat.bridges.stream import GATE, SCALE, Stream, WithSkip
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.heard import HEARD
 from livegrad.treat.optimizers import join
@@ -40,7 +41,6 @@ from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_around_blocks import edits_around_blocks
 from livegrad.treat.rewrite.edits_of_skip import edits_of_skip
 from livegrad.treat.shapes import checkpointed_among, norms_behind, shapes_of
-from livegrad.treat.stream import GATE, SCALE, Stream, WithSkip
 from livegrad.treat.swapped_calls import Rewired
 from livegrad.treat.weights import median_gain
 

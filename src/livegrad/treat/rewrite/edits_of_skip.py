@@ -10,13 +10,13 @@ from math import log
 from torch import nn
 
 from livegrad.treat.body import Body
+from livegrad.treat.bridges.stream import GATE, SCALE, WithSkip
 from livegrad.treat.choice import Choice
 from livegrad.treat.remedy import Change, Edit
 from livegrad.treat.rewrite.anchor import on_model
 from livegrad.treat.rewrite.compact import as_number
 from livegrad.treat.rewrite.layers import Layers
 from livegrad.treat.rewrite.undecayed import edits_without_decay
-from livegrad.treat.stream import GATE, SCALE, WithSkip
 
 _IMPORTS = ("import torch", "from torch import nn")
 _WAY = '''class WayAround:

@@ -18,14 +18,14 @@ from torch.optim import Optimizer
 
 from livegrad.diagnose.optimizer_kind import SCALE_FREE
 from livegrad.treat.body import Body
-from livegrad.treat.clip_limit import round_number
-from livegrad.treat.recorded import Recorded, recorded
-from livegrad.treat.update_size import (
+from livegrad.treat.clipping.limit import round_number
+from livegrad.treat.rates.update_size import (
     closed_form_sizes,
     largest_by_group,
     recorded_sizes,
     recorded_steps,
 )
+from livegrad.treat.recorded import Recorded, recorded
 
 TOO_LARGE = ("LG105", "LG106", "LG201", "LG202", "LG301", "LG303", "LG402")
 TOO_SMALL = ("LG403", "LG503")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
-from livegrad.treat.regular_weights import matrices_of
 from livegrad.treat.remedy import Change, Edit
+from livegrad.treat.weight_bounds.matrices import matrices_of
 
 
 def edits_of(body: Body, choice: Choice, changes: Sequence[Change]) -> list[Edit]:

@@ -6,10 +6,10 @@ import numpy as np
 from torch.optim import Optimizer
 
 from livegrad.treat.body import Body
-from livegrad.treat.clip_limit import recorded_limit, round_number
-from livegrad.treat.rate_advice import FIRST_STEP_THAT_FOLLOWS
+from livegrad.treat.clipping.limit import recorded_limit, round_number
+from livegrad.treat.rates.advice import FIRST_STEP_THAT_FOLLOWS
+from livegrad.treat.rates.update_size import sound_gradient_norm
 from livegrad.treat.recorded import recorded
-from livegrad.treat.update_size import sound_gradient_norm
 
 
 def limit_from_history(body: Body, variant: str) -> float | None:

@@ -11,7 +11,7 @@ from functools import partial
 from torch.optim import Optimizer
 
 from livegrad.treat.body import Body
-from livegrad.treat.rate import Held, SetRates, is_scheduled, multiply, scaled
+from livegrad.treat.rates.rate import Held, SetRates, is_scheduled, multiply, scaled
 from livegrad.treat.remedy import Change
 
 

@@ -1,8 +1,8 @@
 """A guard over the gradients of a training: it clips the spikes and skips the poisoned steps.
 
-A spike is a norm over the limit that the run's own history sets (livegrad.treat.robust_threshold). It is
-scaled down to what is usual, the median, because its direction is no better known than its size. A poisoned
-step has a gradient that is not finite, or whose norm overflows float32.
+A spike is a norm over the limit that the run's own history sets (see robust_threshold). It is scaled down to
+what is usual, the median, because its direction is no better known than its size. A poisoned step has a
+gradient that is not finite, or whose norm overflows float32.
 
 On the CPU a poisoned step is really skipped: the optimizer finds no gradients, so that neither weights nor
 moments nor weight decay move; the gradients are back behind the step. On a device nothing waits for the
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from livegrad.treat.robust_threshold import RobustThreshold
+from livegrad.treat.clipping.robust_threshold import RobustThreshold
 from livegrad.watch.compilation import is_capturing, is_compiling
 from livegrad.watch.nesting import running_steps
 

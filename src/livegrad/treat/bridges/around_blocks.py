@@ -15,8 +15,8 @@ from livegrad.errors import UsageError
 from livegrad.probe.random_state import RandomState, replayed
 from livegrad.probe.twin import CannotCopy, make_twin
 from livegrad.treat.body import Body
+from livegrad.treat.bridges.stream import SCALE
 from livegrad.treat.heard import HEARD
-from livegrad.treat.stream import SCALE
 from livegrad.treat.swapped_calls import Rewired
 
 _FEWEST = 3

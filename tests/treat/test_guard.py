@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from livegrad.treat.gradient_guard import GradientGuard, total_norm
-from livegrad.treat.robust_threshold import FACTOR, ROBUST_Z, TEACHING, WINDOW, RobustThreshold
+from livegrad.treat.clipping.guard import GradientGuard, total_norm
+from livegrad.treat.clipping.robust_threshold import FACTOR, ROBUST_Z, TEACHING, WINDOW, RobustThreshold
 
 
 class Guarded:
@@ -192,7 +192,7 @@ def test_inside_a_line_search_only_poison_is_taken_away(monkeypatch):
 def test_a_guard_that_fails_stands_aside(monkeypatch):
     plain = train(sgd)
     guarded = Guarded(monkeypatch)
-    monkeypatch.setattr("livegrad.treat.gradient_guard.total_norm", lambda gradients: 1 / 0)
+    monkeypatch.setattr("livegrad.treat.clipping.guard.total_norm", lambda gradients: 1 / 0)
     watched = train(sgd, guarded=guarded)
     assert guarded.close() == []
     assert len(guarded.warnings) == 1

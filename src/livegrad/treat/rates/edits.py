@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch.optim import Optimizer
 
-from livegrad.treat.rate import is_scheduled
-from livegrad.treat.rates_in_force import RatesInForce
+from livegrad.treat.rates.in_force import RatesInForce
+from livegrad.treat.rates.rate import is_scheduled
 from livegrad.treat.remedy import Change, Edit
 
 

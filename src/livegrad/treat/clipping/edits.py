@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
-from livegrad.treat.own_clip import line_of_call, unscales
+from livegrad.treat.clipping.own import line_of_call, unscales
 from livegrad.treat.remedy import Change, Edit
 from livegrad.treat.rewrite.anchor import holds_in_order
 

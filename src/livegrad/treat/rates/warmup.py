@@ -7,7 +7,7 @@ from math import ceil
 
 from livegrad.diagnose.rules.update_too_large import USUAL_STEP as TOO_LARGE
 from livegrad.treat.body import Body
-from livegrad.treat.rate_advice import TOO_SMALL, Advice
+from livegrad.treat.rates.advice import TOO_SMALL, Advice
 from livegrad.treat.recorded import recorded
 from livegrad.treat.remedy import Assessment
 

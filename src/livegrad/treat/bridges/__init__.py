@@ -1,0 +1,1 @@
+"""Ways around layers and blocks."""

@@ -1,0 +1,1 @@
+"""Number formats: what they round away, and steps that keep it."""

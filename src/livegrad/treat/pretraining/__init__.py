@@ -1,0 +1,1 @@
+"""Training layers one by one, before all of them together."""

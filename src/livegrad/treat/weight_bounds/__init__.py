@@ -1,0 +1,1 @@
+"""Holding weights in bounds: decay, penalties and limits on the singular values."""
