@@ -28,6 +28,7 @@ class Net(nn.Module):
         "init=own-gain", "init=orthogonal", "init=critical", "init=delta-orthogonal", "init=lsuv",
         "init=he:seed=5", "init=edge", "init=centred",
         "recurrent=orthogonal", "recurrent=chrono", "recurrent=forget", "recurrent=hold",
+        "recurrent=xavier",
     ],
 )  # fmt: skip
 def test_the_statements_of_a_treatment_make_the_same_weights(spec):

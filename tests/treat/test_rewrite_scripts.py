@@ -759,6 +759,8 @@ PROGRAMS = {
     "joined loop, orthogonal": Program("recurrent=orthogonal", JOINED, ("[:, 2:18] = state",)),
     "joined loop, identity": Program("recurrent=identity", JOINED, ("state = torch.empty(16, 16)",), 1),
     "gates by hand, hold": Program("recurrent=hold", GATED, ("layer.bias.data[0:16] = 2.94",)),
+    "GRU, xavier": Program("recurrent=xavier", GRU, ("nn.init.normal_(", "] = 1")),
+    "GRU, xavier and hold": Program("recurrent=xavier,recurrent=hold", GRU, ("] = 2.94",)),
     "GRU, hold": Program("recurrent=hold", GRU, ("] = 2.94",)),
     "GPT, residual init": Program("init=residual", GPT, ("initialize(self)",)),
     "two files, activation": Program("activation=relu", TWO_FILES, ("from torch import nn",), 2),

@@ -8,6 +8,7 @@ from torch import nn
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
+from livegrad.treat.recurrence.layers import GATES, recurrent_layers
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat
@@ -74,12 +75,15 @@ def batch():
         (nn.LSTM, {}, "recurrent=forget"),
         (nn.GRU, {}, "recurrent=chrono"),
         (nn.GRU, {}, "recurrent=forget:bias=3"),
+        (nn.LSTM, {}, "recurrent=xavier"),
+        (nn.GRU, {}, "recurrent=xavier"),
+        (nn.RNN, {}, "recurrent=xavier"),
     ],
 )
 def test_the_measured_factor_per_step_is_the_predicted_one(kind, options, spec, batch):
     torch.manual_seed(0)
     found, predicted = [], 0.0
-    for seed in range(8 if spec == "recurrent=orthogonal" else 1):
+    for seed in range(8 if kind is nn.RNN else 1):
         model = Reader(kind, **options)
         drawn = "" if spec.startswith(("recurrent=identity", "recurrent=forget")) else f":seed={seed}"
         treatment = treat(model, spec + drawn, inputs=batch, force=True)
@@ -109,6 +113,31 @@ def test_auto_brings_the_state_through_and_undo_is_exact(kind, options, variant,
     )
     treatment.undo()
     assert all(torch.equal(a, b) for a, b in zip(kept, model.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_wild_weights_are_all_drawn_anew(kind, batch):
+    """N(0, 1.5²) in all of them: of rms 1.5·√128 = 17 a gate is shut, and the gradient no smaller for it."""
+    torch.manual_seed(0)
+    model = Reader(kind, num_layers=2)
+    for parameter in model.rnn.parameters():
+        nn.init.normal_(parameter, std=1.5)
+    body = Body(model, (), (batch,))
+    body.finding = {"code": "LG104"}
+    (layer,) = recurrent_layers(body, Choice("recurrent", "xavier"))
+    assert layer.is_wild
+    cure = remedy("recurrent")
+    choice = Choice("recurrent", "xavier")
+    assert cure.assess(body, choice).works is not False
+    cure.apply(body, choice)
+    gates = GATES[layer.kind]
+    assert not layer.is_wild
+    assert model.rnn.weight_ih_l0.std().item() == pytest.approx((2 / (1 + HIDDEN)) ** 0.5, rel=0.1)
+    for weight in (model.rnn.weight_hh_l0, model.rnn.weight_hh_l1):
+        block = weight.detach().chunk(gates)[0]
+        assert torch.allclose(block @ block.T, torch.eye(HIDDEN), atol=1e-4)
+    both = (model.rnn.bias_ih_l1 + model.rnn.bias_hh_l1).detach()
+    assert both.sum().item() == (HIDDEN if gates > 1 else 0)
 
 
 class Wide(nn.Module):

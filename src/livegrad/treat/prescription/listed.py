@@ -14,7 +14,7 @@ from livegrad.treat.prescription.proposal import Refusal
 from livegrad.treat.prescription.ranking import Trial
 from livegrad.treat.prescription.rates import OF_RISES, rates_from_zero, rates_that_rise
 from livegrad.treat.prescription.resorts import resorts
-from livegrad.treat.prescription.starts import starts_of_recurrence
+from livegrad.treat.prescription.starts import starts_anew, starts_of_recurrence
 from livegrad.treat.remedies import remedy
 from livegrad.treat.remedy import Assessment
 from livegrad.treat.weight_bounds.decay import too_strong
@@ -41,9 +41,10 @@ class Listed:
         own = candidates(self._findings)
         known = [choices for choices, _ in own]
         starts = [s for s in starts_of_recurrence(self._body, self.wanted) if s[0] not in known]
+        first = [*self._of_settings(), *starts_anew(self._body, self.wanted)]
         if self._is_forgotten(starts):
-            return self._trials([*self._of_settings(), *starts, *own])
-        return self._trials([*self._of_settings(), *own, *starts])
+            return self._trials([*first, *starts, *own])
+        return self._trials([*first, *own, *starts])
 
     def _is_forgotten(self, starts: Sequence[Candidate]) -> bool:
         """Whether the first time step is not heard, and would be with one of these starts of a recurrence."""

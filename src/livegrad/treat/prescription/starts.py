@@ -6,11 +6,28 @@ from torch import nn
 
 from livegrad.errors import UsageError
 from livegrad.treat.body import Body
+from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.candidates import GROWTH_IN_TIME, IN_TIME, Candidate, each_once
+from livegrad.treat.recurrence.layers import recurrent_layers
 
 # A gate that is shut passes nothing on from layer to layer either, and is saturated; a matrix that grows from
 # step to step makes the gradient of all in front of it explode.
 _BY_CODE = {"LG101": IN_TIME, "LG201": IN_TIME, "LG103": GROWTH_IN_TIME}
+
+_ANEW = ("recurrent=xavier", "recurrent=xavier,recurrent=hold", "recurrent=xavier,recurrent=chrono")
+_OF_WILD_WEIGHTS = frozenset({"LG101", "LG102", "LG103", "LG104", "LG201", "LG402", "LG503"})
+
+
+def starts_anew(body: Body, wanted: Set[str]) -> list[Candidate]:
+    """Return what may answer `wanted` where layers of torch start with gates that are shut: all their weights
+    drawn anew.
+    """
+    codes = sorted(wanted & _OF_WILD_WEIGHTS)
+    try:
+        wild = codes and any(layer.is_wild for layer in recurrent_layers(body, Choice("recurrent", "xavier")))
+    except UsageError:
+        return []
+    return each_once((text, code) for code in codes for text in _ANEW) if wild else []
 
 
 def starts_of_recurrence(body: Body, wanted: Set[str]) -> list[Candidate]:

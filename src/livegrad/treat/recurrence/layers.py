@@ -18,6 +18,8 @@ from livegrad.treat.choice import Choice
 GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 # Of i f g o, and of r z n, whose z keeps the old state.
 KEEPS, TAKES = 1, 0
+# Of pre-activations: σ'(2) = 0.105, tanh'(2) = 0.07.
+WILD = 2.0
 # Time steps where nothing is known of them.
 STEPS = 100
 
@@ -56,6 +58,19 @@ class RecurrentLayer:
         biases = [b.detach().double() for _, b in self.tensors("bias_")[:2]]
         both = float(sum(biases, torch.zeros(1)).square().mean()) if biases else 0.0
         return float(weight.square().mean()) * weight.shape[1] * self.power + both
+
+    @property
+    def drive_of_xavier(self) -> float:
+        """What the input would add with weights of variance 2/(inputs + units), and no biases."""
+        rows, inputs = self.tensors("weight_ih")[0][1].shape
+        return 2 * inputs / (inputs + rows // GATES[self.kind]) * self.power
+
+    @property
+    def is_wild(self) -> bool:
+        """Whether its gates are shut, or its tanh at its ends, from the start: states of size one and the
+        input make pre-activations of rms over 2, where the slope is under a tenth.
+        """
+        return self.gain**2 + self.drive > WILD**2
 
     @property
     def bias(self) -> float:

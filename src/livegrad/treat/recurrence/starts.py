@@ -1,7 +1,7 @@
 """How recurrent layers are started, variant by variant: what is written into their weights and biases."""
 
 from collections.abc import Callable, Iterator
-from math import log
+from math import log, sqrt
 from typing import Any
 
 import torch
@@ -148,6 +148,30 @@ def hold(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Gen
     yield from orthogonal(body, layer, choice, generator)
     bias = float(f"{span_bias(layer.steps or STEPS):.3g}")
 
+    yield from _biases(body, layer, bias)
+
+
+def xavier(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Generator) -> Iterator[Change]:
+    """Start it all anew: σ² = 2/(inputs + units) for what the data come in by, orthogonal recurrent weights,
+    the bias 1 for the gate that keeps the state, and no others.
+    """
+
+    def drawn(tensor: Tensor) -> _New:
+        units = len(tensor) // GATES[layer.kind]
+        draw = Draw("normal", sqrt(2 / (units + tensor.shape[1])))
+        return draw.tensor(tensor, generator), draw.code(tensor)
+
+    yield from _written(body, layer, "weight_ih", drawn, "input weights: xavier")
+    yield from orthogonal(body, layer, choice, generator)
+    yield from _biases(body, layer, 1.0)
+
+
+def _biases(body: Body, layer: RecurrentLayer, bias: float) -> Iterator[Change]:
+    """`bias` for the gate that keeps the state, and zero for all else."""
+    if layer.kind == "RNN":
+        yield from _written(body, layer, "bias_", _zero, "bias: zero")
+        return
+
     def held(tensor: Tensor) -> _New:
         new = torch.zeros(tensor.shape)
         gate_of(new, layer.kind, KEEPS).fill_(bias)
@@ -155,9 +179,8 @@ def hold(body: Body, layer: RecurrentLayer, choice: Choice, generator: torch.Gen
         return new, code
 
     gate = "forget" if layer.kind == "LSTM" else "update"
-    yield from _written(
-        body, layer, "bias_hh", held, f"bias of the {gate} gate: {bias:g}, of the others: zero"
-    )
+    what = f"bias of the {gate} gate: {bias:g}, of the others: zero"
+    yield from _written(body, layer, "bias_hh", held, what)
     yield from _written(body, layer, "bias_ih", _zero, "bias: zero (the other vector has it)")
 
 
@@ -188,5 +211,8 @@ def _rows(tensor: Tensor, kind: str, number: int) -> str:
     return f"{number * units}:{(number + 1) * units}"
 
 
-STARTS = {"orthogonal": orthogonal, "identity": identity, "forget": forget, "chrono": chrono, "hold": hold}
+STARTS = {
+    "orthogonal": orthogonal, "identity": identity, "forget": forget, "chrono": chrono, "hold": hold,
+    "xavier": xavier,
+}  # fmt: skip
 """Variant -> (body, layer, choice, generator) -> what was changed, in order."""

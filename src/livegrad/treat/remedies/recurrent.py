@@ -5,6 +5,7 @@
     forget       the gate that keeps the state gets the bias 1 (option bias)     Jozefowicz et al. 2015
     chrono       its bias is ln u, u ~ U(1, T − 1), an LSTM's input gate −ln u   Tallec & Ollivier 2018
     hold         its bias is ln(T − 1) in every unit, all other biases zero, and W_hh orthogonal
+    xavier       all anew: W_ih by Glorot & Bengio 2010, W_hh orthogonal, biases zero but 1 for that gate
 
 torch's layers add two bias vectors: what is set is set in `bias_hh`, and `bias_ih` is zeroed there. The
 factor per step is known beforehand for small states (livegrad.theory.recurrent); to the power of the T steps
@@ -40,6 +41,7 @@ _SHORTEST = 4
 _OF_GATES = ("forget", "chrono", "hold")
 # They ask for the length of the sequences.
 _BY_SPAN = ("chrono", "hold")
+_OF_EXPLOSION = ("LG103", "LG104")
 
 
 class Recurrent(Remedy):
@@ -47,12 +49,12 @@ class Recurrent(Remedy):
 
     name = "recurrent"
     title = "initialize recurrent layers to keep their state"
-    treats = ("LG102", "LG104")
+    treats = ("LG101", "LG102", "LG103", "LG104", "LG201", "LG503")
     not_when = (
         "the task needs no reach, or the weights are trained already; "
         "gate biases do not help against explosion, nor orthogonal weights a gated layer that forgets"
     )
-    variants = ("orthogonal", "identity", "forget", "chrono", "hold")
+    variants = ("orthogonal", "identity", "forget", "chrono", "hold", "xavier")
     options: ClassVar = {
         "steps": "T, over which to keep the state; by default the length of the batch's sequences",
         "bias": "of the gate that keeps the state (forget; default 1)",
@@ -103,6 +105,12 @@ class Recurrent(Remedy):
         decades = predicted["decades_over_sequence"]
         said = f"{worst.name or worst.kind} passes back {new[worst.name]:.3g} per step"
         said += f", {decades:.1f} decades over {steps}"
+        if decades < -HEARD and (body.finding or {}).get("code") in _OF_EXPLOSION:
+            return Assessment(
+                None, f"{said}: it ends the explosion, and reaches no further", predicted, before
+            )
+        if decades < -HEARD and choice.variant == "xavier" and first.is_wild:
+            return Assessment(None, f"{said}, and its gates are no longer shut", predicted, before)
         if decades < -HEARD:
             better = "chrono" if worst.kind != "RNN" else "identity"
             return Assessment(False, f"{said}: take recurrent={better}", predicted, before)
@@ -148,7 +156,9 @@ def _suited(layers: Sequence[RecurrentLayer], choice: Choice) -> list[RecurrentL
         can = {"orthogonal"} if bare.keeper is None else {"orthogonal", "hold"}
         return list(layers) if choice.variant in can else []
     if bare is not None:
-        return list(layers) if choice.variant not in _OF_GATES else []
+        return list(layers) if choice.variant not in (*_OF_GATES, "xavier") else []
+    if choice.variant == "xavier":
+        return [layer for layer in layers if not isinstance(layer, LoopedLayer | BareLoop)]
     if choice.variant == "identity":
         return [layer for layer in layers if layer.kind == "RNN"]
     if choice.variant in _OF_GATES:
@@ -163,7 +173,11 @@ def _obstacle(body: Body, layers: Sequence[RecurrentLayer], choice: Choice) -> s
     if not layers:
         kinds = {"identity": "nn.RNN", **dict.fromkeys(_OF_GATES, "nn.LSTM or nn.GRU")}
         said = f"it has no {kinds.get(choice.variant, 'nn.RNN, nn.LSTM or nn.GRU')}"
-        return said if choice.variant in _OF_GATES else f"{said}, nor a loop of linear layers without gates"
+        return (
+            said
+            if choice.variant in (*_OF_GATES, "xavier")
+            else f"{said}, nor a loop of linear layers without gates"
+        )
     if begun(body.optimizers):
         return "training has begun, and what was learnt would be lost"
     if choice.variant not in _OF_GATES:
@@ -210,6 +224,8 @@ def _factor_after(layer: RecurrentLayer, choice: Choice) -> float:
     gated = lstm_factor if layer.kind == "LSTM" else gru_factor
     if choice.variant == "forget":
         return gated(steps, float(choice.options.get("bias", 1.0)), layer.gain)
+    if choice.variant == "xavier" and layer.kind != "RNN":
+        return gated(steps, 1.0, 1.0)
     if choice.variant == "hold":
         return gated(steps, span_bias(steps), 1.0)
     if layer.kind != "RNN":
@@ -217,6 +233,8 @@ def _factor_after(layer: RecurrentLayer, choice: Choice) -> float:
     # What feeds a loop that is written by hand is held to that.
     by_hand = isinstance(layer, LoopedLayer | BareLoop)
     drive = min(layer.drive, 1 / steps) if by_hand else layer.drive
+    if choice.variant == "xavier":
+        drive = layer.drive_of_xavier
     return plain_factor(_activation_of(layer), 1.0, drive, steps)
 
 

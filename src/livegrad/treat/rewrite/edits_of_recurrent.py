@@ -19,6 +19,7 @@ _SAYS = {
     "forget": "Start with gates that keep the state.",
     "chrono": "Start with gates that keep the state over spans of many lengths.",
     "hold": "Start with gates that keep the state for the whole sequence.",
+    "xavier": "Draw all weights of the recurrent layers anew, as large as their inputs and units ask for.",
 }
 
 
