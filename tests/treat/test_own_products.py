@@ -1,5 +1,6 @@
 """Products that a program writes itself, x @ W + b, are layers as those of torch are."""
 
+import itertools
 import math
 
 import pytest
@@ -52,6 +53,88 @@ def dense_stack(activation=torch.tanh, depth=6):
 
 def weights(model, x):
     return list(weights_of(model, Body(model, (), (x,)).anatomy.parts))
+
+
+class Single(nn.Module):
+    """A layer that is its product and nothing else."""
+
+    def __init__(self, inputs, outputs, bias=True):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias)
+
+
+@pytest.mark.parametrize("shape", [(16, 8), (4, 5, 8)])
+def test_a_module_that_is_one_product_is_a_layer_beside_those_of_torch(shape):
+    model = nn.Sequential(Single(8, 32), nn.Tanh(), Single(32, 32, bias=False), nn.Tanh(), nn.Linear(32, 4))
+    x = torch.randn(*shape)
+    assert [(w.name, w.fan_in, w.fan_out) for w in weights(model, x)] == [
+        ("0.weight", 8, 32), ("2.weight", 32, 32), ("4", 32, 4),
+    ]  # fmt: skip
+    treat(model, "init=orthogonal", inputs=x)
+    square = model[2].weight.detach() / gain("Tanh")
+    assert torch.allclose(square @ square.T, torch.eye(32), atol=1e-4)
+
+
+class Kernels(nn.Module):
+    """Convolutions as calls, over kernels that are parameters."""
+
+    def __init__(self, channels, places, act):
+        super().__init__()
+        shapes = [(b, a, *[3] * places) for a, b in itertools.pairwise(channels)]
+        self.kernels = nn.ParameterList(nn.Parameter(torch.randn(shape)) for shape in shapes)
+        self.shifts = nn.ParameterList(nn.Parameter(torch.zeros(c)) for c in channels[1:])
+        self.act = act
+        self.call = (F.conv1d, F.conv2d, F.conv3d)[places - 1]
+
+    def forward(self, x):
+        for kernel, shift in zip(self.kernels, self.shifts, strict=True):
+            x = self.act(self.call(x, kernel, shift, padding=1))
+        return x.flatten(2).mean(2)
+
+
+@pytest.mark.parametrize("places, variant", [(1, "lsuv"), (2, "lsuv"), (3, "lsuv"), (1, "centred")])
+def test_convolutions_with_kernels_of_their_own_are_layers(places, variant):
+    torch.manual_seed(0)
+    act = torch.sigmoid if variant == "centred" else torch.tanh
+    model, x = Kernels([2, 16, 24], places, act), torch.randn(8, 2, *[6] * places)
+    kernel = 3**places
+    assert [(w.name, w.fan_in, w.fan_out, w.bias is not None) for w in weights(model, x)] == [
+        ("kernels.0", 2 * kernel, 16 * kernel, True), ("kernels.1", 16 * kernel, 24 * kernel, True),
+    ]  # fmt: skip
+    again = Kernels([2, 16, 24], places, act)
+    again.load_state_dict(model.state_dict())
+    torch.manual_seed(0)
+    done = treat(model, f"init={variant}", inputs=x)
+    if variant == "lsuv":
+        first = model.call(x, model.kernels[0], padding=1)
+        assert float(first.detach().std()) == pytest.approx(1, abs=1e-3)
+    names = {"torch": torch, "nn": nn, "math": math}
+    exec(next(edit.code for edit in done.edits if edit.kind == "define"), names)
+    names["initialize"](again)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+class Scaled(Single):
+    """W / √n at each call: what stands in the product is not the parameter."""
+
+    def forward(self, x):
+        return F.linear(x, self.weight / math.sqrt(self.weight.shape[1]), self.bias)
+
+
+class Named(nn.Linear):
+    """A layer of torch by another name."""
+
+    def forward(self, x):
+        return F.linear(x, self.weight, self.bias)
+
+
+def test_a_matrix_that_is_computed_first_is_no_layer_and_one_of_torch_stays_one():
+    model = nn.Sequential(Scaled(8, 32), nn.Tanh(), Named(32, 32), nn.Tanh(), Single(32, 4))
+    assert [w.name for w in weights(model, torch.randn(16, 8))] == ["2", "4.weight"]
 
 
 def test_what_each_matrix_is_told_by_what_the_product_gives():

@@ -108,7 +108,7 @@ def examine(model: nn.Module, args: tuple[Any, ...] | None, kwargs: Mapping[str,
             order = sorted(scan.layers, key=lambda layer: layer.node._sequence_nr())
             specs = [layer.spec for layer in order]
             weighted = [layer.operation.weighted for layer in order]
-            products = own_products(specs, [layer.operation.shape for layer in order], parameters)
+            products = own_products(order, dict(twin.named_modules()), parameters)
         finally:
             result = scan.close()
     if result is None:

@@ -1,19 +1,27 @@
-"""Products with parameters that a program writes itself, x @ W + b or F.linear(x, W), as layers."""
+"""Products with parameters that a program writes itself, x @ W + b, F.linear(x, W) or F.conv2d(x, W), as
+layers.
+"""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from livegrad.probe.layers import LayerSpec
+from livegrad.probe.layers import LayerNode, LayerSpec
+from livegrad.probe.operation import is_rearranging, operator_name
 
-PRODUCTS = frozenset({"matmul", "mm", "addmm", "linear"})
+_CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d"})
+PRODUCTS = frozenset({"matmul", "mm", "addmm", "linear"}) | _CONVOLUTIONS
+# What autograd calls them.
+_NODES = frozenset({"Mm", "Addmm", "Bmm", "Mv", "Addmv", "Linear", "MkldnnLinear", "Convolution"})
+_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True)
 class OwnProduct:
-    """weight: dotted name of its matrix. bias: of what is added to it, if that belongs to the same module.
-    by_columns: the matrix stands as inputs × outputs.
+    """weight: dotted name of its matrix, or of a convolution's kernels. bias: of what is added to it, if that
+    belongs to the same module. by_columns: the matrix stands as inputs × outputs.
     """
 
     weight: str
@@ -32,36 +40,76 @@ class OwnProducts:
 
 
 def own_products(
-    specs: Sequence[LayerSpec],
-    shapes: Sequence[tuple[int, ...]],
+    layers: Sequence[LayerNode],
+    modules: Mapping[str, nn.Module],
     parameters: Sequence[tuple[str, nn.Parameter]],
 ) -> OwnProducts:
-    """Find them on the spine. shapes: of what each operation gives. parameters: by the ids that `specs` have.
+    """Find them on the spine. layers: in order of execution. modules: by dotted name. parameters: by the ids
+    that the layers' specs have.
 
-    Each product has one matrix, and at most one vector, of as many entries as it has outputs; that may be
-    added in the operation behind it.
+    Each product has one matrix, as the parameter is (one that is computed first, W · scale, cannot be drawn
+    as if it stood there itself), and at most one vector, of as many entries as it has outputs; that may be
+    added in the operation behind it. The product may be all that a module of the program's own does.
     """
     found: dict[int, OwnProduct] = {}
     sums: set[int] = set()
-    for place, (spec, shape) in enumerate(zip(specs, shapes, strict=True)):
+    for place, layer in enumerate(layers):
+        spec, call, shape = layer.spec, layer.operation.call.strip("_"), layer.operation.shape
+        if call not in PRODUCTS or spec.kind != "depth" or _of_torch(spec, modules):
+            continue
         own = [parameters[i] for i in spec.tensors]
-        matrices = [(name, p) for name, p in own if p.dim() == 2 and shape[-1:] and shape[-1] in p.shape]
-        if spec.type not in PRODUCTS or spec.kind != "depth" or len(matrices) != 1:
+        matrices = [(name, p) for name, p in own if _outputs(call, p, shape)]
+        if len(matrices) != 1 or not any(p is matrices[0][1] for p in _multiplied(layer.node)):
             continue
         name, matrix = matrices[0]
-        added = [name for name, p in own if p.numel() == shape[-1] and p.dim() < 2]
-        following = specs[place + 1] if place + 1 < len(specs) else None
+        outputs = _outputs(call, matrix, shape)
+        added = [name for name, p in own if p.numel() == outputs and p.dim() < 2]
+        following = layers[place + 1].spec if place + 1 < len(layers) else None
         if not added and following is not None and following.operator == "Add":
             behind = [parameters[i] for i in following.tensors]
-            added = [name for name, p in behind if p.numel() == shape[-1]]
+            added = [name for name, p in behind if p.numel() == outputs]
             if len(added) == len(behind) == 1:
                 sums.add(place + 1)
         bias = added[0] if len(added) == 1 and _owner(added[0]) == _owner(name) else None
-        rows, columns = matrix.shape
-        by_columns = spec.type != "linear" if rows == columns else shape[-1] == columns
-        found[place] = OwnProduct(name, bias, by_columns)
+        found[place] = OwnProduct(name, bias, _by_columns(call, matrix, outputs))
     return OwnProducts(found, sums)
 
 
+def _of_torch(spec: LayerSpec, modules: Mapping[str, nn.Module]) -> bool:
+    """True where it is what a module of torch.nn, or one derived from its layers, does as a whole."""
+    module = modules.get(spec.module) if spec.module is not None else None
+    whole = module is not None and spec.type == type(module).__name__
+    return whole and (type(module).__module__.startswith("torch.nn.") or isinstance(module, _LAYERS))
+
+
+def _outputs(call: str, parameter: Tensor, shape: tuple[int, ...]) -> int:
+    """How many output units the call has if this is its matrix; 0 where it cannot be."""
+    if call not in _CONVOLUTIONS:
+        return shape[-1] if parameter.dim() == 2 and shape[-1:] and shape[-1] in parameter.shape else 0
+    places = int(call[-2])
+    fits = parameter.dim() == places + 2 and len(shape) > places
+    return shape[-places - 1] if fits and shape[-places - 1] == parameter.shape[0] else 0
+
+
+def _by_columns(call: str, matrix: Tensor, outputs: int) -> bool:
+    if call in _CONVOLUTIONS:
+        return False
+    rows, columns = matrix.shape
+    return call != "linear" if rows == columns else outputs == columns
+
+
+def _multiplied(node: Any, products: int = 1) -> Iterator[Tensor]:
+    """The parameters that go into the product at this node as they are, but for their shape and format."""
+    name = operator_name(node)
+    if hasattr(node, "variable"):
+        yield node.variable
+    elif is_rearranging(name) or (name in _NODES and products):
+        for before, _ in node.next_functions:
+            if before is not None:
+                yield from _multiplied(before, products - (name in _NODES))
+
+
 def _owner(name: str) -> str:
-    return name.rpartition(".")[0]
+    """The module that holds the parameter, or the list of parameters that it is in."""
+    owner, _, last = name.rpartition(".")
+    return owner.rpartition(".")[0] if last.isdecimal() else owner

@@ -48,6 +48,13 @@ class Weight:
         return f"{self.name}.{tensor}" if found is None else found
 
     @property
+    def attribute(self) -> str:
+        """What the module of a weight calls it; of a list of them with the place in it."""
+        owner, _, name = self.where("weight").rpartition(".")
+        several = owner.rpartition(".")[2]
+        return f"{several}[{name}]" if isinstance(self.module, nn.ParameterList) else name
+
+    @property
     def is_convolution(self) -> bool:
         return isinstance(self.module, _CONVOLUTIONS)
 
@@ -92,7 +99,8 @@ def _own(model: nn.Module, part: Part, own: OwnProduct, seen: set[int]) -> Weigh
     seen.add(id(weight))
     bias = None if own.bias is None else model.get_parameter(own.bias)
     owner = model.get_submodule(own.weight.rpartition(".")[0])
-    fan_in, fan_out = weight.shape if own.by_columns else weight.shape[::-1]
+    outputs, fan_in = flat(weight)
+    fan_in, fan_out = (outputs, fan_in) if own.by_columns else (fan_in, outputs * weight[0, 0].numel())
     return Weight(part, owner, weight, bias, fan_in, fan_out, own.by_columns)
 
 

@@ -125,8 +125,7 @@ def _draw_bias(weight: Weight, bias: Tensor, gains: Gains, generator: torch.Gene
         summed, share, form = _inputs_of_units(weight)
         factor = -gains.mean * share
         new = factor * summed
-        name = weight.where("weight").rpartition(".")[2]
-        value = f"{factor:g} * {{layer}}.{name}.data{form}"
+        value = f"{factor:g} * {{layer}}.{weight.attribute}.data{form}"
         # A bias of the program's own may be a row of a matrix.
         code = (f"{{tensor}}.data.copy_({value})" if bias.dim() != 1 else f"{{tensor}}.data = {value}",)
         what = f"bias: takes away the mean {gains.mean:.3g} of each input"

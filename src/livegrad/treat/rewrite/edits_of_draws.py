@@ -153,7 +153,7 @@ def _visit(model: nn.Module, name: str, parts: Sequence[tuple[str, Drawn]]) -> _
     lines: list[str] = []
     for _, alike in groupby(parts, key=lambda part: part[1].code):
         group = list(alike)
-        tensors = [getattr(layer, attribute, None) for attribute, _ in group]
+        tensors = [_tensor(layer, attribute) for attribute, _ in group]
         if len(group) > 1 and all(t is not None and _is_exact(t) for t in tensors):
             lines += _loop_over([attribute for attribute, _ in group], group[0][1].code)
         else:
@@ -198,9 +198,21 @@ def _statements(tensor: torch.Tensor | None, attribute: str, change: Drawn) -> l
     ]
 
 
+def _tensor(layer: nn.Module, attribute: str) -> torch.Tensor | None:
+    """The tensor that a layer has by this name, or at this place of a list."""
+    several, _, place = attribute.partition("[")
+    found = getattr(layer, several, None)
+    return found[int(place.rstrip("]"))] if place and found is not None else found
+
+
 def _owner(model: nn.Module, where: str) -> tuple[str, str]:
-    """(name of the module, name of the tensor in it); attention's projection is a module of its own."""
+    """(name of the module, name of the tensor in it); attention's projection is a module of its own, and of a
+    list of parameters each is known by what its module calls that, and its place: kernels[0].
+    """
     name, _, attribute = where.rpartition(".")
+    if isinstance(model.get_submodule(name), nn.ParameterList):
+        name, _, several = name.rpartition(".")
+        return name, f"{several}[{attribute}]"
     if isinstance(model.get_submodule(name), nn.MultiheadAttention) and attribute in ("weight", "bias"):
         return (f"{name}.out_proj" if name else "out_proj"), attribute
     return name, attribute
