@@ -719,6 +719,18 @@ BARE_GATES = {
     .replace("model(x)", "model(x.bfloat16()).float()")
 }
 
+BESIDE = {
+    "train.py": HEAD
+    + SEED
+    + """
+rnn = nn.RNN(2, 16, batch_first=True)
+head = nn.Linear(16, 3)
+optimizer = torch.optim.SGD([*rnn.parameters(), *head.parameters()], lr=0.1)
+x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
+"""
+    + LOOP.replace("model(x)", "head(rnn(x)[1][-1])")
+}
+
 PROGRAMS = {
     "functions of its own, skip": Program("skip", OWN, ("add_skips(model)",)),
     "functions of its own, lsuv": Program("init=lsuv", OWN, ("layer.weight.data.mul_(factor)",)),
@@ -752,6 +764,10 @@ PROGRAMS = {
     "convolutions, init": Program("init=delta-orthogonal", CNN, ("model = initialize(Net())",), 1),
     "convolutions, group norm": Program("normalize=group", CNN, ("nn.GroupNorm(4, width),",), 1),
     "recurrent, identity": Program("recurrent=identity", RNN, ('nonlinearity="relu"',), 1),
+    "a recurrence beside its head": Program(
+        "recurrent=orthogonal", BESIDE, ("initialize_recurrent(nn.RNN(",), 1
+    ),
+    "a recurrence beside its head, clip": Program("clip=norm:limit=0.01", BESIDE),
     "GRU, orthogonal": Program("recurrent=orthogonal", GRU, ("for tensor in tensors:",)),
     "recurrent, chrono": Program("recurrent=chrono", RNN, (".uniform_(1, 19, generator=generator)",)),
     "loop, orthogonal": Program("recurrent=orthogonal", BY_HAND, ("nn.init.orthogonal_(",)),

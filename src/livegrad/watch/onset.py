@@ -275,5 +275,9 @@ def _among(optimizer: Any, models: Iterable[nn.Module]) -> bool:
 
 
 def _is_one_layer(module: nn.Module) -> bool:
-    """Whether all parameters are the module's own, not its children's."""
-    return all("." not in name for name, _ in module.named_parameters())
+    """Whether all parameters are the module's own, not its children's. A fused recurrence is none: it is as
+    deep as its sequences are long.
+    """
+    return not isinstance(module, nn.RNNBase) and all(
+        "." not in name for name, _ in module.named_parameters()
+    )
