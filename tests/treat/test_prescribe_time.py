@@ -10,6 +10,7 @@ from livegrad.treat.prescription.listed import Listed
 from livegrad.treat.prescription.rehearsal import Stage
 from livegrad.treat.prescription.starts import starts_of_recurrence
 from livegrad.treat.prescription.variety import are_alike
+from livegrad.treat.treatment import treat
 
 
 class Reader(nn.Module):
@@ -60,6 +61,20 @@ def test_a_matrix_that_grows_is_started_anew_also_where_the_fault_is_found_over_
     rnn = Reader(nn.RNN, nonlinearity="relu")
     trials, _ = listed(rnn, "LG103")
     assert trials["recurrent=identity"].answers == ("LG103",)
+
+
+def test_cells_that_are_born_dead_are_started_without_biases():
+    cells = Reader(nn.RNN, nonlinearity="relu", num_layers=2)
+    with torch.no_grad():
+        for name, p in cells.core.named_parameters():
+            if "bias" in name:
+                p.fill_(-2.0)
+    assert not cells.core(torch.randn(4, 60, 2))[0].any()
+    trials, _ = listed(cells, "LG202")
+    trial = trials["recurrent=identity"]
+    assert trial.answers == ("LG202",) and trial.works
+    treat(cells, str(trial.choices[0]))
+    assert (cells.core(torch.randn(4, 60, 2))[0][:, -1] > 0).any(0).float().mean() > 0.5
 
 
 def test_what_is_refused_is_proposed_in_no_pair_with_a_rate():

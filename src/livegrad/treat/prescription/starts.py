@@ -10,9 +10,11 @@ from livegrad.treat.choice import Choice
 from livegrad.treat.prescription.candidates import GROWTH_IN_TIME, IN_TIME, Candidate, each_once
 from livegrad.treat.recurrence.layers import recurrent_layers
 
+# Without biases, and with the state passed on as it is, a rectified cell that was born dead is not.
+_OF_DEAD = ("recurrent=identity", "recurrent=identity,clip=norm:limit=1")
 # A gate that is shut passes nothing on from layer to layer either, and is saturated; a matrix that grows from
 # step to step makes the gradient of all in front of it explode.
-_BY_CODE = {"LG101": IN_TIME, "LG201": IN_TIME, "LG103": GROWTH_IN_TIME}
+_BY_CODE = {"LG101": IN_TIME, "LG201": IN_TIME, "LG103": GROWTH_IN_TIME, "LG202": _OF_DEAD}
 
 _ANEW = ("recurrent=xavier", "recurrent=xavier,recurrent=hold", "recurrent=xavier,recurrent=chrono")
 _OF_WILD_WEIGHTS = frozenset({"LG101", "LG102", "LG103", "LG104", "LG201", "LG402", "LG503"})

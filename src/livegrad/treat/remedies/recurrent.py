@@ -49,7 +49,7 @@ class Recurrent(Remedy):
 
     name = "recurrent"
     title = "initialize recurrent layers to keep their state"
-    treats = ("LG101", "LG102", "LG103", "LG104", "LG201", "LG503")
+    treats = ("LG101", "LG102", "LG103", "LG104", "LG201", "LG202", "LG503")
     not_when = (
         "the task needs no reach, or the weights are trained already; "
         "gate biases do not help against explosion, nor orthogonal weights a gated layer that forgets"
