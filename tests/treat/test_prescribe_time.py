@@ -77,6 +77,35 @@ def test_cells_that_are_born_dead_are_started_without_biases():
     assert (cells.core(torch.randn(4, 60, 2))[0][:, -1] > 0).any(0).float().mean() > 0.5
 
 
+class Tower(nn.Module):
+    """Recurrences on top of one another, each with input weights of a given size."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.floors = nn.ModuleList(nn.RNN(16, 16, batch_first=True) for _ in range(5))
+        with torch.no_grad():
+            for floor in self.floors:
+                floor.weight_ih_l0.mul_(size)
+
+    def forward(self, x):
+        h = x.repeat(1, 1, 8)
+        for floor in self.floors:
+            h = floor(h)[0]
+        return h[:, -1]
+
+
+def test_a_stack_whose_layers_hardly_hear_one_another_is_drawn_anew():
+    """Of two inputs the same is made at its top, and no more once its weights are Glorot's."""
+    torch.manual_seed(0)
+    faint, x = Tower(0.02), torch.randn(8, 30, 2)
+    before = faint(x).detach().std(0).mean().item()
+    trials, _ = listed(faint, "LG203")
+    assert trials["recurrent=xavier"].works is not False
+    assert "recurrent=xavier" not in listed(Tower(1.0), "LG203")[0]
+    treat(faint, "recurrent=xavier", inputs=x)
+    assert before < 1e-6 < 1e-2 < faint(x).detach().std(0).mean().item()
+
+
 def test_what_is_refused_is_proposed_in_no_pair_with_a_rate():
     trials, refused = listed(Reader(nn.RNN), "LG102")
     assert "no nn.LSTM or nn.GRU" in refused["recurrent=chrono,schedule=rate:factor=10"]

@@ -18,18 +18,24 @@ _BY_CODE = {"LG101": IN_TIME, "LG201": IN_TIME, "LG103": GROWTH_IN_TIME, "LG202"
 
 _ANEW = ("recurrent=xavier", "recurrent=xavier,recurrent=hold", "recurrent=xavier,recurrent=chrono")
 _OF_WILD_WEIGHTS = frozenset({"LG101", "LG102", "LG103", "LG104", "LG201", "LG402", "LG503"})
+# Of a stack whose layers hardly hear one another all that is left at its top is its biases.
+_OF_FAINT_WEIGHTS = frozenset({"LG101", "LG102", "LG203", "LG503"})
 
 
 def starts_anew(body: Body, wanted: Set[str]) -> list[Candidate]:
-    """Return what may answer `wanted` where layers of torch start with gates that are shut: all their weights
-    drawn anew.
+    """Return what may answer `wanted` where layers of torch start with gates that are shut, or with weights
+    that let next to nothing in: all their weights drawn anew.
     """
-    codes = sorted(wanted & _OF_WILD_WEIGHTS)
+    if not wanted & (_OF_WILD_WEIGHTS | _OF_FAINT_WEIGHTS):
+        return []
     try:
-        wild = codes and any(layer.is_wild for layer in recurrent_layers(body, Choice("recurrent", "xavier")))
+        layers = recurrent_layers(body, Choice("recurrent", "xavier"))
     except UsageError:
         return []
-    return each_once((text, code) for code in codes for text in _ANEW) if wild else []
+    wild = _OF_WILD_WEIGHTS if any(layer.is_wild for layer in layers) else frozenset[str]()
+    faint = _OF_FAINT_WEIGHTS if any(layer.is_faint for layer in layers) else frozenset[str]()
+    codes = sorted(wanted & (wild | faint))
+    return each_once((text, code) for code in codes for text in _ANEW)
 
 
 def starts_of_recurrence(body: Body, wanted: Set[str]) -> list[Candidate]:

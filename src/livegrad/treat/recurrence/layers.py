@@ -20,6 +20,8 @@ GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 KEEPS, TAKES = 1, 0
 # Of pre-activations: σ'(2) = 0.105, tanh'(2) = 0.07.
 WILD = 2.0
+# Of the size that Glorot and Bengio give a weight; torch's default is at least 0.41 of it.
+FAINT = 0.1
 # Time steps where nothing is known of them.
 STEPS = 100
 
@@ -71,6 +73,14 @@ class RecurrentLayer:
         input make pre-activations of rms over 2, where the slope is under a tenth.
         """
         return self.gain**2 + self.drive > WILD**2
+
+    @property
+    def is_faint(self) -> bool:
+        """Whether next to nothing comes in, from the data or from a layer below: some input weights are under
+        a tenth of what Glorot and Bengio give them.
+        """
+        units = [(w.detach().double(), w.shape[0] // GATES[self.kind]) for _, w in self.tensors("weight_ih")]
+        return any(w.square().mean() < FAINT**2 * 2 / (w.shape[1] + n) for w, n in units)
 
     @property
     def bias(self) -> float:

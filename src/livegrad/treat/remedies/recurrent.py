@@ -49,7 +49,7 @@ class Recurrent(Remedy):
 
     name = "recurrent"
     title = "initialize recurrent layers to keep their state"
-    treats = ("LG101", "LG102", "LG103", "LG104", "LG201", "LG202", "LG503")
+    treats = ("LG101", "LG102", "LG103", "LG104", "LG201", "LG202", "LG203", "LG503")
     not_when = (
         "the task needs no reach, or the weights are trained already; "
         "gate biases do not help against explosion, nor orthogonal weights a gated layer that forgets"
@@ -111,6 +111,8 @@ class Recurrent(Remedy):
             )
         if decades < -HEARD and choice.variant == "xavier" and first.is_wild:
             return Assessment(None, f"{said}, and its gates are no longer shut", predicted, before)
+        if decades < -HEARD and choice.variant == "xavier" and any(layer.is_faint for layer in layers):
+            return Assessment(None, f"{said}, and hears what it is given", predicted, before)
         if decades < -HEARD:
             better = "chrono" if worst.kind != "RNN" else "identity"
             return Assessment(False, f"{said}: take recurrent={better}", predicted, before)
