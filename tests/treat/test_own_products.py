@@ -137,6 +137,33 @@ def test_a_matrix_that_is_computed_first_is_no_layer_and_one_of_torch_stays_one(
     assert [w.name for w in weights(model, torch.randn(16, 8))] == ["2", "4.weight"]
 
 
+class Filters(nn.Module):
+    def __init__(self, channels, kernels):
+        super().__init__()
+        self.weight = nn.Parameter(0.01 * torch.randn(kernels, channels, 3, 3))
+
+    def forward(self, x):
+        return F.conv2d(x, self.weight, padding=1)
+
+
+@pytest.mark.parametrize("spec", ["skip", "normalize", "normalize=batch", "normalize=batch:position=after"])
+def test_layers_of_the_programs_own_are_bridged_and_normalized_as_those_of_torch_are(spec):
+    """The same net of torch's layers gives the same, to the bit."""
+    torch.manual_seed(0)
+    own = nn.Sequential(Filters(1, 6), *(m for _ in range(4) for m in (nn.Tanh(), Filters(6, 6))), nn.Tanh())
+    known = nn.Sequential(
+        nn.Conv2d(1, 6, 3, padding=1, bias=False),
+        *(m for _ in range(4) for m in (nn.Tanh(), nn.Conv2d(6, 6, 3, padding=1, bias=False))),
+        nn.Tanh(),
+    )
+    own, known = (nn.Sequential(net, nn.Flatten(), nn.Linear(6 * 25, 2)) for net in (own, known))
+    known.load_state_dict(own.state_dict())
+    x = torch.randn(8, 1, 5, 5)
+    for model in (own, known):
+        treat(model, spec, inputs=x, force=True)
+    assert torch.equal(own(x), known(x))
+
+
 def test_what_each_matrix_is_told_by_what_the_product_gives():
     found = weights(Bare(), torch.randn(16, 8))
     assert [(w.name, w.fan_in, w.fan_out, w.by_columns) for w in found] == [

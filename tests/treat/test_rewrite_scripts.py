@@ -693,6 +693,41 @@ model = Net()
     + DATA
     + LOOP
 }
+OWN_LAYERS = {
+    "train.py": HEAD
+    + """
+
+class Dense(nn.Module):
+    def __init__(self, inputs, outputs):
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(inputs, outputs))
+        self.b = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x):
+        return x @ self.w + self.b
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = Dense(8, 16)
+        self.layers = nn.ModuleList([Dense(16, 16) for _ in range(6)])
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        x = torch.tanh(self.stem(x))
+        for layer in self.layers:
+            x = torch.tanh(layer(x))
+        return self.head(x)
+
+
+torch.manual_seed(0)
+model = Net()
+"""
+    + SGD
+    + DATA
+    + LOOP
+}
 DECAYED = {"train.py": SEQUENTIAL["train.py"].replace("lr=0.1)", "lr=0.1, weight_decay=1.5)")}
 
 BARE = """
@@ -733,6 +768,12 @@ x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
 
 PROGRAMS = {
     "functions of its own, skip": Program("skip", OWN, ("add_skips(model)",)),
+    "layers of its own, init": Program("init", OWN_LAYERS, ("initialize(model)",)),
+    "layers of its own, skip": Program("skip", OWN_LAYERS, ("add_skips(model)",)),
+    "layers of its own, layer norm": Program(
+        "normalize", OWN_LAYERS, ("add_norms(model)", "norm.to(next(layer.parameters()))")
+    ),
+    "layers of its own, batch norm behind": Program("normalize=batch:position=after", OWN_LAYERS, (), 1),
     "functions of its own, lsuv": Program("init=lsuv", OWN, ("layer.weight.data.mul_(factor)",)),
     "decay that nothing is learnt against": Program(
         "regularize=decay", DECAYED, ('"weight_decay": 0.0001',), 1

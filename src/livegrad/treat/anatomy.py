@@ -1,6 +1,6 @@
 """The anatomy of a model: its weighted operations in order of execution, and what follows each."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -145,7 +145,7 @@ def _parts(specs: list[LayerSpec], weighted: list[bool], products: OwnProducts) 
                 before=before,
                 source=spec.source,
                 made=spec.made,
-                between=_between(specs, weighted, place) if spec.kind == "depth" else (),
+                between=_between(specs, weighted, place, products.sums) if spec.kind == "depth" else (),
                 own=products.own.get(place),
             )
         )
@@ -157,12 +157,15 @@ def _kind(spec: LayerSpec) -> str:
     return next((name for name in (spec.type, spec.operator) if name in CATALOGUE), spec.type)
 
 
-def _between(specs: list[Any], weighted: list[bool], place: int) -> tuple[str, ...]:
-    """What stands on the spine between the operation at `place` and the next weighted one."""
+def _between(specs: list[Any], weighted: list[bool], place: int, sums: Set[int]) -> tuple[str, ...]:
+    """What stands on the spine between the operation at `place`, the sum with its bias, and the next weighted
+    one.
+    """
     found: list[str] = []
     for i in range(place + 1, len(specs)):
         kind = specs[i].type
-        if kind.startswith(_NORMALIZATIONS) or specs[i].kind != "depth" or kind in _PASSED_OVER:
+        passed = kind.startswith(_NORMALIZATIONS) or kind in _PASSED_OVER or i in sums
+        if passed or specs[i].kind != "depth":
             continue
         if weighted[i]:
             return tuple(found)

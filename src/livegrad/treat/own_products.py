@@ -21,12 +21,14 @@ _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 @dataclass(frozen=True)
 class OwnProduct:
     """weight: dotted name of its matrix, or of a convolution's kernels. bias: of what is added to it, if that
-    belongs to the same module. by_columns: the matrix stands as inputs × outputs.
+    belongs to the same module. by_columns: the matrix stands as inputs × outputs. whole: what it gives is
+    what its module gives.
     """
 
     weight: str
     bias: str | None
     by_columns: bool
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,22 @@ def own_products(
             if len(added) == len(behind) == 1:
                 sums.add(place + 1)
         bias = added[0] if len(added) == 1 and _owner(added[0]) == _owner(name) else None
-        found[place] = OwnProduct(name, bias, _by_columns(call, matrix, outputs))
+        last = following if following is not None and place + 1 in sums else spec
+        whole = last.module == spec.module and _is_whole(last, modules)
+        found[place] = OwnProduct(name, bias, _by_columns(call, matrix, outputs), whole)
     return OwnProducts(found, sums)
 
 
 def _of_torch(spec: LayerSpec, modules: Mapping[str, nn.Module]) -> bool:
     """True where it is what a module of torch.nn, or one derived from its layers, does as a whole."""
-    module = modules.get(spec.module) if spec.module is not None else None
-    whole = module is not None and spec.type == type(module).__name__
-    return whole and (type(module).__module__.startswith("torch.nn.") or isinstance(module, _LAYERS))
+    module = modules.get(spec.module or "")
+    of_torch = type(module).__module__.startswith("torch.nn.") or isinstance(module, _LAYERS)
+    return of_torch and _is_whole(spec, modules)
+
+
+def _is_whole(spec: LayerSpec, modules: Mapping[str, nn.Module]) -> bool:
+    """True of the operation that ends what a module does."""
+    return spec.module is not None and spec.type == type(modules.get(spec.module)).__name__
 
 
 def _outputs(call: str, parameter: Tensor, shape: tuple[int, ...]) -> int:

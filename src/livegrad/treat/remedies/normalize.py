@@ -207,13 +207,30 @@ def _place(
     of_input: bool,
 ) -> _Place | None:
     layer = modules.get(part.module or "")
-    dims = next((n for kind, n in _CONVOLUTIONS.items() if isinstance(layer, kind)), 0)
-    if layer is None or _CHILD in layer._modules or not (dims or isinstance(layer, nn.Linear)):
+    if layer is None or _CHILD in layer._modules:
         return None
+    dims = next((n for kind, n in _CONVOLUTIONS.items() if isinstance(layer, kind)), 0)
+    if not dims and not isinstance(layer, nn.Linear):
+        return _own_place(part, layer, modules, shapes, of_input)
     names = ("in_channels", "out_channels") if dims else ("in_features", "out_features")
     shape = shapes[part.module or ""][0 if of_input else 1] if part.module in shapes else None
     axes = len(shape) if shape is not None else dims + 2
     return _Place(part, layer, getattr(layer, names[not of_input]), dims, axes, shape[0] if shape else None)
+
+
+def _own_place(
+    part: Part,
+    layer: nn.Module,
+    modules: Mapping[str, nn.Module],
+    shapes: Mapping[str, tuple[torch.Size, torch.Size]],
+    of_input: bool,
+) -> _Place | None:
+    """That of a module of the program's own, whose shapes alone tell its features or channels."""
+    if part.own is None or not part.own.whole or part.module is None or part.module not in shapes:
+        return None
+    shape = shapes[part.module][0 if of_input else 1]
+    dims = modules[""].get_parameter(part.own.weight).dim() - 2
+    return _Place(part, layer, shape[1 if dims else -1], dims, len(shape), shape[0])
 
 
 def _obstacle(choice: Choice, places: Sequence[_Place]) -> str | None:
@@ -277,9 +294,8 @@ def _groups(units: int) -> int:
 
 
 def _insert(body: Body, place: _Place, norm: nn.Module, of_input: bool) -> Change:
-    layer, weight = place.layer, place.layer.weight
-    assert isinstance(weight, torch.Tensor)
-    norm = norm.to(device=weight.device, dtype=weight.dtype).train(layer.training)
+    layer = place.layer
+    norm = norm.to(next(layer.parameters())).train(layer.training)
     beside = list(layer.parameters())
     layer.add_module(_CHILD, norm)
     wrapper = WithNorm(layer, of_input)

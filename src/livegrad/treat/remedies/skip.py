@@ -147,7 +147,7 @@ def _chains(body: Body) -> list[list[_Link]]:
         name = part.module or ""
         carrier = name if part.normalization is None else norms.get(name)
         fit = part.kind == "depth" and uses[part.module] == 1 and name in shapes and carrier is not None
-        fit = fit and isinstance(modules.get(name), _LAYERS)
+        fit = fit and (isinstance(modules.get(name), _LAYERS) or (part.own is not None and part.own.whole))
         if not fit or (part.activation, part.activation_source) in gates:
             chains.append([])
             continue

@@ -26,7 +26,7 @@ _HOOKS = {
 
 def normalized(layer, norm):
     """Return `layer` with `norm` on its output."""
-    layer.norm = norm.to(layer.weight.device, layer.weight.dtype)
+    layer.norm = norm.to({like})
     layer.register_forward_hook(normalize_output)
     return layer
 ''',
@@ -37,7 +37,7 @@ def normalized(layer, norm):
 
 def normalized(layer, norm):
     """Return `layer` with `norm` on its input."""
-    layer.norm = norm.to(layer.weight.device, layer.weight.dtype)
+    layer.norm = norm.to({like})
     layer.register_forward_pre_hook(normalize_input)
     return layer
 ''',
@@ -61,7 +61,9 @@ def edits_of_normalize(body: Body, choice: Choice, changes: Sequence[Change]) ->
     inline = [line for line in lines if line.alike]
     rest = [change for line in lines if not line.alike for change in line.changes]
     plain = _recognizable(body, changes)
-    edits = [Edit("define", None, _HOOKS[of_input])]
+    like = "layer.weight.device, layer.weight.dtype"
+    like = like if all(map(_is_of_torch, _layers(body, changes))) else "next(layer.parameters())"
+    edits = [Edit("define", None, _HOOKS[of_input].replace("{like}", like))]
     edits += [_inline(body, line, of_input, plain) for line in inline]
     if rest:
         edits += _helper(body, rest)
@@ -74,6 +76,15 @@ def edits_of_normalize(body: Body, choice: Choice, changes: Sequence[Change]) ->
     )
     parameters = [p for norm in norms for p in norm.parameters()]
     return edits + edits_without_decay(body, parameters, chosen)
+
+
+def _layers(body: Body, changes: Sequence[Change]) -> list[nn.Module]:
+    return [body.model.get_submodule(change.where) for change in changes]
+
+
+def _is_of_torch(layer: nn.Module) -> bool:
+    """Whether the line that makes it says its features or channels where torch's layers do."""
+    return isinstance(layer, (nn.Linear, nn.modules.conv._ConvNd))
 
 
 def _norm(body: Body, change: Change) -> nn.Module:
@@ -99,6 +110,7 @@ def _lines(body: Body, changes: Sequence[Change]) -> list[_Line]:
         new = {change.where for change in made}
         codes = {_code(_norm(body, change), "{units}") for change in made}
         alike = source is not None and set(there) == new and len(codes) == 1
+        alike = alike and all(map(_is_of_torch, _layers(body, made)))
         found.append(_Line(source, kind, tuple(made), alike))
     return found
 
