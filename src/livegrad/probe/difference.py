@@ -34,18 +34,16 @@ def read_difference(node: Any, answers: Sequence[Tensor]) -> Difference | None:
     """What an autograd node says of the targets, if it is a square or an absolute value of one of `answers`
     less something that needs no gradient; None if not.
     """
-    difference = getattr(node, "_saved_self", None) if operator_name(node) in _POWERS else None
-    if not isinstance(difference, Tensor) or not difference.numel():
-        return None
-    less = node.next_functions[0][0]
+    less = node.next_functions[0][0] if operator_name(node) in _POWERS else None
     if less is None or operator_name(less) != "Sub" or less._saved_alpha != 1:
         return None
     left, right = (child for child, _ in less.next_functions)
-    if (left is None) == (right is None):
+    answer = _answer(left or right, answers) if (left is None) != (right is None) else None
+    if answer is None or answer.is_complex():
         return None
-    answer = _answer(left or right, answers)
+    difference = node._saved_self
     # Of a broadcast difference (N, N) the N answers say nothing.
-    if answer is None or answer.numel() != difference.numel() or answer.is_complex():
+    if not isinstance(difference, Tensor) or difference.numel() != answer.numel() or not answer.numel():
         return None
     power = _power(node, difference)
     values = answer.detach().reshape(difference.shape)
