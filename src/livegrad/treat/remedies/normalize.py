@@ -13,35 +13,26 @@ that are given them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-import torch
 from torch import nn
 
-from livegrad.theory.activation import CATALOGUE
 from livegrad.theory.propagation import Propagation, backward_gain
-from livegrad.treat.anatomy import Part
 from livegrad.treat.body import Body
 from livegrad.treat.choice import AUTO, Choice
 from livegrad.treat.heard import HEARD
 from livegrad.treat.inputs.standardize import MEAN, SPREAD, assess_inputs, standardize
+from livegrad.treat.normal_places import CHILD, Place, places_of
 from livegrad.treat.optimizers import join
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 from livegrad.treat.rewrite.edits_of_normalize import edits_of_normalize
 from livegrad.treat.rewrite.edits_of_standardize import edits_of_standardize
-from livegrad.treat.shapes import shapes_of
 from livegrad.treat.swapped_calls import Rewired
 from livegrad.treat.weights import median_gain
 
 INPUT = "input"
-_CHILD = "norm"
 _IN_THEORY = {"batch": "batch", "layer": "layer", "group": "layer", "rms": "rms"}
-_CONVOLUTIONS: dict[type[nn.Module], int] = {
-    nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3,
-    nn.ConvTranspose1d: 1, nn.ConvTranspose2d: 2, nn.ConvTranspose3d: 3,
-}  # fmt: skip
 _BATCH_NORMS: dict[int, type[nn.Module]] = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _MOST_GROUPS = 32
 _AS_GOOD = 0.5
@@ -57,28 +48,10 @@ class WithNorm(Rewired):
         self.of_input = of_input
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        norm = self.module.get_submodule(_CHILD)
+        norm = self.module.get_submodule(CHILD)
         if self.of_input:
             return self.run(norm(args[0]), *args[1:], **kwargs)
         return norm(self.run(*args, **kwargs))
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A layer to normalize. units: channels or features. dims: spatial, 0 for features last. axes: of the
-    tensor, samples first. samples: of the batch, None if unknown.
-    """
-
-    part: Part
-    layer: nn.Module
-    units: int
-    dims: int
-    axes: int
-    samples: int | None
-
-    @property
-    def name(self) -> str:
-        return self.part.module or ""
 
 
 class Normalize(Remedy):
@@ -111,7 +84,7 @@ class Normalize(Remedy):
         if (body.finding or {}).get("code") == "LG501":
             return Choice(self.name, INPUT, choice.options)
         asked = choice.options.get("position")
-        images = any(place.dims for place in _places(body, _position(choice)))
+        images = any(place.dims for place in places_of(body, _position(choice)))
         order = ("batch", "group") if images else ("layer", "batch")
         pairs = [(v, "before") for v in order] + [("layer", "after")]
         best: tuple[float, Choice] | None = None
@@ -120,7 +93,7 @@ class Normalize(Remedy):
                 continue
             options = {**choice.options, **({"position": position} if position == "after" else {})}
             trial = Choice(self.name, variant, options)
-            if _obstacle(trial, _places(body, position)) is None:
+            if _obstacle(trial, places_of(body, position)) is None:
                 found = _predicted(body, trial)
                 decades = 0.0 if found is None else abs(found.audibility_decades)
                 if best is None or decades < best[0] - _AS_GOOD:
@@ -130,7 +103,7 @@ class Normalize(Remedy):
     def assess(self, body: Body, choice: Choice) -> Assessment:
         if choice.variant == INPUT:
             return assess_inputs(body)
-        places = _places(body, _position(choice))
+        places = places_of(body, _position(choice))
         obstacle = _obstacle(choice, places)
         if obstacle is not None:
             return Assessment(False, obstacle)
@@ -155,7 +128,7 @@ class Normalize(Remedy):
         if choice.variant == INPUT:
             return standardize(body)
         position = _position(choice)
-        places = _places(body, position)
+        places = places_of(body, position)
         obstacle = _obstacle(choice, places)
         if obstacle is not None:
             raise Refused(obstacle)
@@ -180,60 +153,7 @@ def _shown(choice: Choice) -> str:
     ]
 
 
-def _places(body: Body, position: str) -> list[_Place]:
-    """The layers next to hidden activations, on their output side or input side."""
-    parts = body.anatomy.parts
-    uses = Counter(part.module for part in parts)
-    gates = {(s.kind, s.source) for s in body.sites if s.gate} if body.args is not None else set()
-    chosen: list[Part] = []
-    for i, part in enumerate(parts):
-        beside = part.activation in CATALOGUE if position == "before" else part.before in CATALOGUE
-        free = part.normalization is None and uses[part.module] == 1 and part.kind != "time"
-        if position == "before":
-            # What follows the last layer is the model's own output link.
-            free = free and i < len(parts) - 1 and (part.activation, part.activation_source) not in gates
-        if beside and free and part.module is not None:
-            chosen.append(part)
-    modules = dict(body.model.named_modules())
-    shapes = shapes_of(body, [part.module for part in chosen if part.module is not None])
-    found = (_place(part, modules, shapes, position == "after") for part in chosen)
-    return [place for place in found if place is not None]
-
-
-def _place(
-    part: Part,
-    modules: Mapping[str, nn.Module],
-    shapes: Mapping[str, tuple[torch.Size, torch.Size]],
-    of_input: bool,
-) -> _Place | None:
-    layer = modules.get(part.module or "")
-    if layer is None or _CHILD in layer._modules:
-        return None
-    dims = next((n for kind, n in _CONVOLUTIONS.items() if isinstance(layer, kind)), 0)
-    if not dims and not isinstance(layer, nn.Linear):
-        return _own_place(part, layer, modules, shapes, of_input)
-    names = ("in_channels", "out_channels") if dims else ("in_features", "out_features")
-    shape = shapes[part.module or ""][0 if of_input else 1] if part.module in shapes else None
-    axes = len(shape) if shape is not None else dims + 2
-    return _Place(part, layer, getattr(layer, names[not of_input]), dims, axes, shape[0] if shape else None)
-
-
-def _own_place(
-    part: Part,
-    layer: nn.Module,
-    modules: Mapping[str, nn.Module],
-    shapes: Mapping[str, tuple[torch.Size, torch.Size]],
-    of_input: bool,
-) -> _Place | None:
-    """That of a module of the program's own, whose shapes alone tell its features or channels."""
-    if part.own is None or not part.own.whole or part.module is None or part.module not in shapes:
-        return None
-    shape = shapes[part.module][0 if of_input else 1]
-    dims = modules[""].get_parameter(part.own.weight).dim() - 2
-    return _Place(part, layer, shape[1 if dims else -1], dims, len(shape), shape[0])
-
-
-def _obstacle(choice: Choice, places: Sequence[_Place]) -> str | None:
+def _obstacle(choice: Choice, places: Sequence[Place]) -> str | None:
     """Why it cannot be done at all."""
     if not places:
         return (
@@ -266,7 +186,7 @@ def _predicted(body: Body, choice: Choice) -> Propagation | None:
     if any(part.kind in ("branch", "path") for part in parts):
         return None
     position = _position(choice)
-    places = _places(body, position)
+    places = places_of(body, position)
     counts = Counter(p.part.activation if position == "before" else p.part.before for p in places)
     activation = counts.most_common(1)[0][0]
     return backward_gain(
@@ -278,7 +198,7 @@ def _predicted(body: Body, choice: Choice) -> Propagation | None:
     )
 
 
-def _norm(choice: Choice, place: _Place) -> nn.Module:
+def _norm(choice: Choice, place: Place) -> nn.Module:
     units = place.units
     if choice.variant == "batch":
         return _BATCH_NORMS[place.dims or 1](units)
@@ -293,11 +213,11 @@ def _groups(units: int) -> int:
     return max(g for g in range(1, _MOST_GROUPS + 1) if units % g == 0 and (units // g > 1 or g == 1))
 
 
-def _insert(body: Body, place: _Place, norm: nn.Module, of_input: bool) -> Change:
+def _insert(body: Body, place: Place, norm: nn.Module, of_input: bool) -> Change:
     layer = place.layer
     norm = norm.to(next(layer.parameters())).train(layer.training)
     beside = list(layer.parameters())
-    layer.add_module(_CHILD, norm)
+    layer.add_module(CHILD, norm)
     wrapper = WithNorm(layer, of_input)
     wrapper.attach()
     said, leave = join(body.optimizers, beside, list(norm.parameters()))
@@ -309,6 +229,6 @@ def _undo(layer: nn.Module, wrapper: WithNorm, leave: Callable[[], None]) -> Cal
     def undo() -> None:
         leave()
         wrapper.detach()
-        del layer._modules[_CHILD]
+        del layer._modules[CHILD]
 
     return undo

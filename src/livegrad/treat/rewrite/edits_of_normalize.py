@@ -11,12 +11,12 @@ from torch import nn
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
+from livegrad.treat.normal_places import CHILD
 from livegrad.treat.remedy import Change, Edit
 from livegrad.treat.rewrite.anchor import on_model
 from livegrad.treat.rewrite.layers import Layers
 from livegrad.treat.rewrite.undecayed import edits_without_decay
 
-_CHILD = "norm"
 _NN = "from torch import nn"
 _HOOKS = {
     False: '''def normalize_output(layer, args, output):
@@ -88,7 +88,7 @@ def _is_of_torch(layer: nn.Module) -> bool:
 
 
 def _norm(body: Body, change: Change) -> nn.Module:
-    return body.model.get_submodule(change.where).get_submodule(_CHILD)
+    return body.model.get_submodule(change.where).get_submodule(CHILD)
 
 
 def _recognizable(body: Body, changes: Sequence[Change]) -> bool:
