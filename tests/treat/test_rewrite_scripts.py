@@ -766,7 +766,74 @@ x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
     + LOOP.replace("model(x)", "head(rnn(x)[1][-1])")
 }
 
+HALF = {
+    "train.py": HEAD + SEED + mlp(end=".half()") + SGD + DATA + LOOP.replace("model(x)", "model(x.half())")
+}
+
+HALF_CLASS = {
+    "train.py": HEAD
+    + """\
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv1d(1, 8, 3), nn.BatchNorm1d(8), nn.ReLU(), nn.Flatten())
+        self.head = nn.Linear(48, 3)
+
+    def forward(self, batch):
+        return {"logits": self.head(self.body(batch["x"].unsqueeze(1)))}
+
+
+class Trainer:
+    def __init__(self):
+        self.model = Net()
+        self.model.to(dtype=torch.float16)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3)
+
+    def fit(self, x, y):
+        for step in range(4):
+            loss = F.cross_entropy(self.model({"x": x})["logits"], y)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            print(loss.item())
+
+
+torch.manual_seed(0)
+"""
+    + DATA
+    + "Trainer().fit(x.half(), y)\n"
+}
+
+AUTOCAST = {
+    "train.py": HEAD
+    + SEED
+    + mlp()
+    + SGD
+    + DATA
+    + """\
+for step in range(3):
+    with torch.autocast("cpu", dtype=torch.float16):
+        loss = F.cross_entropy(model(x), y)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(loss.item())
+    with torch.no_grad(), torch.amp.autocast("cpu", torch.float16, cache_enabled=False):
+        print(model(x).sum().item())
+    with torch.no_grad(), torch.autocast("cpu"):
+        print(model(x).sum().item())
+"""
+}
+
 PROGRAMS = {
+    "a model in half precision": Program("precision=autocast", HALF, ("compute_in_bfloat16(model)",)),
+    "a model in half precision, and its rate": Program(
+        "precision=autocast,schedule=rate:factor=10", HALF, ("compute_in_bfloat16(model)",), 1
+    ),
+    "a class in half precision": Program(
+        "precision=autocast", HALF_CLASS, ("compute_in_bfloat16(self.model)",)
+    ),
+    "autocast to float16": Program("precision=bfloat16", AUTOCAST, ('autocast("cpu", dtype=torch.bf',), 2),
     "functions of its own, skip": Program("skip", OWN, ("add_skips(model)",)),
     "layers of its own, init": Program("init", OWN_LAYERS, ("initialize(model)",)),
     "layers of its own, skip": Program("skip", OWN_LAYERS, ("add_skips(model)",)),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
+from livegrad.treat.formats.edits_of_half import edits_of_autocast, edits_of_bfloat16
 from livegrad.treat.remedy import Change, Edit
 
 _MASTERS = '''\
@@ -61,14 +62,15 @@ def edits_of(body: Body, choice: Choice, changes: Sequence[Change]) -> list[Edit
             Edit("replace-call", sources.get("step:0"), "scaler.step({receiver})", "step"),
             Edit("after", sources.get("step:0"), "scaler.update()", "step"),
         ]
-    return [Edit("instruction", c.source, _instruction(choice, c)) for c in changes]
+    if choice.variant == "autocast":
+        return edits_of_autocast(body, sorted({p.device.type for p in body.model.parameters()})[0])
+    found = edits_of_bfloat16(body.sources) if choice.variant == "bfloat16" else []
+    return found or [Edit("instruction", c.source, _instruction(choice, c)) for c in changes]
 
 
 def _instruction(choice: Choice, change: Change) -> str:
     if choice.variant == "bfloat16":
         return "autocast to bfloat16: torch.autocast(…, dtype=torch.bfloat16)"
-    if choice.variant == "autocast":
-        return "leave the model in float32 and call it under torch.autocast(…, dtype=torch.bfloat16)"
     if choice.variant == "scale":
         return "scale the loss: torch.amp.GradScaler around backward and step"
     return f"{change.where}: {change.what}"

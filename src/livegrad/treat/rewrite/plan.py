@@ -13,8 +13,8 @@ from livegrad.treat.rewrite.guard import check_enclosing, check_next_element
 from livegrad.treat.rewrite.names import Names, renamed
 from livegrad.treat.rewrite.source import CannotRewrite, Source
 
-# Where torch.optim's optimizers, clip_grad_norm_ and a few others take what is also given by name.
-_PLACES = {"params": 0, "lr": 1, "max_norm": 1}
+# Where torch.optim's optimizers, clip_grad_norm_, autocast and others take what is also given by name.
+_PLACES = {"params": 0, "lr": 1, "max_norm": 1, "dtype": 1}
 
 
 @dataclass
