@@ -41,12 +41,12 @@ class ActivationState:
     """What one activation did to one batch: numbers, or on a device 0-dim tensors, so that reading waits for
     nothing here.
 
-    slope: rms of φ'(x) over all entries.  saturated: share of entries with |φ'| < 5 % of its maximum (None if
-    φ does not saturate on both sides).  dead: share of units with φ' = 0 on every sample of the batch (None
-    unless φ rectifies).
+    slope: rms of φ'(x) over all entries (None of a softmax).  saturated: share of entries with |φ'| < 5 % of
+    its maximum (None if φ does not saturate on both sides), of a softmax the share of such rows.  dead: share
+    of units with φ' = 0 on every sample of the batch (None unless φ rectifies).
     """
 
-    slope: Tensor | float
+    slope: Tensor | float | None
     saturated: Tensor | float | None
     dead: Tensor | float | None
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from livegrad.probe.activation import is_activation, measure_activation
+from livegrad.probe.attention import is_weighing, measure_weights
 from livegrad.probe.cut import CUTTING, Cut
 from livegrad.probe.module_stack import ModuleStack
 from livegrad.probe.obstacle import packing_obstacle, tracing_obstacle
@@ -264,3 +265,5 @@ class Record:
         if is_activation(operation.node):
             may_read = obstacle is None and not checkpoint
             operation.activation = measure_activation(operation.node, tensor, may_read)
+        elif obstacle is None and not checkpoint and is_weighing(operation.node, operation.call):
+            operation.activation = measure_weights(operation.node, operation.first)

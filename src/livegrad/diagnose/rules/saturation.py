@@ -8,6 +8,10 @@ How it is decided. More than four fifths of an activation's entries have a slope
 the latest scan and at most of the later ones. The model's own output link (a final sigmoid) saturates as the
 network converges; it is judged only where the outputs are far from the targets. Saturation makes gradients
 vanish, never explode.
+
+A softmax that weighs, as attention's, is flat where a row puts all weight on one entry: queries and keys then
+hear nothing. Networks that learn come to that by themselves, so it is a fault only where it was so from the
+first scan on and little is learnt.
 """
 
 from collections.abc import Callable
@@ -17,7 +21,7 @@ import numpy as np
 from livegrad.diagnose.feeding import enlarger, row_below
 from livegrad.diagnose.finding import Cause, Finding, Remedy
 from livegrad.diagnose.naming import layers_text, spoken
-from livegrad.diagnose.patient import Patient, persists
+from livegrad.diagnose.patient import LEARNT, Patient, persists
 from livegrad.run.scans import Scan
 from livegrad.run.schema import Layer
 
@@ -59,6 +63,7 @@ def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     found = persistent_layers(patient, _saturated)
     found = [pair for pair in found if not _is_gate(patient, patient.scans[-1], pair[0])]
+    found = [pair for pair in found if not _weighs(patient.scans[-1], pair[1]) or _is_stuck(patient, pair[0])]
     if not found:
         return []
     scan = patient.scans[-1]
@@ -84,7 +89,7 @@ def find(patient: Patient) -> list[Finding]:
             cause=_cause(patient, scan, found[int(np.argmax(shares))], names, born),
             evidence={
                 "saturated_share": max(shares),
-                "rms_slope": float(scan.activation_slope[found[int(np.argmax(shares))][1]]),
+                "rms_slope": _known(scan.activation_slope[found[int(np.argmax(shares))][1]]),
                 "rms_of_inputs": _input_size(patient, scan, found[int(np.argmax(shares))][1]),
                 "layers_saturated": len(found),
                 "first_seen_step": born,
@@ -104,6 +109,24 @@ def find(patient: Patient) -> list[Finding]:
             ),
         )
     ]
+
+
+def _weighs(scan: Scan, row: int) -> bool:
+    """True for a softmax: it has no slope of its own."""
+    return bool(np.isnan(scan.activation_slope[row]))
+
+
+def _is_stuck(patient: Patient, layer: Layer) -> bool:
+    """Whether a softmax chose before anything was learnt, and little is."""
+    if patient.is_output_link(layer) or _born(patient, {layer.id}) > patient.scans[0].step:
+        return False
+    level = patient.constant_loss
+    far = level is not None and level > 0 and patient.learning.last > LEARNT * level
+    return far or not patient.is_learning
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def _born(patient: Patient, layers: set[int]) -> int:
