@@ -754,6 +754,20 @@ BARE_GATES = {
     .replace("model(x)", "model(x.bfloat16()).float()")
 }
 
+ATTENTION = {
+    "train.py": HEAD
+    + SEED
+    + """
+layer = nn.TransformerEncoderLayer(16, 2, 32, dropout=0.0, batch_first=True)
+model = nn.Sequential(nn.TransformerEncoder(layer, 2), nn.Flatten(), nn.Linear(5 * 16, 3))
+for p in model.parameters():
+    if p.dim() > 1:
+        nn.init.normal_(p)
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+x, y = torch.randn(8, 5, 16), torch.randint(0, 3, (8,))
+"""
+    + LOOP
+}
 BESIDE = {
     "train.py": HEAD
     + SEED
@@ -872,6 +886,7 @@ PROGRAMS = {
     "convolutions, init": Program("init=delta-orthogonal", CNN, ("model = initialize(Net())",), 1),
     "convolutions, group norm": Program("normalize=group", CNN, ("nn.GroupNorm(4, width),",), 1),
     "recurrent, identity": Program("recurrent=identity", RNN, ('nonlinearity="relu"',), 1),
+    "torch's attention, drawn large": Program("init=own-gain", ATTENTION, ("in_proj_weight, std=0.25",)),
     "a recurrence beside its head": Program(
         "recurrent=orthogonal", BESIDE, ("initialize_recurrent(nn.RNN(",), 1
     ),

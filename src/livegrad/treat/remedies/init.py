@@ -51,6 +51,7 @@ from livegrad.treat.initialization.gains import (
     predicted,
 )
 from livegrad.treat.initialization.lsuv import of_variance
+from livegrad.treat.initialization.projections import draw_projections
 from livegrad.treat.initialization.small_signals import at_small_signals
 from livegrad.treat.initialization.suitable import assess_branches, obstacle_among
 from livegrad.treat.initialization.transformer import deepnorm, t_fixup
@@ -173,6 +174,7 @@ class Init(Remedy):
             drawn = at_small_signals(body, weights, drawn, _depth(body))
         for weight, gains in zip(weights, drawn, strict=True):
             changes += draw_layer(weight, gains, generator)
+        changes += draw_projections(body, weights, generator)
         if choice.variant == "lsuv":
             changes += of_variance(body, weights, float(choice.options.get("variance", 1.0)))
         if choice.variant == "residual":
