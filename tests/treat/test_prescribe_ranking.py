@@ -109,6 +109,18 @@ def test_weights_of_zeros_are_drawn_and_a_cut_is_not():
     assert candidates([{"code": "LG404", "evidence": {}}]) == []
 
 
+def test_what_is_infinite_before_any_step_calls_for_other_weights_or_data_too():
+    """−log softmax of float32 logits is infinite once they differ by ln 2¹⁴⁹ = 103: no step made them so."""
+    logits = torch.tensor([0.0, 104.0])
+    assert torch.isinf(-torch.log(torch.softmax(logits, 0))[0])
+    first, later = (
+        {str(choices[0]) for choices, _ in candidates([{"code": "LG301", "first_step": step}])}
+        for step in (0, 20)
+    )
+    assert first - later >= {"init", "init=lsuv", "normalize=input"}
+    assert later < first
+
+
 def test_smaller_steps_are_tried_on_a_net_that_was_heard_at_first_and_on_no_other():
     born = {str(choices[0]) for choices, _ in candidates([{"code": "LG101", "first_step": 10}])}
     never = {str(choices[0]) for choices, _ in candidates([{"code": "LG101", "first_step": 0}])}

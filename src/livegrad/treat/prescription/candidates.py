@@ -89,6 +89,13 @@ _WILD_STARTS = (
 )  # fmt: skip
 """What may answer a loss that only undoes its start: weights whose answers are not wild, before all."""
 
+_BORN_INFINITE = (
+    "init", "normalize=input", "normalize=input,init", "normalize", "normalize=batch", "init=lsuv",
+)  # fmt: skip
+"""What may answer numbers that are not finite before any step is taken: no step made them, but weights or data
+whose answers a logarithm, an exponential or a format cannot take.
+"""
+
 _FROM_ZERO = ("init", "init=residual", "init=orthogonal", "init=lsuv")
 """What may answer weights that are all zero."""
 
@@ -202,6 +209,8 @@ def _texts(finding: Mapping[str, Any]) -> Iterable[str]:
         return _WILD_STARTS
     if _is_blank(finding):
         return _FROM_ZERO
+    if _is_born_infinite(finding):
+        return (*_BORN_INFINITE, *_TREATS["LG301"])
     kind = str((finding.get("cause") or {}).get("kind"))
     if was_heard_at_first(finding) and kind != "time":
         return (*_SMALLER_STEPS, *_BY_CAUSE.get((code, kind), _DEPTH))
@@ -210,6 +219,10 @@ def _texts(finding: Mapping[str, Any]) -> Iterable[str]:
 
 def _is_wild_start(finding: Mapping[str, Any]) -> bool:
     return START_OVER_LEVEL in (finding.get("evidence") or {})
+
+
+def _is_born_infinite(finding: Mapping[str, Any]) -> bool:
+    return finding.get("code") == "LG301" and finding.get("first_step") == 0
 
 
 def _is_blank(finding: Mapping[str, Any]) -> bool:
