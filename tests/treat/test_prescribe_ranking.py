@@ -2,6 +2,8 @@
 
 import math
 
+import torch
+
 from livegrad.treat.choice import parse_choices
 from livegrad.treat.prescription.candidates import candidates, impossible
 from livegrad.treat.prescription.extent import EXTENTS, extent_of, size_of_change

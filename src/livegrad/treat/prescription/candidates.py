@@ -92,7 +92,7 @@ _WILD_STARTS = (
 _BORN_INFINITE = (
     "init", "normalize=input", "normalize=input,init", "normalize", "normalize=batch", "init=lsuv",
 )  # fmt: skip
-"""What may answer numbers that are not finite before any step is taken: no step made them, but weights or data
+"""What may answer numbers that are not finite before any step is taken: it is weights or data that made them,
 whose answers a logarithm, an exponential or a format cannot take.
 """
 
