@@ -70,6 +70,26 @@ def test_noise_is_no_learning():
     assert not judge(trial, CONTROL, WANTED).learns
 
 
+def test_not_to_diverge_is_no_progress_yet():
+    """ln(740 / 0.69) is half of ln(740 / 1e-6), but a loss of ln 2 has learnt nothing of two classes."""
+    wanted = frozenset({"LG402"})
+    control = Outcome((0.693, *(740.0,) * 19), wanted)
+
+    def trial(spec, last):
+        return Trial(parse_choices(spec), ("LG402",), Outcome((0.693, *(last,) * 19)), 0)
+
+    stands, learns = trial("schedule=rate:factor=0.00008", 0.69), trial("init,schedule=rate", 1e-4)
+    idle, good = (judge(t, control, wanted) for t in (stands, learns))
+    assert idle.learns and not idle.is_clear and good.is_clear
+    assert rank([idle, good])[0] is good
+
+
+def test_a_start_of_its_own_height_is_no_divergence():
+    """A treatment that begins lower is measured against the untreated loss, which has not risen."""
+    found = judge(tried("init=he", 1.15), CONTROL, WANTED)
+    assert math.isclose(found.progress, math.log(2), rel_tol=1e-9)
+
+
 def test_in_a_contest_the_findings_decide():
     worse = judge(tried("init=he", 4.0), CONTROL, WANTED, contest=True)
     assert worse.cures and worse.progress == 0

@@ -16,6 +16,8 @@ NEARLY_AS_GOOD = 0.5
 ERRORS, SHARE = 3.0, 0.01
 # Nats of the loss up to which one that does not clearly learn is no better or worse than another.
 UNFELT = 0.05
+# Times its first value: a loss that high was driven there by its own steps.
+DIVERGED = 2.0
 # A loss that was halved, in nats.
 HALVED = math.log(2)
 # Where the gradient does not arrive nothing is cured, though the program's own report, made later, spoke of
@@ -41,7 +43,8 @@ class Trial:
 @dataclass(frozen=True)
 class Judged:
     """learns: the loss lies clearly under the untreated one's. progress: by how much, in nats (a share of the
-    untreated one's scatter where losses are not positive). left: codes to be cured that are still found, and
+    untreated one's scatter where losses are not positive), or, where that one diverged, how far it came down
+    from where it began: not to diverge is no progress yet. left: codes to be cured that are still found, and
     of a gradient that does not arrive, with and without the treatment; new: serious ones that were not there
     before.
     """
@@ -156,7 +159,9 @@ def _progress(outcome: Outcome, control: Outcome) -> tuple[float, bool]:
     error = math.hypot(_error(outcome), _error(control))
     clear = before - now > max(ERRORS * error, SHARE * abs(before))
     if now > 0 and before > 0:
-        return math.log(before / now), clear
+        start = control.losses[0]
+        diverged = before > DIVERGED * start > 0
+        return math.log((start if diverged else before) / now), clear
     scatter = max(error, SHARE * abs(before), 1e-12)
     return (before - now) / scatter, clear
 
