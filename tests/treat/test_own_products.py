@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from livegrad.theory.activation import gain, moments
 from livegrad.treat.body import Body
+from livegrad.treat.remedy import Refused
 from livegrad.treat.treatment import treat
 from livegrad.treat.weights import weights_of
 
@@ -96,7 +97,10 @@ class Kernels(nn.Module):
         return x.flatten(2).mean(2)
 
 
-@pytest.mark.parametrize("places, variant", [(1, "lsuv"), (2, "lsuv"), (3, "lsuv"), (1, "centred")])
+@pytest.mark.parametrize(
+    "places, variant",
+    [(1, "lsuv"), (2, "lsuv"), (3, "lsuv"), (1, "centred"), (1, "delta-orthogonal"), (2, "delta-orthogonal")],
+)
 def test_convolutions_with_kernels_of_their_own_are_layers(places, variant):
     torch.manual_seed(0)
     act = torch.sigmoid if variant == "centred" else torch.tanh
@@ -112,10 +116,32 @@ def test_convolutions_with_kernels_of_their_own_are_layers(places, variant):
     if variant == "lsuv":
         first = model.call(x, model.kernels[0], padding=1)
         assert float(first.detach().std()) == pytest.approx(1, abs=1e-3)
+    if variant == "delta-orthogonal":
+        centre = model.kernels[1][(slice(None), slice(None), *[1] * places)].detach()
+        gram = centre.T @ centre
+        assert torch.allclose(gram, gram[0, 0] * torch.eye(16), atol=1e-5)
+        assert float(model.kernels[1].detach().square().sum()) == pytest.approx(float(centre.square().sum()))
     names = {"torch": torch, "nn": nn, "math": math}
     exec(next(edit.code for edit in done.edits if edit.kind == "define"), names)
     names["initialize"](again)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+class Grouped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(8, 4, 3))
+
+    def forward(self, x):
+        return F.conv1d(x, self.weight, padding=1, groups=2)
+
+
+def test_groups_of_a_convolution_of_ones_own_are_known():
+    """The centre of a kernel in groups is no orthogonal map of all channels."""
+    model, x = nn.Sequential(Grouped(), nn.Tanh(), Grouped(), nn.Flatten()), torch.randn(4, 8, 6)
+    assert [w.groups for w in weights(model, x)] == [2, 2]
+    with pytest.raises(Refused, match="without groups"):
+        treat(model, "init=delta-orthogonal", inputs=x)
 
 
 class Scaled(Single):

@@ -22,13 +22,14 @@ _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class OwnProduct:
     """weight: dotted name of its matrix, or of a convolution's kernels. bias: of what is added to it, if that
     belongs to the same module. by_columns: the matrix stands as inputs × outputs. whole: what it gives is
-    what its module gives.
+    what its module gives. groups: of a convolution.
     """
 
     weight: str
     bias: str | None
     by_columns: bool
     whole: bool = False
+    groups: int = 1
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ def own_products(
         bias = added[0] if len(added) == 1 and _owner(added[0]) == _owner(name) else None
         last = following if following is not None and place + 1 in sums else spec
         whole = last.module == spec.module and _is_whole(last, modules)
-        found[place] = OwnProduct(name, bias, _by_columns(call, matrix, outputs), whole)
+        groups = getattr(layer.node, "_saved_groups", 1)
+        found[place] = OwnProduct(name, bias, _by_columns(call, matrix, outputs), whole, groups)
     return OwnProducts(found, sums)
 
 

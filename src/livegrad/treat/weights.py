@@ -56,7 +56,13 @@ class Weight:
 
     @property
     def is_convolution(self) -> bool:
-        return isinstance(self.module, _CONVOLUTIONS)
+        """Whether it is a module's, or kernels that the program hands to a convolution itself."""
+        return isinstance(self.module, _CONVOLUTIONS) or (self.part.own is not None and self.weight.dim() > 2)
+
+    @property
+    def groups(self) -> int:
+        own = self.part.own
+        return getattr(self.module, "groups", 1) if own is None else own.groups
 
 
 def weights_of(model: nn.Module, parts: tuple[Part, ...], computed: bool = False) -> Iterator[Weight]:

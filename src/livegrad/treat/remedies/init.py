@@ -281,9 +281,7 @@ def _depth(body: Body) -> int:
 
 
 def _fits_delta(weight: Weight) -> bool:
-    module = weight.module
-    odd = all(size % 2 for size in weight.weight.shape[2:])
-    return odd and getattr(module, "groups", 1) == 1
+    return weight.groups == 1 and all(size % 2 for size in weight.weight.shape[2:])
 
 
 def _decades_with(body: Body, remedy: Remedy, choice: Choice) -> float:
