@@ -163,3 +163,20 @@ def test_a_layer_unknown_to_the_last_scan_is_not_judged(judge):
         },
     )
     assert judge.codes(net.train(STUCK)) == {}
+
+
+def softmax_net(shares, loss):
+    """shares: of the softmax, scan by scan."""
+    net = Net(3, "Softmax")
+    for step, share in zip((0, 10, 30), shares, strict=True):
+        net.scan(step, saturated=column(net, {"acts.1": share}))
+    return net.train(loss)
+
+
+def test_weights_that_were_all_or_nothing_before_anything_was_learnt_are_a_fault(judge):
+    assert judge.codes(softmax_net((0.99, 0.99, 0.99), STUCK)) == {"LG201": "error"}
+
+
+def test_weights_that_became_so_or_are_learnt_with_are_none(judge):
+    assert judge.codes(softmax_net((0.1, 0.99, 0.99), STUCK)) == {}
+    assert judge.codes(softmax_net((0.99, 0.99, 0.99), FALLING)) == {}

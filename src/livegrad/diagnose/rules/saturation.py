@@ -29,6 +29,7 @@ SATURATED_SHARE = 0.8
 NEARLY_ALL = 0.9
 FEWEST_ENTRIES = 16
 _GATES = {"Sigmoid", "Hardsigmoid"}
+_WEIGHING = ("softmax", "attention", "scaleddotproduct")
 
 
 def persistent_layers(patient: Patient, sick: Callable[[Scan, int], bool]) -> list[tuple[Layer, int]]:
@@ -63,7 +64,7 @@ def find(patient: Patient) -> list[Finding]:
     """Return the finding for one subject, or nothing."""
     found = persistent_layers(patient, _saturated)
     found = [pair for pair in found if not _is_gate(patient, patient.scans[-1], pair[0])]
-    found = [pair for pair in found if not _weighs(patient.scans[-1], pair[1]) or _is_stuck(patient, pair[0])]
+    found = [pair for pair in found if not _weighs(pair[0]) or _is_stuck(patient, pair[0])]
     if not found:
         return []
     scan = patient.scans[-1]
@@ -111,9 +112,10 @@ def find(patient: Patient) -> list[Finding]:
     ]
 
 
-def _weighs(scan: Scan, row: int) -> bool:
-    """True for a softmax: it has no slope of its own."""
-    return bool(np.isnan(scan.activation_slope[row]))
+def _weighs(layer: Layer) -> bool:
+    """True for a softmax, and for an attention that has one inside."""
+    words = f"{layer.type} {layer.operator}".lower()
+    return any(word in words for word in _WEIGHING)
 
 
 def _is_stuck(patient: Patient, layer: Layer) -> bool:
