@@ -1,5 +1,6 @@
 """Products that a program writes itself, x @ W + b, are layers as those of torch are."""
 
+import copy
 import itertools
 import math
 
@@ -125,6 +126,42 @@ def test_convolutions_with_kernels_of_their_own_are_layers(places, variant):
     exec(next(edit.code for edit in done.edits if edit.kind == "define"), names)
     names["initialize"](again)
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+
+
+class Residual(nn.Module):
+    """h + B relu(A h), the matrices in lists."""
+
+    def __init__(self, width, blocks):
+        super().__init__()
+        self.embed = nn.Linear(width, width)
+        self.first = nn.ParameterList(nn.Parameter(torch.randn(width, width)) for _ in range(blocks))
+        self.second = nn.ParameterList(nn.Parameter(torch.randn(width, width)) for _ in range(blocks))
+        self.readout = nn.Linear(width, 3)
+
+    def forward(self, x):
+        h = self.embed(x)
+        for a, b in zip(self.first, self.second, strict=True):
+            h = h + F.linear(F.relu(F.linear(h, a)), b)
+        return self.readout(h)
+
+
+def test_residual_branches_of_products_of_ones_own_are_shrunk():
+    """Matrices of gain √2 behind ReLUs add as much as is there; each of L of them is to add 1/L of it."""
+    torch.manual_seed(0)
+    model, x = Residual(128, 8), torch.randn(64, 128)
+    again = copy.deepcopy(model)
+    torch.manual_seed(0)
+    done = treat(model, "init=residual", inputs=x)
+    assert [float(p.detach().square().mean()) * 128 for p in model.first] == pytest.approx([1] * 8, rel=0.05)
+    assert [float(p.detach().square().mean()) * 128 for p in model.second] == pytest.approx(
+        [2 / 8] * 8, rel=0.05
+    )
+    names = {"torch": torch, "nn": nn, "math": math}
+    exec(next(edit.code for edit in done.edits if edit.kind == "define"), names)
+    names["initialize"](again)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    with pytest.raises(Refused, match="take init=residual"):
+        treat(Residual(8, 3), "init=fixup", inputs=torch.randn(4, 8))
 
 
 class Grouped(nn.Module):

@@ -15,6 +15,8 @@ _CONVOLUTIONS = frozenset({"conv1d", "conv2d", "conv3d"})
 PRODUCTS = frozenset({"matmul", "mm", "addmm", "linear"}) | _CONVOLUTIONS
 # What autograd calls them.
 _NODES = frozenset({"Mm", "Addmm", "Bmm", "Mv", "Addmv", "Linear", "MkldnnLinear", "Convolution"})
+# Of operations that are no loop over time.
+_KINDS = frozenset({"depth", "branch"})
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -47,8 +49,8 @@ def own_products(
     modules: Mapping[str, nn.Module],
     parameters: Sequence[tuple[str, nn.Parameter]],
 ) -> OwnProducts:
-    """Find them on the spine. layers: in order of execution. modules: by dotted name. parameters: by the ids
-    that the layers' specs have.
+    """Find them on the spine and in residual branches. layers: in order of execution. modules: by dotted
+    name. parameters: by the ids that the layers' specs have.
 
     Each product has one matrix, as the parameter is (one that is computed first, W · scale, cannot be drawn
     as if it stood there itself), and at most one vector, of as many entries as it has outputs; that may be
@@ -58,7 +60,7 @@ def own_products(
     sums: set[int] = set()
     for place, layer in enumerate(layers):
         spec, call, shape = layer.spec, layer.operation.call.strip("_"), layer.operation.shape
-        if call not in PRODUCTS or spec.kind != "depth" or _of_torch(spec, modules):
+        if call not in PRODUCTS or spec.kind not in _KINDS or _of_torch(spec, modules):
             continue
         own = [parameters[i] for i in spec.tensors]
         matrices = [(name, p) for name, p in own if _outputs(call, p, shape)]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from livegrad.probe.layers import LayerSpec
+from livegrad.treat.anatomy import Part
 from livegrad.treat.body import Body
 from livegrad.treat.draw import Draw, Drawn, redrawn
 from livegrad.treat.weights import Weight
@@ -52,8 +53,14 @@ def sums(branches: Sequence[Branch]) -> int:
 
 
 def _uses(body: Body, last: Weight) -> int:
-    parts = [p for p in body.anatomy.parts if p.kind == "branch" and p.module == last.part.module]
+    held = _held(last.part)
+    parts = [p for p in body.anatomy.parts if p.kind == "branch" and _held(p) == held]
     return max(1, len({part.depth for part in parts}))
+
+
+def _held(part: Part) -> str | None:
+    """The name of what holds its weights: a module, or the parameter itself of a product of one's own."""
+    return part.module if part.own is None else part.own.weight
 
 
 def _branch(
@@ -87,7 +94,7 @@ def _shrunk(body: Body, branch: Branch, number: int) -> Drawn:
         last.weight,
         Draw("scaled", 1 / math.sqrt(number)),
         body.generator(),
-        f"{last.name}.weight",
+        last.where("weight"),
         f"weights: times 1/√{number}, last layer of a residual branch{used}",
         last.part.made,
     )

@@ -20,6 +20,9 @@ def obstacle_among(body: Body, variant: str, branches: Sequence[Branch]) -> str 
     attention = any(branch.attention for branch in branches)
     if variant == "residual":
         return None
+    own = next((w.name for b in branches for w in b.layers if w.part.own is not None), None)
+    if own is not None:
+        return f"{own} is multiplied with by the program itself, and no layer of torch: take init=residual"
     if variant == "fixup":
         if attention:
             return "Fixup is for residual nets; for a transformer without normalization take init=t-fixup"
