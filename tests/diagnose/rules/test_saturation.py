@@ -174,7 +174,9 @@ def softmax_net(shares, loss):
 
 
 def test_weights_that_were_all_or_nothing_before_anything_was_learnt_are_a_fault(judge):
-    assert judge.codes(softmax_net((0.99, 0.99, 0.99), STUCK)) == {"LG201": "error"}
+    finding = judge.one(softmax_net((0.99, 0.99, 0.99), STUCK))
+    assert (finding["code"], finding["severity"]) == ("LG201", "error")
+    assert "scores are far apart" in finding["cause"]["summary"]
 
 
 def test_weights_that_became_so_or_are_learnt_with_are_none(judge):

@@ -144,6 +144,13 @@ def _cause(
     patient: Patient, scan: Scan, worst: tuple[Layer, int], names: tuple[str, ...], born: int
 ) -> Cause:
     layer, row = worst
+    if _weighs(layer):
+        summary = (
+            "its scores are far apart: what goes in, or the weights that make queries and keys, are large"
+        )
+        return Cause(
+            summary, layer.type, kind="activation-saturated", layers=names, source=patient.line(layer)
+        )
     summary = f"the inputs of {layer.type} are far larger than the range in which it has a slope"
     if born > patient.scans[0].step:
         summary += f", which they were not at first (found at step {born}: the steps were too large)"
