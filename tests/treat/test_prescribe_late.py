@@ -43,7 +43,7 @@ def prescription(born):
 def test_a_spike_at_step_30_is_seen_by_copies_and_cured():
     found = prescription(SPIKE + 1)
     first = found.remedies[0]
-    assert first.spec == "schedule=cap:lr=0.05"
+    assert "schedule=cap:lr=0.05" in [remedy.spec for remedy in found.remedies[:2]]
     assert first.measured["first_steps_count"] > SPIKE
     assert first.measured["progress_nats"] > 0.7
     assert not any("born later" in note for note in found.notes)

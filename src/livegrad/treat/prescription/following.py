@@ -1,6 +1,6 @@
 """The best of what was looked at shortly, followed for longer: as far as the program itself goes, if there is
-time, because what is best after a few steps need not be so at the end, the less where the program raises
-its rate later.
+time, because what is best after a few steps need not be so at the end: the less where the program raises its
+rate later, or where it diverges, which a treatment may but put off.
 """
 
 import math
@@ -26,6 +26,8 @@ LONGER_LOOK, LAST_LOOK, MOST_STEPS = 64, 192, 1000
 FINALISTS = 4
 # Share of patience that has gone after the longer look.
 LONGER_SHARE = 0.85
+# Of trainings that diverge by themselves, whatever the step.
+OF_GROWTH = frozenset({"LG103", "LG104", "LG106", "LG301"})
 
 Attempt = Callable[[Trial, int, float], Trial | None]
 """(trial, steps, share of patience) -> the trial with its outcome; None where it is refused."""
@@ -57,18 +59,20 @@ class Following:
         return [*found, *rank([j for j in judged if j not in known])], control
 
     def _finalists(self, judged: Sequence[Judged], control: Outcome) -> tuple[list[Judged], Outcome, bool]:
-        """The few best after a longer look, and where none has halved the loss by then after one as long as
-        there is time for, no longer than the program itself; the untreated copy; whether it came to that.
+        """The few best after a longer look, and where none has halved the loss by then, or it may diverge
+        yet, after one as long as there is time for, no longer than the program itself; the untreated copy;
+        whether it came to that.
         """
-        each = control.seconds / max(1, len(control.losses))
+        each = _seconds_a_step([control])
         steps = max(len(control.losses), min(LONGER_LOOK, self.most))
         if not judged or self.watch.left(LONGER_SHARE) < 2 * each * steps:  # untreated, and one more
             return list(judged), control, False
         control = self.stage.rehearse((), steps)
         found = self._followed(judged, control, steps, LONGER_SHARE)
-        if any(j.is_clear for j in found) and not self.stage.rises_after(steps):
+        early = not (self.stage.rises_after(steps) or self.wanted & OF_GROWTH)
+        if early and any(j.is_clear for j in found):
             return found, control, False
-        each = control.seconds / max(1, len(control.losses))
+        each = _seconds_a_step([control, *(j.trial.outcome for j in found if j.trial.outcome is not None)])
         last = self._affordable(each, len(found) + 1)
         if last <= steps or self.watch.left(1.0) < 2 * each * last:
             return found, control, self.most <= steps
@@ -120,6 +124,12 @@ class Following:
 
         best = climb(start, attempt)
         return list(judged) if best is start else _ordered([best, *judged])
+
+
+def _seconds_a_step(outcomes: Sequence[Outcome]) -> float:
+    """By the longest of them: what breaks off soon is mostly its beginning."""
+    longest = max(outcomes, key=lambda outcome: len(outcome.losses))
+    return longest.seconds / max(1, len(longest.losses))
 
 
 def _ordered(judged: Sequence[Judged], rest: Sequence[Judged] = ()) -> list[Judged]:
