@@ -50,6 +50,26 @@ def test_every_loss_is_there_though_few_steps_are_recorded(tmp_path):
     assert len(run) < 400
 
 
+def test_models_that_one_optimizer_trains_have_every_loss_each(tmp_path):
+    """An encoder and its head, called one after the other: the loss is that of both."""
+    path, seen = tmp_path / "run", []
+    encoder, head = nn.Linear(4, 8), nn.Linear(8, 1)
+    optimizer = torch.optim.SGD([*encoder.parameters(), *head.parameters()], 0.01)
+    session = start(WatchOptions(path=path, quiet=True))
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss = head(torch.tanh(encoder(torch.randn(8, 4)))).square().mean()
+        loss.backward()
+        optimizer.step()
+        seen.append(loss.item())
+    session.finish(0, None)
+    run = livegrad.load(path)
+    assert len(run.subjects) == 2
+    for subject in run.subjects:
+        step, losses = run.losses(subject.id)
+        assert step.tolist() == list(range(200)) and losses.tolist() == seen
+
+
 def test_accumulated_passes_are_one_loss(tmp_path):
     run, seen = train(tmp_path / "run", 30, accumulate=3)
     assert run.losses()[1] == pytest.approx(seen)

@@ -198,8 +198,9 @@ class Run:
     def losses(self, subject: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Steps (S,) and losses (S,) of every step whose loss was known, recorded or not, in their order.
 
-        Of very long runs every second, fourth, … step. Empty where losses live on a device, or several
-        optimizers train one model; `scalars` has those of recorded steps always.
+        Of very long runs every second, fourth, … step. Of several models each has its own, so that a step
+        comes as often. Empty where losses live on a device, or there are several optimizers; `scalars` has
+        those of recorded steps always.
         """
         parts = {name: [part[name] for part in self._losses] for name in ("step", "subject", "loss")}
         if not self._losses:

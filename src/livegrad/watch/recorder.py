@@ -197,13 +197,15 @@ class Recorder:
         return None
 
     def _keep_loss(self, plan: Plan, losses: LossLedger) -> None:
-        """Keep the loss of this step, if it is one model's, known at once and not computed in a closure."""
-        if self.record is not None and len(plan.parts) == 1 and not self.plans.several:
+        """Keep the loss of this step, if one optimizer trains all models, and it is known at once and not
+        computed in a closure.
+        """
+        if self.record is not None and not self.plans.several:
             loss = losses.total(plan.members, plan.cycle)
             if type(loss) is float:
-                subject = plan.parts[0].subject
                 with self.lock:
-                    self.record.add_loss(subject.iteration, subject.id, loss)
+                    for part in plan.parts:
+                        self.record.add_loss(part.subject.iteration, part.subject.id, loss)
 
     def after_step(self, optimizer: Any) -> None:
         """The step has been applied: finish its pulse and scan, decide about the next step."""
