@@ -121,7 +121,7 @@ class _Mean:
             return float(matrix.detach().double().norm()) / wide**0.5
         operation = self._record.operations.get(self._graph.nodes[i])
         state = None if operation is None else operation.activation
-        if state is not None:
+        if state is not None and state.slope is not None:
             return float(state.slope)
         if kind.lower() == "mul":
             others = [k for k in self._graph.inputs[i] if k != to]
