@@ -2,9 +2,12 @@
 
     python benchmarks/programs.py [--seeds 1] [--minutes 3] [NAME ...]
 
-The sick ones were written by people asked for programs that fail as people's do, before livegrad was run on
-them: each learns with a textbook remedy in as many steps. What failed at first was looked at since, so that
-the figures say what is repaired and not what to expect of other programs; docs/limits.md has the first ones.
+Those of `sick` fail as people's programs do, those of `textbook` by one illness each that the literature
+knows: an architecture (MLP, CNN, recurrent, transformer) whose gradient vanishes, explodes or dies, whose
+units are saturated, that forgets, or whose number format is too narrow. All were written before livegrad was
+run on them, and each learns with a textbook remedy in as many steps. What failed at first was looked at
+since, so that the figures say what is repaired and not what to expect of other programs; docs/limits.md has
+the first ones. A NAME is a program, or one of these folders or `healthy`.
 
 A program counts as cured by the proposal that is tried first if that arm ends healthy and its loss is at
 least 5 % under the control's (finite, where that ended as NaN); else by the second; else it is not cured. Of
@@ -74,13 +77,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("names", nargs="*", help="only these programs")
+    parser.add_argument("names", nargs="*", help="only these programs, or folders of them")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=3.0)
     options = parser.parse_args()
     counts: Counter[str] = Counter()
     for program in sorted(FOLDER.glob("*/*.py")):
-        if options.names and program.stem not in options.names:
+        if options.names and not {program.stem, program.parent.name} & set(options.names):
             continue
         healthy, begun = program.parent.name == "healthy", time.perf_counter()
         document = treated(program, options.seeds, options.minutes)
