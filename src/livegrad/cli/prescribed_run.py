@@ -59,12 +59,13 @@ class PrescribedRun:
         if os.getpid() != self.pid:
             return
         with own_imports(self.search_path):
+            from livegrad.diagnose.standstill import to_be_treated
             from livegrad.run.reader import load
             from livegrad.treat.prescription.child import Prescriber
             from livegrad.watch.onset import Onset
 
             run = load(self.history)
-            self.prescriber = Prescriber(run.report().findings, run)
+            self.prescriber = Prescriber(to_be_treated(run), run)
             self.onset = Onset(self.prescriber)
             self.prescriber.listen()
 

@@ -11,18 +11,21 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livegrad.diagnose.number import from_json
+from livegrad.diagnose.standstill import STANDSTILL
 from livegrad.probe.twin import CannotCopy
 from livegrad.run.reader import Run
 from livegrad.treat.body import Body
 from livegrad.treat.prescription.ascent import climbs
 from livegrad.treat.prescription.candidates import impossible, words
 from livegrad.treat.prescription.lesson import StandIn
-from livegrad.treat.prescription.proposal import Prescription, advice
+from livegrad.treat.prescription.proposal import Prescription, Proposal, advice
 from livegrad.treat.prescription.rehearsal import Stage
 from livegrad.treat.prescription.tried import Tried
 
 # Seconds that all rehearsals together may take.
 PATIENCE = 60.0
+# A copy has learnt what an untreated one has not if its loss is lower by a tenth.
+LEARNT_NATS = 0.1
 _SERIOUS = ("error", "warning")
 
 
@@ -56,7 +59,7 @@ def prescribe(
         # A line is not known of it, but that it is there.
         body.sources = {"scaler": "", **body.sources}
     tried = Tried(body, stage, serious, patience)
-    proposals = tried.proposals()
+    proposals = _worth_trying(tried.proposals(), serious)
     answered = {code for proposal in (*proposals, *said) for code in proposal.answers}
     said += [
         advice(str(f["next"]), (str(f["code"]),))
@@ -67,6 +70,13 @@ def prescribe(
     done = {(c.remedy, c.variant) for p in proposals if len(p.choices) == 1 for c in p.choices}
     refused += [r for r in tried.refused if not {(c.remedy, c.variant) for c in r.choices} <= done]
     return Prescription((*proposals, *said), tuple(refused), (*notes, *tried.notes))
+
+
+def _worth_trying(proposals: Sequence[Proposal], findings: Sequence[Mapping[str, Any]]) -> Sequence[Proposal]:
+    """All of them; where nothing was found but a loss that is flat, those with which a copy has learnt."""
+    if any(finding["code"] != STANDSTILL for finding in findings):
+        return proposals
+    return [p for p in proposals if p.measured.get("progress_nats", 0.0) > LEARNT_NATS]
 
 
 def _stage(body: Body, notes: list[str]) -> Stage | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from livegrad.diagnose.rules.disconnected import MATRICES_OF_ZEROS
 from livegrad.diagnose.rules.not_learning import START_OVER_LEVEL
+from livegrad.diagnose.standstill import STANDSTILL
 from livegrad.treat.ailment import was_heard_at_first
 from livegrad.treat.choice import Choice, parse_choices
 from livegrad.treat.prescription.proposal import Refusal
@@ -79,6 +80,11 @@ _TREATS: dict[str, tuple[str, ...]] = {
         "schedule=rate", "activation,normalize=layer",
     ),
     "LG503": ("schedule", "schedule=rate"),
+    STANDSTILL: (
+        "init", "init=lsuv", "normalize=input", "normalize", "activation", "skip", "init,skip",
+        "init,normalize", "schedule=rate:factor=0.1", "schedule=rate:factor=10", "clip=norm:limit=1",
+        "precision",
+    ),
 }  # fmt: skip
 """Code of a finding -> treatments that may answer it."""
 

@@ -4,6 +4,7 @@ from collections.abc import Set
 
 from torch import nn
 
+from livegrad.diagnose.standstill import STANDSTILL
 from livegrad.errors import UsageError
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
@@ -14,12 +15,14 @@ from livegrad.treat.recurrence.layers import recurrent_layers
 _OF_DEAD = ("recurrent=identity", "recurrent=identity,clip=norm:limit=1")
 # A gate that is shut passes nothing on from layer to layer either, and is saturated; a matrix that grows from
 # step to step makes the gradient of all in front of it explode.
-_BY_CODE = {"LG101": IN_TIME, "LG201": IN_TIME, "LG103": GROWTH_IN_TIME, "LG202": _OF_DEAD}
+_BY_CODE = {
+    "LG101": IN_TIME, "LG201": IN_TIME, "LG103": GROWTH_IN_TIME, "LG202": _OF_DEAD, STANDSTILL: IN_TIME,
+}  # fmt: skip
 
 _ANEW = ("recurrent=xavier", "recurrent=xavier,recurrent=hold", "recurrent=xavier,recurrent=chrono")
-_OF_WILD_WEIGHTS = frozenset({"LG101", "LG102", "LG103", "LG104", "LG201", "LG402", "LG503"})
+_OF_WILD_WEIGHTS = frozenset({"LG101", "LG102", "LG103", "LG104", "LG201", "LG402", "LG503", STANDSTILL})
 # Of a stack whose layers hardly hear one another all that is left at its top is its biases.
-_OF_FAINT_WEIGHTS = frozenset({"LG101", "LG102", "LG203", "LG503"})
+_OF_FAINT_WEIGHTS = frozenset({"LG101", "LG102", "LG203", "LG503", STANDSTILL})
 
 
 def starts_anew(body: Body, wanted: Set[str]) -> list[Candidate]:

@@ -91,15 +91,18 @@ def _candidate(trial: Trial, arm: Arm, found: Effect) -> Candidate:
 
 
 def _verdict(trial: Trial, winner: Winner, found: Mapping[str, Effect]) -> str:
-    """healthy: nothing to treat. improved: nothing ails it, and an arm that was asked for is better all the
-    same. cured: a healthy winner. relieved: a winner that leaves a finding.
-    undecided: an arm may be better, but not for sure. uncured: none is. failed: the script cannot be treated.
+    """healthy: nothing to treat. improved: nothing was found, and an arm that was asked for, or with which a
+    copy left its flat loss, is better all the same. cured: a healthy winner. relieved: a winner that leaves
+    a finding. undecided: an arm may be better, but not for sure. uncured: none is. failed: the
+    script cannot be treated.
     """
     if trial.status == "failed":
         return "failed"
     first = trial.runs.get((CONTROL, 0))
     if first is not None and not first.findings:
-        return "healthy" if winner.name is None else "improved"
+        if winner.name is not None:
+            return "improved"
+        return "undecided" if not trial.forced and is_promising(trial) else "healthy"
     if winner.name is not None:
         return "cured" if winner.healthy else "relieved"
     open_ = [name for name, one in found.items() if name not in trial.dropped]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from livegrad.diagnose.number import count
+from livegrad.diagnose.standstill import standstill
 from livegrad.errors import LivegradError
 from livegrad.run.reader import Run
 from livegrad.treat.trial.arm import CONTROL, Arm, ArmRun
@@ -101,7 +102,13 @@ class Conductor:
         return first.steps < FEWEST_STEPS or run.info.seconds < budget.control_seconds()
 
     def _sick(self) -> bool:
-        return bool(self.trial.runs[CONTROL, 0].findings)
+        """Whether anything was found, or the control ended by itself and learnt nothing: then it is looked
+        for something with which it learns.
+        """
+        if self.trial.runs[CONTROL, 0].findings:
+            return True
+        run = open_run(self.trial.run_folder(CONTROL, 0))
+        return self.trial.whole and run is not None and bool(standstill(run))
 
     # The arms.
 

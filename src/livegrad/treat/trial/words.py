@@ -20,7 +20,8 @@ def summary(trial: Trial, verdict: str, winner: Winner, found: Mapping[str, Effe
     if not trial.candidates and not first.findings:
         return _nothing_to_treat(first)
     if verdict == "healthy":
-        return f"nothing ails it, and {_no_winner(trial, 'uncured', found)}"
+        ails = "nothing ails it, and" if trial.forced else "no fault was found, but its loss is flat, and"
+        return f"{ails} {_no_winner(trial, 'uncured', found)}"
     if winner.name is not None:
         words = effect_words(found[winner.name])
         left = "" if winner.healthy else f", but it leaves {', '.join(winner.left)}"
