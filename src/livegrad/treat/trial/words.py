@@ -18,7 +18,7 @@ def summary(trial: Trial, verdict: str, winner: Winner, found: Mapping[str, Effe
     if first is None:
         return "nothing was run yet"
     if not trial.candidates and not first.findings:
-        return _nothing_to_treat(first)
+        return _nothing_to_treat(first, trial.prescription is not None)
     if verdict == "healthy":
         ails = "nothing ails it, and" if trial.forced else "no fault was found, but its loss is flat, and"
         return f"{ails} {_no_winner(trial, 'uncured', found)}"
@@ -29,14 +29,15 @@ def summary(trial: Trial, verdict: str, winner: Winner, found: Mapping[str, Effe
     return _no_winner(trial, verdict, found)
 
 
-def _nothing_to_treat(first: ArmRun) -> str:
+def _nothing_to_treat(first: ArmRun, was_looked_for: bool) -> str:
     moved = {"falling": "and the loss falls", "converged": "and the loss has come down"}.get(first.learning)
     if moved:
         return f"nothing to treat: the gradients arrive {moved}"
-    return (
+    said = (
         f"nothing that livegrad could treat: the gradients arrive, though the loss is {first.learning} after "
         f"{count(first.steps)} steps"
     )
+    return f"{said}, and no copy with another start, form or rate learnt more" if was_looked_for else said
 
 
 def _no_winner(trial: Trial, verdict: str, found: Mapping[str, Effect]) -> str:
@@ -95,6 +96,9 @@ def notes_of(trial: Trial, found: Mapping[str, Effect]) -> list[str]:
     notes = []
     if trial.metric and trial.metric.get("note"):
         notes.append(str(trial.metric["note"]))
+    first = trial.runs.get((CONTROL, 0))
+    if first is not None and not first.findings and trial.proposed:
+        notes.append("no fault was found: what was tried let copies learn that otherwise stood still")
     arms, seeds = len(trial.compared), trial.budget.seeds
     if arms and seeds > 1:
         visible = smallest_visible(seeds, confidence(arms, trial.looks))
