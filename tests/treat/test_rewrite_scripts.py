@@ -780,8 +780,27 @@ x, y = torch.randn(8, 20, 2), torch.randint(0, 3, (8,))
     + LOOP.replace("model(x)", "head(rnn(x)[1][-1])")
 }
 
+GROUPS = {
+    "train.py": HEAD
+    + SEED
+    + mlp()
+    + "optimizer = torch.optim.SGD(\n"
+    + '    [{"params": model[-1].parameters()}, {"params": model[:-1].parameters(), "lr": 0.3}], lr=0.1\n)\n'
+    + DATA
+    + LOOP
+}
+
 HALF = {
     "train.py": HEAD + SEED + mlp(end=".half()") + SGD + DATA + LOOP.replace("model(x)", "model(x.half())")
+}
+
+BFLOAT16 = {
+    "train.py": HEAD
+    + SEED
+    + mlp(end=".bfloat16()")
+    + SGD
+    + DATA
+    + LOOP.replace("model(x)", "model(x.bfloat16()).float()")
 }
 
 HALF_CLASS = {
@@ -873,6 +892,9 @@ PROGRAMS = {
     "sequential, tailored": Program("activation=tailored", SEQUENTIAL, ("TailoredSigmoid(),",), 4),
     "sequential, batch norm": Program("normalize=batch", SEQUENTIAL, ("nn.BatchNorm1d(16),",)),
     "sequential, norm and init": Program("normalize=batch,init=orthogonal", SEQUENTIAL),
+    "bfloat16, steps in float32": Program("precision=master", BFLOAT16, ("step_in_float32(optimizer)",), 1),
+    "sequential, clip by unit": Program("clip=agc:limit=0.0003", SEQUENTIAL, ("clip_by_unit_(",)),
+    "parameter groups, clip by unit": Program("clip=agc:limit=0.0003", GROUPS, ("clip_by_unit_(",)),
     "sequential, clip": Program("clip=norm:limit=0.05", SEQUENTIAL),
     "sequential, lsuv": Program("init=lsuv", SEQUENTIAL, ("layer.weight.data.mul_(factor)",)),
     "classes, activation": Program("activation=gelu", HIERARCHY, ("self.act = nn.GELU()",), 1),

@@ -197,9 +197,10 @@ def test_with_a_master_copy_the_weights_are_those_of_float32_rounded(kind):
     assert all(v.dtype is torch.bfloat16 for v in one.state[narrow.w].values() if v.shape == (64,))
 
 
-def test_the_line_for_a_program_does_the_same():
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_the_line_for_a_program_does_the_same(dtype):
     torch.manual_seed(0)
-    model, edited = One(64, torch.bfloat16), One(64, torch.bfloat16)
+    model, edited = One(64, dtype), One(64, dtype)
     one = torch.optim.AdamW([model.w], lr=1e-3)
     two = torch.optim.AdamW([edited.w], lr=1e-3)
     body = Body(model, (one,), sources={"step:0": "train.py:9"})
@@ -207,11 +208,28 @@ def test_the_line_for_a_program_does_the_same():
     define, call = remedy("precision").edits(body, treatment.choices[0], treatment.changes)
     space = {"torch": torch, "optimizer": two}
     exec(define.code, space)
-    for g in torch.randn(20, 64).to(torch.bfloat16):
+    for g in torch.randn(20, 64).to(dtype):
         model.w.grad, edited.w.grad = g.clone(), g.clone()
         one.step()
         exec(call.code.replace("{receiver}", "optimizer"), space)
     assert torch.equal(model.w, edited.w)
+
+
+def test_the_line_is_known_where_a_program_ends_in_the_middle_of_a_step():
+    class Ends(torch.optim.SGD):
+        def step(self, closure=None):
+            assert model.w.dtype is torch.float32
+            raise KeyboardInterrupt
+
+    model = One(8, torch.bfloat16)
+    optimizer = Ends([model.w], lr=0.1)
+    body = Body(model, (optimizer,), sources={"step:0": "train.py:9"})
+    treatment = treat_body(body, (Choice("precision", "master"),))
+    model.w.grad = torch.ones_like(model.w)
+    with pytest.raises(KeyboardInterrupt):
+        optimizer.step()
+    made = remedy("precision").edits(body, treatment.choices[0], treatment.changes)
+    assert [edit.kind for edit in made] == ["define", "replace-call"]
 
 
 def test_what_the_program_writes_into_a_weight_goes_before_the_copy():

@@ -1,6 +1,6 @@
 """Clipping as lines of a program, above the one that calls optimizer.step()."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
@@ -46,10 +46,14 @@ _ROBUSTLY_IMPORTS = ("import math", "import statistics", "from collections impor
 
 
 def edits_of(
-    body: Body, choice: Choice, changes: Sequence[Change], learnt: Sequence[float | None]
+    body: Body,
+    choice: Choice,
+    changes: Sequence[Change],
+    learnt: Sequence[float | None],
+    spared: Collection[int] = (),
 ) -> list[Edit]:
     """The edits for each optimizer of the body. learnt: the limits found in its first steps, where none was
-    given.
+    given. spared: ids of parameters that are left alone.
     """
     own = line_of_call(body.sources.get("step:0")) if choice.options.get("own") else None
     if own is not None:
@@ -79,15 +83,33 @@ def edits_of(
             found.append(Edit("instruction", source, text))
         else:
             scaled, torch_import = "scaler" in body.sources, ("import torch",)
-            code = _lines(choice.variant, float(limit), scaled)
+            held = _without(_PARAMETERS, body, i, spared)
+            code = _lines(choice.variant, float(limit), scaled, held)
             code = _unscaled(code, source) if scaled else code
             edit = Edit("before", source, code, "step", torch_import)
             if holds_in_order(body, i):
-                plain = _lines(choice.variant, float(limit), scaled, "{model}.parameters()")
+                own = _without_head(body, spared)
+                plain = _lines(choice.variant, float(limit), scaled, own)
                 plain = _unscaled(plain, source) if scaled else plain
                 edit = Edit("before", source, plain, "step", torch_import, otherwise=edit)
             found.append(edit)
     return found
+
+
+def _without(parameters: str, body: Body, number: int, spared: Collection[int]) -> str:
+    """The list of an optimizer's parameters but for those that are spared, by their places in it."""
+    held = [id(p) for group in body.optimizers[number].param_groups for p in group["params"]]
+    places = tuple(place for place, key in enumerate(held) if key in spared)
+    return f"[p for i, p in enumerate({parameters}) if i not in {places}]" if places else parameters
+
+
+def _without_head(body: Body, spared: Collection[int]) -> str:
+    """The model's parameters but for those of the layer that is spared, by its name."""
+    names = {name.rpartition(".")[0] for name, p in body.model.named_parameters() if id(p) in spared}
+    if not names:
+        return "{model}.parameters()"
+    behind = f'"{min(names)}."' if len(names) == 1 else repr(tuple(f"{name}." for name in sorted(names)))
+    return f"[p for name, p in {{model}}.named_parameters() if not name.startswith({behind})]"
 
 
 def _lines(variant: str, limit: float, scaled: bool, parameters: str = _PARAMETERS) -> str:

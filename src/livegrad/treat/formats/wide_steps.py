@@ -26,7 +26,7 @@ class WideSteps:
 
     def __init__(self, kind: str, narrow: frozenset[torch.dtype], generator: torch.Generator) -> None:
         self._kind = kind
-        self._narrow = narrow
+        self.narrow = narrow
         self._generator = generator
         self._kept: dict[Tensor, Tensor] = {}
         self._lent: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -35,7 +35,7 @@ class WideSteps:
         """Lend the optimizer wide weights and gradients."""
         for p in {id(p): p for group in optimizer.param_groups for p in group["params"]}.values():
             gradient = p.grad
-            if gradient is None or p.dtype not in self._narrow or gradient.is_sparse:
+            if gradient is None or p.dtype not in self.narrow or gradient.is_sparse:
                 continue
             wide = WIDER[p.dtype]
             state: dict[str, Any] = optimizer.state.get(p, {})
@@ -61,7 +61,7 @@ class WideSteps:
         """Bring the optimizer's state back to the format of its weights."""
         for p, state in optimizer.state.items():
             for name, value in state.items():
-                if not isinstance(value, Tensor) or p.dtype not in self._narrow:
+                if not isinstance(value, Tensor) or p.dtype not in self.narrow:
                     continue
                 if value.shape == p.shape and value.dtype == WIDER[p.dtype]:
                     state[name] = value.to(p.dtype)

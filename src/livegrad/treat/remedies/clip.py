@@ -171,7 +171,8 @@ class Clip(Remedy):
             gradients.by_norm(parameters, limit * scale, norm)
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
-        return edits_of(body, choice, changes, _learnt_limits(body, choice))
+        spared = body.memory.get((_key(choice), "spared"), ()) if choice.variant == "agc" else ()
+        return edits_of(body, choice, changes, _learnt_limits(body, choice), spared)
 
 
 def _key(choice: Choice) -> tuple[str, str]:

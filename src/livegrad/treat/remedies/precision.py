@@ -124,7 +124,9 @@ class Precision(Remedy):
             put_back()
 
     def edits(self, body: Body, choice: Choice, changes: Sequence[Change]) -> Sequence[Edit]:
-        return edits_of(body, choice, changes)
+        wide = body.memory.get(_key(choice), {}).get("wide", {})
+        narrow = {dtype for steps in wide.values() for dtype in steps.narrow}
+        return edits_of(body, choice, changes, narrow)
 
 
 _SAID = {
