@@ -2,7 +2,8 @@
 safely.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -23,6 +24,26 @@ _PLAIN = frozenset({int, float, bool, str, torch.Size, torch.device, torch.dtype
 def foreign_modes() -> bool:
     """Whether a function mode is on that is not one of these: the program's own."""
     return any(not isinstance(mode, WatchOperations) for mode in _get_current_function_mode_stack())
+
+
+@contextmanager
+def none_of_ours() -> Iterator[None]:
+    """Inside, none of these modes is on, but for those that are started there; the program's own stay."""
+    before = _all_taken_off()
+    for mode in before:
+        if not isinstance(mode, WatchOperations):
+            _push_mode(mode)
+    try:
+        yield
+    finally:
+        ours = [mode for mode in before if isinstance(mode, WatchOperations) and not mode.is_mute]
+        for mode in (*ours, *_all_taken_off()):
+            _push_mode(mode)
+
+
+def _all_taken_off() -> list[Any]:
+    """Take all modes off the stack; in the order in which they were put on."""
+    return [_pop_mode() for _ in range(torch._C._len_torch_function_stack())][::-1]
 
 
 class WatchOperations(TorchFunctionMode):
@@ -52,6 +73,10 @@ class WatchOperations(TorchFunctionMode):
     def start(self) -> None:
         self._place.start()
         _push_mode(self)
+
+    @property
+    def is_mute(self) -> bool:
+        return self._seen is None
 
     def mute(self) -> None:
         """Pass operations on unseen from now on."""

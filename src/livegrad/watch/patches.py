@@ -19,6 +19,7 @@ import torch
 from torch.nn.utils import clip_grad
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
+from livegrad.probe.function_mode import none_of_ours
 from livegrad.probe.module_calls import start_listening, stop_listening, unheard, wrappers
 from livegrad.watch.compilation import is_compiling, unseen
 
@@ -117,6 +118,9 @@ def install(observer: Observer) -> None:
         _steps.replace(torch.amp.GradScaler, "step", _watched_scaler_step)
         _steps.replace(torch.amp.GradScaler, "__init__", _watched_init)
         _steps.replace(torch.optim.Optimizer, "__init__", _watched_init)
+        traces = sys.modules.get("torch.jit._trace")
+        if hasattr(traces, "_trace_impl"):
+            _steps.replace(traces, "_trace_impl", _left_alone)
     _steps.observers = (*_steps.observers, observer)
 
 
@@ -206,6 +210,19 @@ def _watched_backward(patches: _Patches, original: Callable[..., Any]) -> Callab
         return result
 
     return backward
+
+
+def _left_alone(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
+    """Have torch.jit.trace run as without us: it traces twice, and a mode that is on for one of them would
+    make the graphs differ.
+    """
+
+    @functools.wraps(original)
+    def _trace_impl(*args: Any, **kwargs: Any) -> Any:
+        with none_of_ours():
+            return original(*args, **kwargs)
+
+    return _trace_impl
 
 
 def _watched_grouping(patches: _Patches, original: Callable[..., Any]) -> Callable[..., Any]:
