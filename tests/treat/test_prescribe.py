@@ -193,3 +193,13 @@ def test_after_a_wild_start_the_weights_are_drawn_anew():
     found = prescribe(body, [wild], stage=stage)
     assert found.proposals[0].choices[0].remedy == "init"
     assert found.proposals[0].measured["loss_after_first_steps"] < 1.5
+
+
+def test_beside_an_optimizer_that_asks_for_the_loss_itself_closed_form_decides():
+    model = stack(12, nn.Sigmoid)
+    optimizer = torch.optim.LBFGS(model.parameters())
+    x, _ = next(batches(1))
+    stage = Stage.of(Body(model, (optimizer,), (x,)))
+    found = prescribe(stage.body, [finding("LG101")], stage=stage)
+    assert {"init=centred", "activation=tanh"} <= {p.spec for p in found.proposals}
+    assert any("LBFGS asks for the loss" in note for note in found.notes)

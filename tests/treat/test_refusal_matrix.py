@@ -71,6 +71,10 @@ def trained(model):
     return optimizer
 
 
+def lbfgs(model):
+    return torch.optim.LBFGS(model.parameters())
+
+
 CASES = [
     # (remedy, model, optimizer, code of the finding or None, what it says)
     ("clip=norm", stack, sgd, "LG101", "vanish"),
@@ -85,6 +89,7 @@ CASES = [
     ("precision=bfloat16", stack, sgd, "LG301", "nothing computes in float16"),
     ("precision=autocast", stack, sgd, None, "no weight is kept in half precision"),
     ("precision=eps", stack, sgd, None, "no optimizer divides"),
+    ("precision=master", stack, lbfgs, "LG401", "asks for the loss within its step"),
     ("regularize=l1", lambda: stack(nn.Sigmoid), sgd, "LG101", "vanish"),
     ("regularize=decay", lambda: stack(nn.Sigmoid), sgd, "LG101", "vanish"),
     ("regularize=spectral", lambda: stack(nn.Sigmoid), sgd, "LG101", "vanish"),

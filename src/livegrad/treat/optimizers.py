@@ -1,6 +1,7 @@
 """Bringing new parameters into the optimizer that trains a model, and out again."""
 
 from collections.abc import Callable, Sequence
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
@@ -79,3 +80,9 @@ def _several(state: Any) -> bool:
 
 def _nothing() -> None:
     """Nothing was changed."""
+
+
+def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether its step asks for the loss, again and again if it likes, as LBFGS does."""
+    asked = signature(type(optimizer).step).parameters.get("closure")
+    return asked is not None and asked.default is Parameter.empty

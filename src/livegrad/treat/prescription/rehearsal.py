@@ -30,6 +30,7 @@ from livegrad.run.scans import Scan
 from livegrad.treat.body import Body
 from livegrad.treat.choice import Choice
 from livegrad.treat.gradients import all_finite
+from livegrad.treat.optimizers import needs_closure
 from livegrad.treat.prescription.extent import EXTENTS, extent_of
 from livegrad.treat.prescription.later_rates import RISES, later_rates
 from livegrad.treat.prescription.lesson import CannotReplay, Lesson, own_steps
@@ -111,6 +112,12 @@ class Stage:
     def is_contest(self) -> bool:
         """Whether optimizers step in turns, as those of adversaries do: then no loss says who is well."""
         return len({lesson.optimizers for lesson in self.lessons}) > 1
+
+    def require_steps(self) -> None:
+        """Raises CannotReplay where an optimizer asks for the loss again within its step."""
+        for optimizer in self.base.optimizers:
+            if needs_closure(optimizer):
+                raise CannotReplay(f"{type(optimizer).__name__} asks for the loss again and again in a step")
 
     @classmethod
     def of(

@@ -87,6 +87,7 @@ class Tried:
         """A short look at them, the small changes first; at other rates for those that let the signal through
         where none learns well; a longer look at the best, and a last one where those have not learnt yet.
         """
+        stage.require_steps()
         contest = stage.is_contest
         control = self._control(stage)
         first, untried = self._first_looks(stage, trials, control, contest)

@@ -38,6 +38,7 @@ from livegrad.treat.formats.loss_scale import FIRST, LossScale
 from livegrad.treat.formats.rounding import gradient_lost, step_lost
 from livegrad.treat.formats.wide_steps import WideSteps
 from livegrad.treat.gradients import all_finite, leave_out, parameters_with_gradient
+from livegrad.treat.optimizers import needs_closure
 from livegrad.treat.rates.advice import STANDING_STILL, usual_size
 from livegrad.treat.remedy import Assessment, Change, Edit, Refused, Remedy
 
@@ -230,6 +231,8 @@ def _missing(body: Body, choice: Choice) -> str | None:
         return "rounding at random is there for bfloat16 weights: take precision=master"
     if variant in _IN_STEPS and torch.distributed.is_available() and torch.distributed.is_initialized():
         return "weights that change their format for a step lose the hooks of distributed training"
+    if variant in _IN_STEPS and any(needs_closure(o) for o in body.optimizers):
+        return "an optimizer that asks for the loss within its step would mix both formats"
     if variant in _IN_STEPS and not dtypes & {torch.float16, torch.bfloat16, torch.float32}:
         return "no weight is in a format for which there is a wider one"
     if variant == "eps" and not with_eps(body):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from livegrad.diagnose.number import count, percent, short
 from livegrad.treat.trial.arm import CONTROL, ArmRun
@@ -18,7 +19,7 @@ def summary(trial: Trial, verdict: str, winner: Winner, found: Mapping[str, Effe
     if first is None:
         return "nothing was run yet"
     if not trial.candidates and not first.findings:
-        return _nothing_to_treat(first, trial.prescription is not None)
+        return _nothing_to_treat(first, trial.prescription)
     if verdict == "healthy":
         ails = "nothing ails it, and" if trial.forced else "no fault was found, but its loss is flat, and"
         return f"{ails} {_no_winner(trial, 'uncured', found)}"
@@ -29,15 +30,18 @@ def summary(trial: Trial, verdict: str, winner: Winner, found: Mapping[str, Effe
     return _no_winner(trial, verdict, found)
 
 
-def _nothing_to_treat(first: ArmRun, was_looked_for: bool) -> str:
+def _nothing_to_treat(first: ArmRun, looked_for: Mapping[str, Any] | None) -> str:
     moved = {"falling": "and the loss falls", "converged": "and the loss has come down"}.get(first.learning)
     if moved:
         return f"nothing to treat: the gradients arrive {moved}"
     said = (
-        f"nothing that livegrad could treat: the gradients arrive, though the loss is {first.learning} after "
-        f"{count(first.steps)} steps"
+        "nothing was found that livegrad could treat, though the loss is "
+        f"{first.learning} after {count(first.steps)} steps"
     )
-    return f"{said}, and no copy with another start, form or rate learnt more" if was_looked_for else said
+    if looked_for is None:
+        return said
+    why = [note for note in looked_for.get("notes", ()) if note]
+    return f"{said}{f'; {why[0]}' if why else ', and no copy with another start, form or rate learnt more'}"
 
 
 def _no_winner(trial: Trial, verdict: str, found: Mapping[str, Effect]) -> str:
