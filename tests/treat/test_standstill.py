@@ -61,7 +61,7 @@ def test_a_net_that_learns_with_another_start_is_given_that_start(tmp_path):
     assert not [f for f in run.report().findings if f["severity"] != "info"]
     wanted = to_be_treated(run)
     assert [f["code"] for f in wanted] == [STANDSTILL]
-    found = prescribe(stage.body, wanted, run, stage=stage, patience=4.0)
+    found = prescribe(stage.body, wanted, run, stage=stage, patience=8.0)
     assert found.proposals[0].spec.startswith("recurrent=xavier")
     assert all(p.measured["progress_nats"] > 0.1 for p in found.proposals)
 

@@ -17,6 +17,7 @@ from livegrad.run.reader import Run
 from livegrad.treat.body import Body
 from livegrad.treat.prescription.ascent import climbs
 from livegrad.treat.prescription.candidates import impossible, words
+from livegrad.treat.prescription.following import LONGER_LOOK
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.proposal import Prescription, Proposal, advice
 from livegrad.treat.prescription.rehearsal import Stage
@@ -73,10 +74,13 @@ def prescribe(
 
 
 def _worth_trying(proposals: Sequence[Proposal], findings: Sequence[Mapping[str, Any]]) -> Sequence[Proposal]:
-    """All of them; where nothing was found but a loss that is flat, those with which a copy has learnt."""
+    """All of them; where nothing was found but a loss that is flat, those with which a copy has learnt. The
+    few steps of a first look do not tell that from noise.
+    """
     if any(finding["code"] != STANDSTILL for finding in findings):
         return proposals
-    return [p for p in proposals if p.measured.get("progress_nats", 0.0) > LEARNT_NATS]
+    far = [p for p in proposals if p.measured.get("first_steps_count", 0.0) >= LONGER_LOOK]
+    return [p for p in far if p.measured["progress_nats"] > LEARNT_NATS]
 
 
 def _stage(body: Body, notes: list[str]) -> Stage | None:
