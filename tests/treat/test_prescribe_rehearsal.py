@@ -12,7 +12,7 @@ from livegrad.treat.choice import parse_choices
 from livegrad.treat.prescription.later_rates import later_rates
 from livegrad.treat.prescription.lesson import CannotReplay, StandIn, own_steps
 from livegrad.treat.prescription.lessons import Lessons
-from livegrad.treat.prescription.rehearsal import Course, Stage, copies_of
+from livegrad.treat.prescription.rehearsal import Copies, Course, Stage, adopt, copies_of
 
 STEPS = 6
 
@@ -270,3 +270,38 @@ def test_a_rehearsal_treats_copies_watches_them_and_says_what_is_left():
     assert not treated.codes & {"LG101"} and abs(treated.decades) < 1.5
     assert len(treated.losses) == 16 and torch.equal(torch.get_rng_state(), numbers)
     assert isinstance(model[1], nn.Sigmoid)
+
+
+@pytest.mark.parametrize("beside", ["a model", "a layer"])
+def test_what_one_optimizer_trains_beside_a_model_is_trained_in_the_copies_too(beside):
+    """Copies are made as each model is heard for the first time; a layer beside them never is."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 8))
+    head = (
+        nn.Sequential(nn.Linear(8, 8), nn.Tanh(), nn.Linear(8, 3)) if beside == "a model" else nn.Linear(8, 3)
+    )
+    optimizer = torch.optim.SGD([*model.parameters(), *head.parameters()], lr=0.3, momentum=0.9)
+    x, y = data()
+
+    def program():
+        loss = F.cross_entropy(head(model(x)), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    copies = [copies_of([model], [optimizer])]
+    models = [model, head] if beside == "a model" else [model]
+    for later in models[1:]:
+        copies.append(copies_of([later], []))
+        adopt(copies[0], copies[-1])
+    with Lessons(models, [optimizer]) as lessons:
+        losses = [program() for _ in range(STEPS)]
+    parameters = {key: p for one in copies for key, p in one.parameters.items()}
+    base = Copies([m for one in copies for m in one.models], copies[0].optimizers, parameters)
+    for _ in range(2):  # copies of copies, as for each rehearsal
+        base = copies_of(base.models, base.optimizers, base.parameters)
+    again: list[float] = []
+    with own_steps():
+        Course(base, lessons.lessons).take(STEPS, again)
+    assert again == losses

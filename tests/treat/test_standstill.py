@@ -70,7 +70,7 @@ def test_a_net_at_its_noise_floor_is_left_alone(tmp_path):
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
     run, stage = trained(tmp_path / "run", model, noise, F.mse_loss, 0.02, 200)
-    supposed = [{"code": STANDSTILL, "severity": "warning", "evidence": {}}]
+    supposed = [{"code": STANDSTILL, "severity": "warning", "tentative": True, "evidence": {}}]
     found = prescribe(stage.body, supposed, run, stage=stage, patience=4.0)
     assert not found.proposals
 

@@ -1,7 +1,11 @@
-"""A standstill: the loss is flat and the answers are wrong, though no rule finds a fault.
+"""What may be worth a treatment though nothing needs one: while the answers are still wrong at the end,
 
-No finding: a net at its noise floor stands still and is well, and no single run tells the two apart. It is
-only a reason to try out whether the same net learns with something else.
+- a standstill: the loss is flat, and no rule finds a fault;
+- a gradient that vanishes or explodes, of which a report informs only, because the loss falls all the same.
+
+These are no findings: a net at its noise floor stands still and is well, and one that loses what lies far
+back may not need it; no single run tells. They are reasons to try out whether the same net learns more with
+something else.
 """
 
 from typing import Any
@@ -12,6 +16,8 @@ from livegrad.run.reader import Run
 STANDSTILL = "standstill"
 # Of a constant answer's loss: what lies under it has learnt something, be it as much as there is.
 _LEARNT_LITTLE = 0.9
+_OF_THE_WAY = frozenset({"LG101", "LG102", "LG103", "LG104"})
+_SERIOUS = ("error", "warning")
 
 
 def standstill(run: Run) -> list[dict[str, Any]]:
@@ -33,6 +39,7 @@ def standstill(run: Run) -> list[dict[str, Any]]:
             "code": STANDSTILL,
             "name": STANDSTILL,
             "severity": "warning",
+            "tentative": True,
             "subject": patient.subject.name,
             "message": f"the loss stands at {learning.last:.3g}, a constant answer's is {level:.3g}",
             "evidence": {"loss_over_the_last_quarter": learning.last, "loss_of_a_constant_answer": level},
@@ -41,8 +48,23 @@ def standstill(run: Run) -> list[dict[str, Any]]:
     ]
 
 
+def faint(run: Run) -> list[dict[str, Any]]:
+    """Return the findings of a gradient that does not arrive as it should of which the report informs only;
+    [] where the answers fit, or nothing is known of them.
+    """
+    patients = [Patient(run, subject) for subject in run.subjects]
+    if not any(r > WRONG for patient in patients for r in patient.residuals[-1:]):
+        return []
+    known = [f for f in run.report().findings if f["code"] in _OF_THE_WAY and f["severity"] not in _SERIOUS]
+    return [{**finding, "severity": "warning", "tentative": True} for finding in known]
+
+
+def worth_a_try(run: Run) -> list[dict[str, Any]]:
+    """What nothing needs to be done about, and what may yet learn more with a treatment."""
+    return standstill(run) or faint(run)
+
+
 def to_be_treated(run: Run) -> list[dict[str, Any]]:
-    """The findings of the run's report; where none of them is serious, its standstill beside them."""
+    """The findings of the run's report; where none of them is serious, what is worth a try."""
     findings = run.report().findings
-    serious = any(f["severity"] in ("error", "warning") for f in findings)
-    return findings if serious else [*findings, *standstill(run)]
+    return findings if any(f["severity"] in _SERIOUS for f in findings) else worth_a_try(run)

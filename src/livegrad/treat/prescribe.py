@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from livegrad.diagnose.number import from_json
-from livegrad.diagnose.standstill import STANDSTILL
 from livegrad.probe.twin import CannotCopy
 from livegrad.run.reader import Run
 from livegrad.treat.body import Body
@@ -74,10 +73,10 @@ def prescribe(
 
 
 def _worth_trying(proposals: Sequence[Proposal], findings: Sequence[Mapping[str, Any]]) -> Sequence[Proposal]:
-    """All of them; where nothing was found but a loss that is flat, those with which a copy has learnt. The
-    few steps of a first look do not tell that from noise.
+    """All of them; where nothing was found that needs a treatment, those with which a copy has learnt more.
+    The few steps of a first look do not tell that from noise.
     """
-    if any(finding["code"] != STANDSTILL for finding in findings):
+    if not all(finding.get("tentative") for finding in findings):
         return proposals
     far = [p for p in proposals if p.measured.get("first_steps_count", 0.0) >= LONGER_LOOK]
     return [p for p in far if p.measured["progress_nats"] > LEARNT_NATS]

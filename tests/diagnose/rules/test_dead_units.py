@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from tests.diagnose.invented_run import FALLING, STUCK, Net
 from tests.diagnose.rules.test_saturation import column
+from tests.diagnose.watched import train
+from torch import nn
 
 from livegrad.diagnose.rules.dead_units import DEAD_SHARE, FEWEST_SAMPLES
 
@@ -95,3 +98,34 @@ def test_samples_that_are_all_alike_do_not_show_death(judge, alike, share, found
     similarity = np.where([layer["name"] == "acts.0" for layer in net.layers], alike, np.nan)
     net.scan(0, 10, 30, dead=column(net, {"acts.1": share}), similarity=similarity, samples=16)
     assert ("LG202" in judge.codes(net.train(STUCK))) is found
+
+
+def reader(nonlinearity, bias):
+    torch.manual_seed(0)
+    rnn, head = nn.RNN(4, 16, nonlinearity=nonlinearity, batch_first=True), nn.Linear(16, 3)
+    for name, p in rnn.named_parameters():
+        if name.startswith("bias"):
+            nn.init.constant_(p, bias)
+
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rnn, self.head = rnn, head
+
+        def forward(self, x):
+            return self.head(self.rnn(x)[1][-1])
+
+    return Reader()
+
+
+@pytest.mark.parametrize(
+    ("nonlinearity", "bias", "found"), [("relu", -1.5, True), ("relu", 0.0, False), ("tanh", -1.5, False)]
+)
+def test_a_fused_recurrence_whose_cells_never_fire_is_dead_and_not_cut_off(
+    tmp_path, nonlinearity, bias, found
+):
+    """Its biases outweigh inputs of unit size; the gradient of what it holds is exactly zero."""
+    model, x, y = reader(nonlinearity, bias), torch.rand(16, 10, 4), torch.randint(3, (16,))
+    run = train(tmp_path / "run", model, x, y=y, steps=12)
+    codes = {f["code"] for f in run.report().findings if f["severity"] == "error"}
+    assert ("LG202" in codes) is found and "LG404" not in codes

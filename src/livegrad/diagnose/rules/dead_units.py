@@ -26,9 +26,22 @@ from livegrad.run.schema import Layer
 DEAD_SHARE = 0.9
 ALL_DEAD = 0.999
 FEWEST_SAMPLES = 8
+FUSED_RECTIFIER = "rnn_relu"
+
+
+def dead_share(patient: Patient, scan: Scan, row: int) -> float:
+    """Share of a row's units that are zero for every sample. A fused recurrence shows its last state
+    alone: all of it is zero where no cell has fired.
+    """
+    layer = patient.layers[int(scan.layer[row])]
+    if layer.operator == FUSED_RECTIFIER and scan.activation_rms[row] == 0:
+        return 1.0
+    return float(scan.dead[row])
 
 
 def _dead(patient: Patient, scan: Scan, row: int) -> bool:
+    if patient.layers[int(scan.layer[row])].operator == FUSED_RECTIFIER:
+        return dead_share(patient, scan, row) > ALL_DEAD
     share = scan.dead[row]
     if not np.isfinite(share) or share <= DEAD_SHARE or scan.samples[row] < FEWEST_SAMPLES:
         return False
@@ -56,7 +69,7 @@ def find(patient: Patient) -> list[Finding]:
         return []
     scan = patient.scans[-1]
     layers = [layer for layer, _ in found]
-    shares = [float(scan.dead[row]) for _, row in found]
+    shares = [dead_share(patient, scan, row) for _, row in found]
     blocks = any(
         layer.kind == "depth" and share > ALL_DEAD for layer, share in zip(layers, shares, strict=True)
     )

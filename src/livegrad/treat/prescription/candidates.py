@@ -53,7 +53,7 @@ _TREATS: dict[str, tuple[str, ...]] = {
     "LG106": (*_STEPS, "clip=robust"),
     "LG201": (
         "init", "init=lsuv", "normalize", "activation", "normalize=batch", "activation,normalize", "schedule",
-        "schedule=rate", "schedule=warmup",
+        "schedule=rate", "schedule=warmup", "normalize=input", "normalize=input,init",
     ),
     "LG202": (
         "init", "activation", "init=lsuv", "normalize", "activation,normalize", "clip=robust",

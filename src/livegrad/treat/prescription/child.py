@@ -21,7 +21,7 @@ from livegrad.treat.prescription.enough_lessons import EnoughLessons
 from livegrad.treat.prescription.lesson import StandIn
 from livegrad.treat.prescription.lessons import Lessons
 from livegrad.treat.prescription.proposal import Prescription
-from livegrad.treat.prescription.rehearsal import Copies, Stage, copies_of
+from livegrad.treat.prescription.rehearsal import Copies, Stage, adopt, copies_of
 from livegrad.treat.prescription.several import together
 from livegrad.watch.enough import EnoughSteps
 from livegrad.watch.onset import TrainingCall
@@ -70,6 +70,9 @@ class Prescriber:
         base, obstacle = None, None
         try:
             base = copies_of((call.model,), new, hooks=True)
+            for earlier in (b.base for b in self.beginners):
+                if earlier is not None:
+                    adopt(earlier, base)
         except CannotCopy as error:
             obstacle = str(error)
         self._lessons.add(call.model, new)

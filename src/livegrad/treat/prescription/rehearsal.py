@@ -81,7 +81,7 @@ class Copies:
 
     models: Sequence[nn.Module]
     optimizers: Sequence[torch.optim.Optimizer]
-    parameters: Mapping[int, torch.Tensor]
+    parameters: dict[int, torch.Tensor]
     hooks: bool = False
 
 
@@ -280,12 +280,15 @@ def copies_of(
                 if name in module.__dict__:
                     other.__dict__[name] = OrderedDict(module.__dict__[name])
     found = [_copied(optimizer, memo) for optimizer in optimizers]
-    ids = {id(p): p for p in together.parameters()} if known is None else known
+    # A layer beside the models that the same optimizer trains.
+    held = [p for optimizer in optimizers for p in parameters_of(optimizer)]
+    ids = {id(p): p for p in (*together.parameters(), *held)} if known is None else known
     return Copies(list(twin.children()), found, {key: memo.get(id(p), p) for key, p in ids.items()}, hooks)
 
 
-def _copied(optimizer: torch.optim.Optimizer, memo: dict[int, Any]) -> torch.optim.Optimizer:
-    memo = {**memo, **{id(getattr(optimizer, name)): OrderedDict() for name in _STEP_HOOKS}}
+def _copied(optimizer: torch.optim.Optimizer, known: dict[int, Any]) -> torch.optim.Optimizer:
+    """known: id of a parameter -> its copy; those that the optimizer alone holds are added."""
+    memo = {**known, **{id(getattr(optimizer, name)): OrderedDict() for name in _STEP_HOOKS}}
     scheduled = optimizer.__dict__.pop("step", None)
     try:
         new = copy.deepcopy(optimizer, memo)
@@ -294,7 +297,33 @@ def _copied(optimizer: torch.optim.Optimizer, memo: dict[int, Any]) -> torch.opt
             optimizer.__dict__["step"] = scheduled
     if hasattr(scheduled, "_wrapped_by_lr_sched"):
         _mark_as_scheduled(new)
+    known.update(
+        (id(p), q)
+        for p, q in zip(parameters_of(optimizer), parameters_of(new), strict=True)
+        if id(p) not in known
+    )
     return new
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """What an optimizer trains, in its order."""
+    return [p for group in optimizer.param_groups for p in group["params"]]
+
+
+def adopt(copies: Copies, later: Copies) -> None:
+    """Have the optimizers of `copies` train the parameters of models that were copied later, in the place of
+    the copies of the same parameters that they hold.
+    """
+    for key, own in later.parameters.items():
+        held = copies.parameters.get(key)
+        if held is None or held is own:
+            continue
+        copies.parameters[key] = own
+        for optimizer in copies.optimizers:
+            for group in optimizer.param_groups:
+                group["params"] = [own if p is held else p for p in group["params"]]
+            if held in optimizer.state:
+                optimizer.state[own] = optimizer.state.pop(held)
 
 
 def _mark_as_scheduled(optimizer: torch.optim.Optimizer) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from livegrad.diagnose.number import count
-from livegrad.diagnose.standstill import standstill
+from livegrad.diagnose.standstill import worth_a_try
 from livegrad.errors import LivegradError
 from livegrad.run.reader import Run
 from livegrad.treat.trial.arm import CONTROL, Arm, ArmRun
@@ -102,13 +102,11 @@ class Conductor:
         return first.steps < FEWEST_STEPS or run.info.seconds < budget.control_seconds()
 
     def _sick(self) -> bool:
-        """Whether anything was found, or the control ended by itself and learnt nothing: then it is looked
-        for something with which it learns.
-        """
+        """Whether anything was found, or the control ended by itself and may learn more."""
         if self.trial.runs[CONTROL, 0].findings:
             return True
         run = open_run(self.trial.run_folder(CONTROL, 0))
-        return self.trial.whole and run is not None and bool(standstill(run))
+        return self.trial.whole and run is not None and bool(worth_a_try(run))
 
     # The arms.
 

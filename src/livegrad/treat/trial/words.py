@@ -21,7 +21,7 @@ def summary(trial: Trial, verdict: str, winner: Winner, found: Mapping[str, Effe
     if not trial.candidates and not first.findings:
         return _nothing_to_treat(first, trial.prescription)
     if verdict == "healthy":
-        ails = "nothing ails it, and" if trial.forced else "no fault was found, but its loss is flat, and"
+        ails = "nothing ails it, and" if trial.forced else "nothing was found that needs a treatment, and"
         return f"{ails} {_no_winner(trial, 'uncured', found)}"
     if winner.name is not None:
         words = effect_words(found[winner.name])
@@ -102,7 +102,7 @@ def notes_of(trial: Trial, found: Mapping[str, Effect]) -> list[str]:
         notes.append(str(trial.metric["note"]))
     first = trial.runs.get((CONTROL, 0))
     if first is not None and not first.findings and trial.proposed:
-        notes.append("no fault was found: what was tried let copies learn that otherwise stood still")
+        notes.append("nothing was found that needs a treatment: what was tried let copies learn more")
     arms, seeds = len(trial.compared), trial.budget.seeds
     if arms and seeds > 1:
         visible = smallest_visible(seeds, confidence(arms, trial.looks))
