@@ -50,6 +50,37 @@ def test_a_large_effect_shows_with_three_seeds_and_a_ratio_says_how_large():
     assert low < ratio < high < 1
 
 
+def test_a_cure_whose_depth_differs_by_decades_is_better_where_doing_nothing_always_ends_alike():
+    control = levels([1.093, 1.100, 1.101])
+    found = effect(control, levels([0.066, 0.020, 0.0014]), confidence(3))
+    assert found.high > 0  # the spread is that of the cured runs
+    assert found.verdict == "better"
+    assert effect(control, levels([0.066, 0.020, 1.10]), confidence(3)).verdict == "undecided"
+    assert effect(control, levels([1.060, 0.020, 0.0014]), confidence(3)).verdict == "undecided"
+
+
+def test_a_control_that_differs_as_much_proves_nothing():
+    arm = levels([0.066, 0.020, 0.0014])
+    assert effect(levels([1.1, 0.2, 0.015]), arm, confidence(3)).verdict != "worse"
+    assert effect(levels([9.0, 0.09, 0.9]), arm, confidence(3)).verdict == "undecided"
+
+
+def test_a_control_that_no_seed_changes_has_no_spread_to_measure_by():
+    assert effect(levels([1.0, 1.0, 1.0]), levels([0.5, 0.01, 0.001]), confidence(3)).verdict == "undecided"
+
+
+def test_useless_remedies_are_called_better_no_more_often_than_said():
+    """Where a remedy does nothing both kinds of runs are drawn alike, however wide: each of the two ways to
+    be better has half of the error (here + 3 standard errors of 1,500 arms).
+    """
+    generator = np.random.default_rng(0)
+    arms, level = 1_500, 0.96
+    for spread in (0.05, 3.0):
+        drawn = np.exp(spread * generator.standard_normal((arms, 2, 3)))
+        better = sum(effect(levels(c), levels(a), level).verdict == "better" for c, a in drawn)
+        assert better / arms < (1 - level) + 3 * math.sqrt(0.04 * 0.96 / arms)
+
+
 def test_one_seed_proves_nothing_however_large_the_effect():
     found = effect(levels([2.3]), levels([1e-6]), 0.95)
     assert found.verdict == "undecided"

@@ -7,6 +7,14 @@ Pairing takes out what the seed does to both (data order, dropout, the draw of t
 the remedy's. The confidence is shared out over all arms and both looks (`confidence`), so that 95 % holds for
 the whole table, not for each row. A diverged run has an infinite loss: of an arm that counts as it is; of the
 control it is replaced by the best level it had before, which is the most that can be said for doing nothing.
+
+How deep a cure goes may differ by decades from seed to seed; then sd(d) is wide, though no seed was left
+uncured. So an arm is better, too, where every run of it ends below what one further run of the control would,
+
+    max_s x_s  <  mean(c) − t · sd(c) √(1 + 1/n)                                 x, c: ln of the losses
+
+which is the prediction interval of the control's levels, and 5 % below the lowest of them; and worse the
+other way round.
 """
 
 import math
@@ -109,6 +117,8 @@ def effect(control: Mapping[int, Level], arm: Mapping[int, Level], confidence: f
     differences = _differences(reference, reached, scale)
     mean, low, high = _interval(differences, confidence, replicates)
     verdict = _verdict(differences, low, high, diverged, confidence, scale)
+    if verdict == "undecided" and not any(map(math.isinf, (*reference, *reached))):
+        verdict = _separated_by_the_spread(reference, reached, confidence, scale)
     return Effect(scale, seeds, mean, low, high, confidence, diverged, replicates, verdict)
 
 
@@ -164,6 +174,32 @@ def _verdict(
         return "worse"
     near = math.log(1 + SAME)
     return "alike" if scale == "log" and -near <= low and high <= near else "undecided"
+
+
+def _separated_by_the_spread(
+    reference: Sequence[float], reached: Sequence[float], confidence: float, scale: str
+) -> str:
+    """The verdict where levels of one kind lie all under those of the other, and "undecided" elsewhere."""
+    map_ = _ln if scale == "log" else float
+    control, arm = [map_(v) for v in reference], [map_(v) for v in reached]
+    near = math.log(1 + SAME) if scale == "log" else 0.0
+    if max(arm) < _predicted_low(control, confidence) and max(arm) < min(control) - near:
+        return "better"
+    if max(control) < _predicted_low(arm, confidence) and max(control) < min(arm) - near:
+        return "worse"
+    return "undecided"
+
+
+def _predicted_low(levels: Sequence[float], confidence: float) -> float:
+    """The lower end of the prediction interval for one further level.
+
+    −∞ where two are the very same, for then it is not the seed that makes them.
+    """
+    count = len(levels)
+    if count < 2 or len(set(levels)) < count:
+        return -math.inf
+    spread = float(np.std(levels, ddof=1)) * math.sqrt(1 + 1 / count)
+    return float(np.mean(levels)) - student_quantile(confidence, count - 1) * spread
 
 
 def _separated(count: int) -> float:
