@@ -129,6 +129,8 @@ def test_weights_of_zeros_are_drawn_and_a_cut_is_not():
     zeros = {"code": "LG404", "evidence": {"matrices_of_zeros_count": 2}}
     assert {str(c) for choices, _ in candidates([zeros]) for c in choices} >= {"init", "init=orthogonal"}
     assert candidates([{"code": "LG404", "evidence": {}}]) == []
+    shut = {"code": "LG404", "evidence": {}, "cause": {"kind": "activation-saturated"}}
+    assert {str(c) for choices, _ in candidates([shut]) for c in choices} >= {"init", "normalize"}
 
 
 def test_what_is_infinite_before_any_step_calls_for_other_weights_or_data_too():

@@ -1,7 +1,10 @@
 """LG404: parameters that no gradient ever reaches, and those for which that is right."""
 
 import pytest
+import torch
 from tests.diagnose.invented_run import FALLING, STUCK, Net
+from tests.diagnose.watched import train
+from torch import nn
 
 
 def net(**changes):
@@ -137,3 +140,46 @@ def test_a_model_older_than_the_watching_is_found_by_its_call(judge):
         layer["made"] = None
     finding = judge.one(cut.train(STUCK, gradient={"layers.1": None}))
     assert finding["source"] == "net.py:102"
+
+
+class Rectified(nn.Module):
+    """Two layers and a rectifier of the program's own, which at a bias of −9 no sample of unit size opens."""
+
+    def __init__(self, rectifier, bias):
+        super().__init__()
+        self.rectifier = rectifier
+        self.below, self.above, self.head = nn.Linear(4, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+        nn.init.constant_(self.above.bias, bias)
+
+    def forward(self, x):
+        return self.head(self.rectifier(self.above(torch.tanh(self.below(x)))))
+
+
+RECTIFIERS = {
+    "where": lambda z: torch.where(z > 0, z, torch.zeros_like(z)),
+    "mask": lambda z: z * (z > 0),
+    "clamp": lambda z: z.clamp(min=0),
+    "maximum": lambda z: torch.maximum(z, torch.zeros_like(z)),
+}
+
+
+@pytest.mark.parametrize("written", RECTIFIERS)
+def test_a_rectifier_of_the_programs_own_that_is_shut_calls_for_other_weights(tmp_path, written):
+    """|W h| ≤ 16/√16 = 4 with torch's own weights: −9 is under zero for every sample."""
+    torch.manual_seed(0)
+    x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    run = train(tmp_path / "shut", Rectified(RECTIFIERS[written], -9.0), x, y=y, steps=12)
+    found = [f for f in run.report().findings if f["severity"] == "error"]
+    assert {f["code"] for f in found} <= {"LG202", "LG404"} and found
+    assert any("init" in [r["name"] for r in f["remedies"]] for f in found)
+    assert not any("straight-through" in f["next"] for f in found)
+    run = train(tmp_path / "open", Rectified(RECTIFIERS[written], 0.0), x, y=y, steps=12)
+    assert not [f for f in run.report().findings if f["code"] in ("LG202", "LG404")]
+
+
+def test_rounding_has_no_slope_whatever_the_weights(tmp_path):
+    torch.manual_seed(0)
+    x, y = torch.randn(16, 4), torch.randint(3, (16,))
+    run = train(tmp_path / "run", Rectified(torch.round, 0.0), x, y=y, steps=12)
+    finding = next(f for f in run.report().findings if f["code"] == "LG404")
+    assert "straight-through" in finding["next"] and finding["cause"]["kind"] is None

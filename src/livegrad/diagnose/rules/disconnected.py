@@ -7,7 +7,7 @@ nothing arrives at all.
 
 How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step, or one that
 was exactly zero at every step although its neighbours are alive (a rounding or a sign between it and the
-loss). Or it got one at first and none at the last recorded steps, and a scan saw the detach() or no_grad()
+loss, or a rectifier of the program's own that is shut for every sample). Or it got one at first and none at the last recorded steps, and a scan saw the detach() or no_grad()
 that has cut it off since; unless others got their first gradient after its last, for then one part is trained
 after the other. Frozen parameters are not reported, nor are idle experts: modules never called whose siblings
 of the same kind were.
@@ -27,7 +27,16 @@ FEWEST_PULSES = 2
 SMALL_SHARE = 0.2
 FEWEST_LATE = 4
 MATRICES_OF_ZEROS = "matrices_of_zeros_count"
+SHUT = "activation-saturated"
+# Of what a program writes a rectifier with itself: they pass back what lies on one side and nothing else.
+_ONE_SIDED = frozenset(
+    {"where", "clamp", "clamp_min", "clamp_max", "maximum", "minimum", "mul", "masked_fill"}
+)
 _NEXT_OF_ZEROS = "Draw the weights at random: only biases, gates and the last layer may start at zero."
+_NEXT_OF_SHUT = (
+    "Draw the weights anew with biases near zero, or normalize what comes in, so that some of it lies where "
+    "the operation has a slope."
+)
 
 
 def find(patient: Patient) -> list[Finding]:
@@ -51,6 +60,7 @@ def find(patient: Patient) -> list[Finding]:
     blank = _blank(patient) if zeros else []
     flat = _flat_operation(patient) if zeros and not blank else None
     known = _cut(culprit) if culprit is not None else _flat(flat, patient) if flat is not None else None
+    shut = known is not None and known.kind == SHUT
     return [
         Finding(
             code="LG404",
@@ -70,17 +80,11 @@ def find(patient: Patient) -> list[Finding]:
                 "pulses_count": len(steps),
                 **({MATRICES_OF_ZEROS: len(blank)} if blank else {}),
             },
-            explanation=(
-                "What passes through a matrix of zeros is zero, forward and back: two of them in a row keep "
-                "each other from moving."
-                if blank
-                else "No path leads from the loss to these parameters, so backward gives them no gradient: "
-                "they stay as they are."
-            ),
+            explanation=_explanation(bool(blank), shut),
             first_step=int(steps[0]),
             last_step=int(steps[-1]),
-            remedies=(Remedy("init"),) if blank else (Remedy("connect"),),
-            next=_NEXT_OF_ZEROS if blank else _next(called, nothing, zeros),
+            remedies=(Remedy("init"),) if blank or shut else (Remedy("connect"),),
+            next=_NEXT_OF_ZEROS if blank else _NEXT_OF_SHUT if shut else _next(called, nothing, zeros),
         )
     ]
 
@@ -99,6 +103,10 @@ def _flat_operation(patient: Patient) -> Layer | None:
 
 
 def _flat(layer: Layer, patient: Patient) -> Cause:
+    if layer.type in _ONE_SIDED:
+        text = f"all that reaches {spoken(layer.name)} lies where {layer.type} passes nothing back"
+        source = line_of(layer, patient.tensors)
+        return Cause(text, layer.type, kind=SHUT, layers=(layer.name,), source=source)
     text = f"{spoken(layer.name)} passes on nothing at all: the slope of {layer.type} is zero everywhere"
     return Cause(text, layer.type, layers=(layer.name,), source=line_of(layer, patient.tensors))
 
@@ -223,6 +231,23 @@ def _cause(called: list[Tensor], nothing: bool, zeros: bool) -> str:
             "no_grad() or .data"
         )
     return "forward never uses them"
+
+
+def _explanation(blank: bool, shut: bool) -> str:
+    if blank:
+        return (
+            "What passes through a matrix of zeros is zero, forward and back: two of them in a row keep "
+            "each other from moving."
+        )
+    if shut:
+        return (
+            "What lies on the flat side of an operation for every sample gets no gradient, so no step can "
+            "bring it back: it is dead."
+        )
+    return (
+        "No path leads from the loss to these parameters, so backward gives them no gradient: they stay "
+        "as they are."
+    )
 
 
 def _next(called: list[Tensor], nothing: bool, zeros: bool) -> str:

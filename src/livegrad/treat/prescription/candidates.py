@@ -8,7 +8,7 @@ can be measured than the first.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from livegrad.diagnose.rules.disconnected import MATRICES_OF_ZEROS
+from livegrad.diagnose.rules.disconnected import MATRICES_OF_ZEROS, SHUT
 from livegrad.diagnose.rules.not_learning import START_OVER_LEVEL
 from livegrad.diagnose.standstill import STANDSTILL
 from livegrad.treat.ailment import was_heard_at_first
@@ -109,6 +109,8 @@ _BY_CAUSE: dict[tuple[str, str], tuple[str, ...]] = {
     ("LG101", "time"): IN_TIME,
     ("LG103", "time"): GROWTH_IN_TIME,
     ("LG101", "weights-small"): (*_DEPTH, "regularize=decay", "schedule=rate"),
+    # A rectifier that the program wrote itself and that is shut for every sample is dead.
+    ("LG404", SHUT): _TREATS["LG202"],
     ("LG103", "normalization"): ("skip", "schedule=warmup", *_GROWTH),
 }
 """(code, kind of its cause) -> the list to take instead."""
@@ -204,7 +206,8 @@ def impossible(findings: Sequence[Mapping[str, Any]]) -> list[Refusal]:
 
 def words(finding: Mapping[str, Any]) -> str | None:
     """What to do about a finding by hand, or None where that is a matter of remedies alone."""
-    text = None if _is_wild_start(finding) or _is_blank(finding) else _WORDS.get(str(finding["code"]))
+    weights_do = _is_wild_start(finding) or _is_blank(finding) or _is_shut(finding)
+    text = None if weights_do else _WORDS.get(str(finding["code"]))
     said = finding.get("next")
     return None if text is None or not said else text.format(next=said)
 
@@ -233,6 +236,10 @@ def _is_born_infinite(finding: Mapping[str, Any]) -> bool:
 
 def _is_blank(finding: Mapping[str, Any]) -> bool:
     return MATRICES_OF_ZEROS in (finding.get("evidence") or {})
+
+
+def _is_shut(finding: Mapping[str, Any]) -> bool:
+    return finding.get("code") == "LG404" and (finding.get("cause") or {}).get("kind") == SHUT
 
 
 def _impossible(finding: Mapping[str, Any], choices: Sequence[Choice]) -> str | None:
