@@ -7,10 +7,10 @@ nothing arrives at all.
 
 How it is decided. A trainable parameter in the optimizer got no gradient at any recorded step, or one that
 was exactly zero at every step although its neighbours are alive (a rounding or a sign between it and the
-loss, or a rectifier of the program's own that is shut for every sample). Or it got one at first and none at the last recorded steps, and a scan saw the detach() or no_grad()
-that has cut it off since; unless others got their first gradient after its last, for then one part is trained
-after the other. Frozen parameters are not reported, nor are idle experts: modules never called whose siblings
-of the same kind were.
+loss, or a rectifier of the program's own that is shut for every sample). Or it got one at first and none at
+the last recorded steps, and a scan saw the detach() or no_grad() that has cut it off since; unless others got
+their first gradient after its last, for then one part is trained after the other. Frozen parameters are not
+reported, nor are idle experts: modules never called whose siblings of the same kind were.
 """
 
 import numpy as np
