@@ -803,6 +803,30 @@ BFLOAT16 = {
     + LOOP.replace("model(x)", "model(x.bfloat16()).float()")
 }
 
+RECURRENT_LAYERS = {
+    "train.py": HEAD
+    + """\
+class Net(nn.Module):
+    def __init__(self, depth=5):
+        super().__init__()
+        sizes = [2] + depth * [16]
+        self.layers = nn.ModuleList([nn.LSTM(n, 16, batch_first=True) for n in sizes[:-1]])
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x):
+        for layer in self.layers:
+            x, _ = layer(x)
+        return self.head(x[:, -1])
+
+
+"""
+    + SEED
+    + "model = Net()\n"
+    + SGD
+    + DATA
+    + LOOP.replace("model(x)", "model(x.view(32, 4, 2))")
+}
+
 HALF_CLASS = {
     "train.py": HEAD
     + """\
@@ -867,6 +891,9 @@ PROGRAMS = {
         "precision=autocast", HALF_CLASS, ("compute_in_bfloat16(self.model)",)
     ),
     "autocast to float16": Program("precision=bfloat16", AUTOCAST, ('autocast("cpu", dtype=torch.bf',), 2),
+    "recurrent layers on top of one another, skip": Program(
+        "skip", RECURRENT_LAYERS, ("with_way_around(nn.LSTM(",), 1
+    ),
     "functions of its own, skip": Program("skip", OWN, ("add_skips(model)",)),
     "layers of its own, init": Program("init", OWN_LAYERS, ("initialize(model)",)),
     "layers of its own, skip": Program("skip", OWN_LAYERS, ("add_skips(model)",)),

@@ -1,6 +1,7 @@
 """A way around whole blocks: modules of one class in a row, each given what the one before it gives.
 
-With f_l a block, x_{l+1} = x_l + s f_l(x_l), or f_l(x_l) + α x_l where α begins at zero.
+With f_l a block, x_{l+1} = x_l + s f_l(x_l), or f_l(x_l) + α x_l where α begins at zero. Of a torch
+recurrent layer f_l is the sequence of its states; the last state that it gives beside that stays its own.
 """
 
 from collections.abc import Callable
@@ -32,9 +33,19 @@ class AroundBlock(Rewired):
         self.gated, self.scale = gated, scale
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        y = self.run(*args, **kwargs)
+        output = self.run(*args, **kwargs)
+        if isinstance(output, tuple):
+            return (self._joined(output[0], args[0]), *output[1:])
+        return self._joined(output, args[0])
+
+    def _joined(self, y: Tensor, x: Tensor) -> Tensor:
         scale = self.module.get_parameter(SCALE) if self.scale is None else self.scale
-        return y + scale * args[0] if self.gated else args[0] + scale * y
+        return y + scale * x if self.gated else x + scale * y
+
+
+def _given_on(module: nn.Module, output: Any) -> Any:
+    """What a block gives to the next: of a recurrent layer its states without the last one."""
+    return output[0] if isinstance(module, nn.RNNBase) and isinstance(output, tuple) else output
 
 
 class _Calls:
@@ -51,10 +62,11 @@ class _Calls:
 
     def _noted(self, name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-            if name in self.seen or not (args and isinstance(args[0], Tensor) and isinstance(output, Tensor)):
+            given = _given_on(module, output)
+            if name in self.seen or not (args and isinstance(args[0], Tensor) and isinstance(given, Tensor)):
                 self._twice.add(name)
             else:
-                self.seen[name] = (args[0], args, dict(kwargs), output)
+                self.seen[name] = (args[0], args, dict(kwargs), given)
 
         return hook
 
@@ -151,7 +163,7 @@ def _past_weights(twin: nn.Module, name: str, calls: _Calls) -> float:
         for p in kept:
             p.zero_()
         block.eval()
-        first, second = block(x, *args[1:], **kwargs), block(x + change, *args[1:], **kwargs)
+        first, second = (_given_on(block, block(z, *args[1:], **kwargs)) for z in (x, x + change))
         block.train(True)
         for p, value in kept.items():
             p.copy_(value)
