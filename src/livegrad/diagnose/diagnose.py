@@ -15,6 +15,7 @@ from livegrad.diagnose.ledger_rows import ledgers
 from livegrad.diagnose.patient import Patient
 from livegrad.diagnose.report import Report, severity_rank
 from livegrad.diagnose.rules import RULES, nonfinite
+from livegrad.diagnose.rules.disconnected import SHUT
 from livegrad.run.reader import Run
 
 _VERDICT = {"error": "unwell", "warning": "warning"}
@@ -74,6 +75,8 @@ _SIGNS = {
 # later.
 _LAST_RESORT = ("LG503", "LG203")
 _FOLLOW_LATER = ("LG103", "LG105", "LG402")
+# A saturated tanh of float32 has slope zero to the last bit from |z| = 9.02 on.
+_SHUT_BY = ("LG201", "LG501")
 # Where both begin at one step the first of the pair is the cause.
 _FIRST_OF_TWO = (("LG103", "LG402"), ("LG105", "LG402"))
 
@@ -88,6 +91,8 @@ def _explains(other: Finding, finding: Finding) -> bool:
         return other.code not in _LAST_RESORT or _LAST_RESORT.index(other.code) > rank
     if (other.code, finding.code) == ("LG301", "LG202"):
         return (other.first_step or 0) < (finding.first_step or 0)
+    if _is_shut(finding) and other.code in _SHUT_BY:
+        return True
     if finding.code not in _SIGNS.get(other.code, ()):
         return False
     if other.code in _FOLLOW_LATER and finding.code != "LG106":
@@ -95,6 +100,11 @@ def _explains(other: Finding, finding: Finding) -> bool:
         return first < later or (first == later and (other.code, finding.code) in _FIRST_OF_TWO)
     beside = set(finding.layers) - set(other.layers) - other.covers
     return other.code != "LG101" or len(beside) <= len(finding.layers) // 4
+
+
+def _is_shut(finding: Finding) -> bool:
+    """Whether a gradient is exactly zero because all that reaches an operation lies on its flat side."""
+    return finding.code == "LG404" and finding.cause is not None and finding.cause.kind == SHUT
 
 
 def _starves_attention(collapse: Finding, starved: Finding) -> bool:

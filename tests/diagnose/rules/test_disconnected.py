@@ -177,6 +177,18 @@ def test_a_rectifier_of_the_programs_own_that_is_shut_calls_for_other_weights(tm
     assert not [f for f in run.report().findings if f["code"] in ("LG202", "LG404")]
 
 
+def test_a_tanh_of_raw_data_is_saturated_and_not_cut_off(tmp_path):
+    """In float32 1 − tanh² z is exactly zero from |z| = 9.02 on: no gradient at all passes it."""
+    torch.manual_seed(0)
+    x = torch.rand(64, 1) * 40 + 1980
+    y = torch.randint(3, (64,))
+    model = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 3))
+    nn.init.uniform_(model[0].weight, 0.5, 1.0)
+    found = train(tmp_path / "run", model, x, y=y, steps=12).report().findings
+    serious = {f["code"] for f in found if f["severity"] == "error"}
+    assert serious & {"LG201", "LG501"} and "LG404" not in serious
+
+
 def test_rounding_has_no_slope_whatever_the_weights(tmp_path):
     torch.manual_seed(0)
     x, y = torch.randn(16, 4), torch.randint(3, (16,))

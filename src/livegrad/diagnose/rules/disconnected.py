@@ -91,19 +91,18 @@ def find(patient: Patient) -> list[Finding]:
 
 def _flat_operation(patient: Patient) -> Layer | None:
     """The operation of the spine above which a gradient still arrives and under which it is exactly zero;
-    None where no scan tells, or an activation does it (its units are dead or saturated then).
+    None where no scan tells.
     """
     for profile in reversed([spine_profile(scan, patient.layers) for scan in patient.scans]):
         arrives = np.isfinite(profile.transport)
         silent = np.flatnonzero(np.isneginf(profile.transport))
         if len(silent) and silent[-1] + 1 < len(arrives) and arrives[silent[-1] + 1]:
-            layer = profile.layers[silent[-1] + 1]
-            return None if activation_of(layer) is not None else layer
+            return profile.layers[silent[-1] + 1]
     return None
 
 
 def _flat(layer: Layer, patient: Patient) -> Cause:
-    if layer.type in _ONE_SIDED:
+    if layer.type in _ONE_SIDED or activation_of(layer) is not None:
         text = f"all that reaches {spoken(layer.name)} lies where {layer.type} passes nothing back"
         source = line_of(layer, patient.tensors)
         return Cause(text, layer.type, kind=SHUT, layers=(layer.name,), source=source)
