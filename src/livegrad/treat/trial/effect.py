@@ -13,7 +13,7 @@ uncured. So an arm is better, too, where every run of it ends below what one fur
 
     max_s x_s  <  mean(c) − t · sd(c) √(1 + 1/n)                                 x, c: ln of the losses
 
-which is the prediction interval of the control's levels, and 5 % below the lowest of them; and worse the
+which is the prediction interval of the control's levels, and below half of the lowest of them; and worse the
 other way round.
 """
 
@@ -31,6 +31,8 @@ ERROR = 0.05
 _FIRST_LOOK = 0.8
 # Closer than this an arm is no different in practice.
 SAME = 0.05
+# What every seed has to come to where the spread of the cure itself leaves its mean unsure.
+_HALVED = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -180,12 +182,12 @@ def _separated_by_the_spread(
     reference: Sequence[float], reached: Sequence[float], confidence: float, scale: str
 ) -> str:
     """The verdict where levels of one kind lie all under those of the other, and "undecided" elsewhere."""
-    map_ = _ln if scale == "log" else float
-    control, arm = [map_(v) for v in reference], [map_(v) for v in reached]
-    near = math.log(1 + SAME) if scale == "log" else 0.0
-    if max(arm) < _predicted_low(control, confidence) and max(arm) < min(control) - near:
+    if scale != "log":
+        return "undecided"
+    control, arm = [_ln(v) for v in reference], [_ln(v) for v in reached]
+    if max(arm) < min(_predicted_low(control, confidence), min(control) - _HALVED):
         return "better"
-    if max(control) < _predicted_low(arm, confidence) and max(control) < min(arm) - near:
+    if max(control) < min(_predicted_low(arm, confidence), min(arm) - _HALVED):
         return "worse"
     return "undecided"
 
