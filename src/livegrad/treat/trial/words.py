@@ -88,7 +88,7 @@ def effect_words(found: Effect) -> str:
     if math.isinf(found.low):
         return f"its loss is {share(ratio)} of that without it, with one seed"
     if found.verdict == "better" and found.high >= 0:
-        return f"its loss is {share(ratio)} of that without it, and below it on every seed"
+        return f"its loss is {share(ratio)} of that without it, and under half of it on every seed"
     return f"its loss is {share(ratio)} of that without it ({share(low)} to {share(high)})"
 
 
