@@ -6,8 +6,8 @@ step can wake it. A learning rate that was too high once, or a large negative bi
 
 How it is decided. More than nine tenths of the layer's units are zero on the whole batch, at the latest scan
 and at most of the later ones. In deep rectifier nets about half the units are silent on any one batch because
-the samples have become alike; that is not death. Of a fused recurrence of rectifiers only the last state is seen:
-it is dead where that is zero altogether.
+the samples have become alike; that is not death. Of a fused recurrence of rectifiers only the last state is
+seen: it is dead where that is zero altogether.
 """
 
 from functools import partial
