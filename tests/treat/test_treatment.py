@@ -90,3 +90,16 @@ assert "treat" in dir(livegrad) and livegrad.treat.treatment.treat
             [sys.executable, "-c", code.format(first=first)], capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
+
+
+def test_weights_that_are_drawn_inside_autocast_are_those_that_it_computes_with():
+    """It keeps casts of the weights as they were when it first met them."""
+    torch.manual_seed(0)
+    model = nn.Sequential(*[m for _ in range(6) for m in (nn.Linear(16, 16), nn.Tanh())], nn.Linear(16, 2))
+    x = torch.randn(8, 16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(x)
+        treat(model, "init=lsuv", inputs=x)
+        inside = model(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(model(x), inside)

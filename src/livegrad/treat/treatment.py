@@ -97,6 +97,7 @@ class Treatment:
             self.stepping.stop()
         for change in reversed(self.changes):
             change.undo()
+        torch.clear_autocast_cache()
         self.undone = True
 
     def settle(self) -> None:
@@ -160,8 +161,12 @@ def treat_body(
     refused: called instead with one that is refused or fails, having changed nothing, and the others go on.
     proven: with a certificate and edits, of which what is tried and thrown away needs neither.
     """
-    with as_they_are(body.model):
-        return _treat_body(body, choices, force, refused, proven)
+    try:
+        with as_they_are(body.model):
+            return _treat_body(body, choices, force, refused, proven)
+    finally:
+        # Inside the program's autocast what was cast for measuring would stand in for the new weights.
+        torch.clear_autocast_cache()
 
 
 def _treat_body(

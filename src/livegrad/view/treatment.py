@@ -136,7 +136,7 @@ class TreatmentScreen(Screen):
         gap = max((len(name) for name, _ in shown if len(name) <= _NAME), default=4) + 2
         for name, reason in shown:
             if len(name) > _NAME:
-                self.line((f"    {self.ink.text(name)}", "dim"))
+                self.labelled("", name, indent=4, gap=0, style="dim")
                 name = ""
             self.labelled(name, reason, indent=4, gap=gap, style="dim")
         if len(pairs) > len(shown):

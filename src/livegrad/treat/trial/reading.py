@@ -11,6 +11,7 @@ from livegrad.diagnose.report import severity_rank
 from livegrad.errors import RunError
 from livegrad.run.folder import newest_run
 from livegrad.run.reader import Run, load
+from livegrad.run.schema import Subject
 from livegrad.treat.trial.arm import ArmRun
 from livegrad.treat.trial.course import Course
 from livegrad.treat.trial.engine import Job, exit_words
@@ -151,8 +152,13 @@ def choose_metric(run: Run, findings: Sequence[Mapping[str, Any]]) -> dict[str, 
     note = None
     if len(names) > 1:
         others = ", ".join(name for name in names if name != chosen.name)
-        note = (
-            f"the script trains {len(names)} models; arms are compared by the loss of {chosen.name}. Models "
-            f"trained against each other ({others}) have losses that say little by themselves"
-        )
+        note = f"the script trains {len(names)} models; arms are compared by the loss of {chosen.name}"
+        if not _trained_together(run.subjects):
+            note += f". Models trained against each other ({others}) have losses that say little"
     return {"subject": chosen.name, "of": names, "note": note}
+
+
+def _trained_together(subjects: Sequence[Subject]) -> bool:
+    """Whether one optimizer, by the line that made it, trains all of them: then they share one loss."""
+    makers = [{(o.type, o.source) for o in subject.optimizers if o.source} for subject in subjects]
+    return bool(set.intersection(*makers)) if makers else False
